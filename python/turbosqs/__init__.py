@@ -1,0 +1,1 @@
+"""boto3's SQS client on a Rust core."""

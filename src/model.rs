@@ -1,0 +1,112 @@
+//! SQS as data: which operations there are, what goes in, what comes out, which errors are known by name.
+//!
+//! The table is generated from botocore's published model and is the only place that names a member; the
+//! marshaller and the unmarshaller walk it. Order matters and is the model's own: it is the order of boto3's
+//! reply dicts and of the names in its validation messages.
+
+mod table;
+
+pub use table::{API_VERSION, Action, ERRORS, JSON_VERSION, OPERATIONS, SERVICE_ID, TARGET_PREFIX};
+
+/// The type of a member.
+#[derive(Debug)]
+pub enum Shape {
+    String,
+    /// The model's `integer` and `long`: both are JSON numbers and Python ints.
+    Integer,
+    Boolean,
+    /// Bytes, base64 on the wire.
+    Blob,
+    List(&'static Shape),
+    /// Keys are strings in all of SQS.
+    Map(&'static Shape),
+    Structure(&'static Structure),
+}
+
+#[derive(Debug)]
+pub struct Member {
+    pub name: &'static str,
+    pub shape: Shape,
+}
+
+#[derive(Debug)]
+pub struct Structure {
+    pub name: &'static str,
+    pub members: &'static [Member],
+    /// In the order in which the model lists them, which is the order of the complaints.
+    pub required: &'static [&'static str],
+}
+
+impl Structure {
+    /// The position and definition of a member.
+    pub fn member(&self, name: &str) -> Option<(usize, &'static Member)> {
+        self.members.iter().enumerate().find(|(_, member)| member.name == name)
+    }
+}
+
+/// How a paged operation is paged.
+#[derive(Debug)]
+pub struct Paginator {
+    pub input_token: &'static str,
+    pub output_token: &'static str,
+    pub limit_key: &'static str,
+    pub result_key: &'static str,
+}
+
+#[derive(Debug)]
+pub struct Operation {
+    pub action: Action,
+    /// `SendMessage`, as on the wire and in error messages.
+    pub name: &'static str,
+    /// `send_message`, as in Python.
+    pub method: &'static str,
+    pub input: &'static Structure,
+    /// `None` for operations whose reply carries nothing but its metadata.
+    pub output: Option<&'static Structure>,
+    pub paginator: Option<Paginator>,
+}
+
+/// An error that SQS documents by name.
+#[derive(Debug)]
+pub struct ErrorShape {
+    /// The shape's name, which is the name of the exception class: `QueueDoesNotExist`.
+    pub name: &'static str,
+    /// The code of the older query protocol, where the model gives one.
+    pub query_code: Option<&'static str>,
+    pub structure: &'static Structure,
+}
+
+impl Action {
+    /// What the model says of this action.
+    pub fn operation(self) -> &'static Operation {
+        // The generator writes OPERATIONS in the order of the enum; a test holds it to that.
+        #[allow(clippy::indexing_slicing)]
+        &OPERATIONS[self as usize]
+    }
+
+    /// The action of this name as written on the wire (`SendMessage`).
+    pub fn from_name(name: &str) -> Option<Action> {
+        OPERATIONS.iter().find(|operation| operation.name == name).map(|operation| operation.action)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operations_stand_at_their_action() {
+        for operation in &OPERATIONS {
+            assert!(std::ptr::eq(operation.action.operation(), operation), "{}", operation.name);
+        }
+    }
+
+    #[test]
+    fn every_required_member_is_a_member() {
+        for operation in &OPERATIONS {
+            for required in operation.input.required {
+                assert!(operation.input.member(required).is_some(), "{}.{required}", operation.name);
+            }
+        }
+    }
+}
