@@ -1,1 +1,43 @@
-//! The embedded SQS.
+//! The embedded SQS: a server of its own, in memory, that any AWS SDK can talk to.
+//!
+//! From the outside in:
+//!
+//! - [`server`](Server)   the thread, its sockets, its one timer; start, stop, advance, reset
+//! - `http`               requests and replies over HTTP, and what is refused before it is one
+//! - `polls`              long polls that wait
+//! - `operations`         the 23 actions, from JSON to JSON
+//! - `service`            all queues, by account and region; `redrive` and move `tasks` between them
+//! - `queue`              one queue; `standard` and `fifo` are its two orders
+//!
+//! Everything from `operations` down is pure: no clock, no sockets, no tokio. The time is an argument.
+
+mod clock;
+mod deadlines;
+mod digest;
+mod error;
+mod faults;
+mod fifo;
+mod handle;
+mod http;
+mod input;
+mod message;
+mod operations;
+mod polls;
+mod queue;
+mod redrive;
+mod reply;
+mod server;
+mod service;
+mod settings;
+mod standard;
+mod tasks;
+mod validate;
+mod window;
+mod wire;
+
+pub use clock::ClockMode;
+pub use error::ServiceError;
+pub use faults::{Fault, FaultKind};
+#[cfg(feature = "python")]
+pub(crate) use faults::{MAX_DELAY, MAX_ENTRIES};
+pub use server::{Server, ServerOptions, Stats};

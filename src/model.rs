@@ -6,7 +6,7 @@
 
 mod table;
 
-pub use table::{API_VERSION, Action, ERRORS, JSON_VERSION, OPERATIONS, SERVICE_ID, TARGET_PREFIX};
+pub use table::{API_VERSION, Action, ERRORS, JSON_VERSION, OPERATIONS, SERVICE_ID, STRUCTURE_COUNT, TARGET_PREFIX};
 
 /// The type of a member.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub struct Member {
 
 #[derive(Debug)]
 pub struct Structure {
+    /// Its place among all structures, below [`STRUCTURE_COUNT`]: for side tables.
+    pub index: usize,
     pub name: &'static str,
     pub members: &'static [Member],
     /// In the order in which the model lists them, which is the order of the complaints.

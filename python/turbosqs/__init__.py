@@ -1,1 +1,111 @@
-"""boto3's SQS client on a Rust core."""
+"""boto3's SQS client on a Rust core.
+
+    import turbosqs as boto3
+
+    sqs = boto3.client("sqs")
+
+Importing this module imports nothing else: sessions, clients and exceptions load when they are first used.
+"""
+
+from ._lock import lock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from . import exceptions as exceptions
+    from . import session as session
+    from ._core import __version__ as __version__
+    from .config import Config as Config
+    from .session import Session as Session
+
+__all__ = [
+    "DEFAULT_SESSION",
+    "Config",
+    "Session",
+    "client",
+    "exceptions",
+    "resource",
+    "session",
+    "set_stream_logger",
+    "setup_default_session",
+]
+
+# The session behind ``client`` and ``resource``, made when one of them is first called.
+DEFAULT_SESSION: "Session | None" = None
+
+
+def setup_default_session(**kwargs: "Any") -> None:
+    """Replace the default session; needed only to give it arguments.
+
+    Arguments:
+        kwargs: what ``Session`` takes.
+    """
+    global DEFAULT_SESSION
+    from .session import Session
+
+    DEFAULT_SESSION = Session(**kwargs)
+
+
+def _default_session() -> "Session":
+    if DEFAULT_SESSION is None:
+        with lock():
+            if DEFAULT_SESSION is None:
+                setup_default_session()
+    return DEFAULT_SESSION  # type: ignore[return-value]
+
+
+if TYPE_CHECKING:
+    # With the signatures of the methods, overloads and all.
+    client = _default_session().client
+    resource = _default_session().resource
+else:
+
+    def client(*args, **kwargs):
+        """A client of the default session; see ``Session.client``."""
+        return _default_session().client(*args, **kwargs)
+
+    def resource(*args, **kwargs):
+        """A resource of the default session; see ``Session.resource``."""
+        return _default_session().resource(*args, **kwargs)
+
+
+def set_stream_logger(name: str = "turbosqs", level: int = 10, format_string: "str | None" = None) -> None:
+    """Print a logger's messages to standard error.
+
+    Arguments:
+        name: the logger; ``""`` for everything.
+        level: the least important level shown; the default is ``logging.DEBUG``.
+        format_string: as ``logging.Formatter`` takes it; None for time, name, level and message.
+    """
+    import logging
+
+    handler = logging.StreamHandler()
+    handler.setLevel(level)
+    handler.setFormatter(logging.Formatter(format_string or "%(asctime)s %(name)s [%(levelname)s] %(message)s"))
+    logger = logging.getLogger(name)
+    logger.setLevel(level)
+    logger.addHandler(handler)
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name):
+        from importlib import import_module
+
+        match name:
+            case "exceptions" | "session":
+                # Not ``from . import``: that asks for the attribute first and would end up here again.
+                return import_module(f".{name}", __name__)
+            case "Session" | "Config":
+                value = getattr(import_module(f".{name.lower()}", __name__), name)
+            case "__version__":
+                value = import_module("._core", __name__).__version__
+            case _:
+                raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})

@@ -269,7 +269,10 @@ pub static ERRORS: [ErrorShape; 28] = [
     ErrorShape { name: "UnsupportedOperation", query_code: None, structure: &UNSUPPORTED_OPERATION },
 ];
 
+pub const STRUCTURE_COUNT: usize = 76;
+
 pub static ADD_PERMISSION_REQUEST: Structure = Structure {
+    index: 0,
     name: "AddPermissionRequest",
     members: &[
         Member { name: "QueueUrl", shape: Shape::String },
@@ -280,16 +283,19 @@ pub static ADD_PERMISSION_REQUEST: Structure = Structure {
     required: &["QueueUrl", "Label", "AWSAccountIds", "Actions"],
 };
 pub static CANCEL_MESSAGE_MOVE_TASK_REQUEST: Structure = Structure {
+    index: 1,
     name: "CancelMessageMoveTaskRequest",
     members: &[Member { name: "TaskHandle", shape: Shape::String }],
     required: &["TaskHandle"],
 };
 pub static CANCEL_MESSAGE_MOVE_TASK_RESULT: Structure = Structure {
+    index: 2,
     name: "CancelMessageMoveTaskResult",
     members: &[Member { name: "ApproximateNumberOfMessagesMoved", shape: Shape::Integer }],
     required: &[],
 };
 pub static CHANGE_MESSAGE_VISIBILITY_REQUEST: Structure = Structure {
+    index: 3,
     name: "ChangeMessageVisibilityRequest",
     members: &[
         Member { name: "QueueUrl", shape: Shape::String },
@@ -299,6 +305,7 @@ pub static CHANGE_MESSAGE_VISIBILITY_REQUEST: Structure = Structure {
     required: &["QueueUrl", "ReceiptHandle", "VisibilityTimeout"],
 };
 pub static CHANGE_MESSAGE_VISIBILITY_BATCH_REQUEST_ENTRY: Structure = Structure {
+    index: 4,
     name: "ChangeMessageVisibilityBatchRequestEntry",
     members: &[
         Member { name: "Id", shape: Shape::String },
@@ -308,6 +315,7 @@ pub static CHANGE_MESSAGE_VISIBILITY_BATCH_REQUEST_ENTRY: Structure = Structure 
     required: &["Id", "ReceiptHandle"],
 };
 pub static CHANGE_MESSAGE_VISIBILITY_BATCH_REQUEST: Structure = Structure {
+    index: 5,
     name: "ChangeMessageVisibilityBatchRequest",
     members: &[
         Member { name: "QueueUrl", shape: Shape::String },
@@ -319,11 +327,13 @@ pub static CHANGE_MESSAGE_VISIBILITY_BATCH_REQUEST: Structure = Structure {
     required: &["QueueUrl", "Entries"],
 };
 pub static CHANGE_MESSAGE_VISIBILITY_BATCH_RESULT_ENTRY: Structure = Structure {
+    index: 6,
     name: "ChangeMessageVisibilityBatchResultEntry",
     members: &[Member { name: "Id", shape: Shape::String }],
     required: &["Id"],
 };
 pub static BATCH_RESULT_ERROR_ENTRY: Structure = Structure {
+    index: 7,
     name: "BatchResultErrorEntry",
     members: &[
         Member { name: "Id", shape: Shape::String },
@@ -334,6 +344,7 @@ pub static BATCH_RESULT_ERROR_ENTRY: Structure = Structure {
     required: &["Id", "SenderFault", "Code"],
 };
 pub static CHANGE_MESSAGE_VISIBILITY_BATCH_RESULT: Structure = Structure {
+    index: 8,
     name: "ChangeMessageVisibilityBatchResult",
     members: &[
         Member {
@@ -345,6 +356,7 @@ pub static CHANGE_MESSAGE_VISIBILITY_BATCH_RESULT: Structure = Structure {
     required: &["Successful", "Failed"],
 };
 pub static CREATE_QUEUE_REQUEST: Structure = Structure {
+    index: 9,
     name: "CreateQueueRequest",
     members: &[
         Member { name: "QueueName", shape: Shape::String },
@@ -354,11 +366,13 @@ pub static CREATE_QUEUE_REQUEST: Structure = Structure {
     required: &["QueueName"],
 };
 pub static CREATE_QUEUE_RESULT: Structure = Structure {
+    index: 10,
     name: "CreateQueueResult",
     members: &[Member { name: "QueueUrl", shape: Shape::String }],
     required: &[],
 };
 pub static DELETE_MESSAGE_REQUEST: Structure = Structure {
+    index: 11,
     name: "DeleteMessageRequest",
     members: &[
         Member { name: "QueueUrl", shape: Shape::String },
@@ -367,11 +381,13 @@ pub static DELETE_MESSAGE_REQUEST: Structure = Structure {
     required: &["QueueUrl", "ReceiptHandle"],
 };
 pub static DELETE_MESSAGE_BATCH_REQUEST_ENTRY: Structure = Structure {
+    index: 12,
     name: "DeleteMessageBatchRequestEntry",
     members: &[Member { name: "Id", shape: Shape::String }, Member { name: "ReceiptHandle", shape: Shape::String }],
     required: &["Id", "ReceiptHandle"],
 };
 pub static DELETE_MESSAGE_BATCH_REQUEST: Structure = Structure {
+    index: 13,
     name: "DeleteMessageBatchRequest",
     members: &[
         Member { name: "QueueUrl", shape: Shape::String },
@@ -380,11 +396,13 @@ pub static DELETE_MESSAGE_BATCH_REQUEST: Structure = Structure {
     required: &["QueueUrl", "Entries"],
 };
 pub static DELETE_MESSAGE_BATCH_RESULT_ENTRY: Structure = Structure {
+    index: 14,
     name: "DeleteMessageBatchResultEntry",
     members: &[Member { name: "Id", shape: Shape::String }],
     required: &["Id"],
 };
 pub static DELETE_MESSAGE_BATCH_RESULT: Structure = Structure {
+    index: 15,
     name: "DeleteMessageBatchResult",
     members: &[
         Member { name: "Successful", shape: Shape::List(&Shape::Structure(&DELETE_MESSAGE_BATCH_RESULT_ENTRY)) },
@@ -393,11 +411,13 @@ pub static DELETE_MESSAGE_BATCH_RESULT: Structure = Structure {
     required: &["Successful", "Failed"],
 };
 pub static DELETE_QUEUE_REQUEST: Structure = Structure {
+    index: 16,
     name: "DeleteQueueRequest",
     members: &[Member { name: "QueueUrl", shape: Shape::String }],
     required: &["QueueUrl"],
 };
 pub static GET_QUEUE_ATTRIBUTES_REQUEST: Structure = Structure {
+    index: 17,
     name: "GetQueueAttributesRequest",
     members: &[
         Member { name: "QueueUrl", shape: Shape::String },
@@ -406,11 +426,13 @@ pub static GET_QUEUE_ATTRIBUTES_REQUEST: Structure = Structure {
     required: &["QueueUrl"],
 };
 pub static GET_QUEUE_ATTRIBUTES_RESULT: Structure = Structure {
+    index: 18,
     name: "GetQueueAttributesResult",
     members: &[Member { name: "Attributes", shape: Shape::Map(&Shape::String) }],
     required: &[],
 };
 pub static GET_QUEUE_URL_REQUEST: Structure = Structure {
+    index: 19,
     name: "GetQueueUrlRequest",
     members: &[
         Member { name: "QueueName", shape: Shape::String },
@@ -419,11 +441,13 @@ pub static GET_QUEUE_URL_REQUEST: Structure = Structure {
     required: &["QueueName"],
 };
 pub static GET_QUEUE_URL_RESULT: Structure = Structure {
+    index: 20,
     name: "GetQueueUrlResult",
     members: &[Member { name: "QueueUrl", shape: Shape::String }],
     required: &[],
 };
 pub static LIST_DEAD_LETTER_SOURCE_QUEUES_REQUEST: Structure = Structure {
+    index: 21,
     name: "ListDeadLetterSourceQueuesRequest",
     members: &[
         Member { name: "QueueUrl", shape: Shape::String },
@@ -433,6 +457,7 @@ pub static LIST_DEAD_LETTER_SOURCE_QUEUES_REQUEST: Structure = Structure {
     required: &["QueueUrl"],
 };
 pub static LIST_DEAD_LETTER_SOURCE_QUEUES_RESULT: Structure = Structure {
+    index: 22,
     name: "ListDeadLetterSourceQueuesResult",
     members: &[
         Member { name: "queueUrls", shape: Shape::List(&Shape::String) },
@@ -441,6 +466,7 @@ pub static LIST_DEAD_LETTER_SOURCE_QUEUES_RESULT: Structure = Structure {
     required: &["queueUrls"],
 };
 pub static LIST_MESSAGE_MOVE_TASKS_REQUEST: Structure = Structure {
+    index: 23,
     name: "ListMessageMoveTasksRequest",
     members: &[
         Member { name: "SourceArn", shape: Shape::String },
@@ -449,6 +475,7 @@ pub static LIST_MESSAGE_MOVE_TASKS_REQUEST: Structure = Structure {
     required: &["SourceArn"],
 };
 pub static LIST_MESSAGE_MOVE_TASKS_RESULT_ENTRY: Structure = Structure {
+    index: 24,
     name: "ListMessageMoveTasksResultEntry",
     members: &[
         Member { name: "TaskHandle", shape: Shape::String },
@@ -464,6 +491,7 @@ pub static LIST_MESSAGE_MOVE_TASKS_RESULT_ENTRY: Structure = Structure {
     required: &[],
 };
 pub static LIST_MESSAGE_MOVE_TASKS_RESULT: Structure = Structure {
+    index: 25,
     name: "ListMessageMoveTasksResult",
     members: &[Member {
         name: "Results",
@@ -472,16 +500,19 @@ pub static LIST_MESSAGE_MOVE_TASKS_RESULT: Structure = Structure {
     required: &[],
 };
 pub static LIST_QUEUE_TAGS_REQUEST: Structure = Structure {
+    index: 26,
     name: "ListQueueTagsRequest",
     members: &[Member { name: "QueueUrl", shape: Shape::String }],
     required: &["QueueUrl"],
 };
 pub static LIST_QUEUE_TAGS_RESULT: Structure = Structure {
+    index: 27,
     name: "ListQueueTagsResult",
     members: &[Member { name: "Tags", shape: Shape::Map(&Shape::String) }],
     required: &[],
 };
 pub static LIST_QUEUES_REQUEST: Structure = Structure {
+    index: 28,
     name: "ListQueuesRequest",
     members: &[
         Member { name: "QueueNamePrefix", shape: Shape::String },
@@ -491,6 +522,7 @@ pub static LIST_QUEUES_REQUEST: Structure = Structure {
     required: &[],
 };
 pub static LIST_QUEUES_RESULT: Structure = Structure {
+    index: 29,
     name: "ListQueuesResult",
     members: &[
         Member { name: "QueueUrls", shape: Shape::List(&Shape::String) },
@@ -499,11 +531,13 @@ pub static LIST_QUEUES_RESULT: Structure = Structure {
     required: &[],
 };
 pub static PURGE_QUEUE_REQUEST: Structure = Structure {
+    index: 30,
     name: "PurgeQueueRequest",
     members: &[Member { name: "QueueUrl", shape: Shape::String }],
     required: &["QueueUrl"],
 };
 pub static RECEIVE_MESSAGE_REQUEST: Structure = Structure {
+    index: 31,
     name: "ReceiveMessageRequest",
     members: &[
         Member { name: "QueueUrl", shape: Shape::String },
@@ -518,6 +552,7 @@ pub static RECEIVE_MESSAGE_REQUEST: Structure = Structure {
     required: &["QueueUrl"],
 };
 pub static MESSAGE_ATTRIBUTE_VALUE: Structure = Structure {
+    index: 32,
     name: "MessageAttributeValue",
     members: &[
         Member { name: "StringValue", shape: Shape::String },
@@ -529,6 +564,7 @@ pub static MESSAGE_ATTRIBUTE_VALUE: Structure = Structure {
     required: &["DataType"],
 };
 pub static MESSAGE: Structure = Structure {
+    index: 33,
     name: "Message",
     members: &[
         Member { name: "MessageId", shape: Shape::String },
@@ -542,16 +578,19 @@ pub static MESSAGE: Structure = Structure {
     required: &[],
 };
 pub static RECEIVE_MESSAGE_RESULT: Structure = Structure {
+    index: 34,
     name: "ReceiveMessageResult",
     members: &[Member { name: "Messages", shape: Shape::List(&Shape::Structure(&MESSAGE)) }],
     required: &[],
 };
 pub static REMOVE_PERMISSION_REQUEST: Structure = Structure {
+    index: 35,
     name: "RemovePermissionRequest",
     members: &[Member { name: "QueueUrl", shape: Shape::String }, Member { name: "Label", shape: Shape::String }],
     required: &["QueueUrl", "Label"],
 };
 pub static MESSAGE_SYSTEM_ATTRIBUTE_VALUE: Structure = Structure {
+    index: 36,
     name: "MessageSystemAttributeValue",
     members: &[
         Member { name: "StringValue", shape: Shape::String },
@@ -563,6 +602,7 @@ pub static MESSAGE_SYSTEM_ATTRIBUTE_VALUE: Structure = Structure {
     required: &["DataType"],
 };
 pub static SEND_MESSAGE_REQUEST: Structure = Structure {
+    index: 37,
     name: "SendMessageRequest",
     members: &[
         Member { name: "QueueUrl", shape: Shape::String },
@@ -579,6 +619,7 @@ pub static SEND_MESSAGE_REQUEST: Structure = Structure {
     required: &["QueueUrl", "MessageBody"],
 };
 pub static SEND_MESSAGE_RESULT: Structure = Structure {
+    index: 38,
     name: "SendMessageResult",
     members: &[
         Member { name: "MD5OfMessageBody", shape: Shape::String },
@@ -590,6 +631,7 @@ pub static SEND_MESSAGE_RESULT: Structure = Structure {
     required: &[],
 };
 pub static SEND_MESSAGE_BATCH_REQUEST_ENTRY: Structure = Structure {
+    index: 39,
     name: "SendMessageBatchRequestEntry",
     members: &[
         Member { name: "Id", shape: Shape::String },
@@ -606,6 +648,7 @@ pub static SEND_MESSAGE_BATCH_REQUEST_ENTRY: Structure = Structure {
     required: &["Id", "MessageBody"],
 };
 pub static SEND_MESSAGE_BATCH_REQUEST: Structure = Structure {
+    index: 40,
     name: "SendMessageBatchRequest",
     members: &[
         Member { name: "QueueUrl", shape: Shape::String },
@@ -614,6 +657,7 @@ pub static SEND_MESSAGE_BATCH_REQUEST: Structure = Structure {
     required: &["QueueUrl", "Entries"],
 };
 pub static SEND_MESSAGE_BATCH_RESULT_ENTRY: Structure = Structure {
+    index: 41,
     name: "SendMessageBatchResultEntry",
     members: &[
         Member { name: "Id", shape: Shape::String },
@@ -626,6 +670,7 @@ pub static SEND_MESSAGE_BATCH_RESULT_ENTRY: Structure = Structure {
     required: &["Id", "MessageId", "MD5OfMessageBody"],
 };
 pub static SEND_MESSAGE_BATCH_RESULT: Structure = Structure {
+    index: 42,
     name: "SendMessageBatchResult",
     members: &[
         Member { name: "Successful", shape: Shape::List(&Shape::Structure(&SEND_MESSAGE_BATCH_RESULT_ENTRY)) },
@@ -634,6 +679,7 @@ pub static SEND_MESSAGE_BATCH_RESULT: Structure = Structure {
     required: &["Successful", "Failed"],
 };
 pub static SET_QUEUE_ATTRIBUTES_REQUEST: Structure = Structure {
+    index: 43,
     name: "SetQueueAttributesRequest",
     members: &[
         Member { name: "QueueUrl", shape: Shape::String },
@@ -642,6 +688,7 @@ pub static SET_QUEUE_ATTRIBUTES_REQUEST: Structure = Structure {
     required: &["QueueUrl", "Attributes"],
 };
 pub static START_MESSAGE_MOVE_TASK_REQUEST: Structure = Structure {
+    index: 44,
     name: "StartMessageMoveTaskRequest",
     members: &[
         Member { name: "SourceArn", shape: Shape::String },
@@ -651,11 +698,13 @@ pub static START_MESSAGE_MOVE_TASK_REQUEST: Structure = Structure {
     required: &["SourceArn"],
 };
 pub static START_MESSAGE_MOVE_TASK_RESULT: Structure = Structure {
+    index: 45,
     name: "StartMessageMoveTaskResult",
     members: &[Member { name: "TaskHandle", shape: Shape::String }],
     required: &[],
 };
 pub static TAG_QUEUE_REQUEST: Structure = Structure {
+    index: 46,
     name: "TagQueueRequest",
     members: &[
         Member { name: "QueueUrl", shape: Shape::String },
@@ -664,6 +713,7 @@ pub static TAG_QUEUE_REQUEST: Structure = Structure {
     required: &["QueueUrl", "Tags"],
 };
 pub static UNTAG_QUEUE_REQUEST: Structure = Structure {
+    index: 47,
     name: "UntagQueueRequest",
     members: &[
         Member { name: "QueueUrl", shape: Shape::String },
@@ -672,100 +722,160 @@ pub static UNTAG_QUEUE_REQUEST: Structure = Structure {
     required: &["QueueUrl", "TagKeys"],
 };
 pub static BATCH_ENTRY_IDS_NOT_DISTINCT: Structure = Structure {
+    index: 48,
     name: "BatchEntryIdsNotDistinct",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
 };
 pub static BATCH_REQUEST_TOO_LONG: Structure = Structure {
+    index: 49,
     name: "BatchRequestTooLong",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
 };
 pub static EMPTY_BATCH_REQUEST: Structure = Structure {
+    index: 50,
     name: "EmptyBatchRequest",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
 };
-pub static INVALID_ADDRESS: Structure =
-    Structure { name: "InvalidAddress", members: &[Member { name: "message", shape: Shape::String }], required: &[] };
+pub static INVALID_ADDRESS: Structure = Structure {
+    index: 51,
+    name: "InvalidAddress",
+    members: &[Member { name: "message", shape: Shape::String }],
+    required: &[],
+};
 pub static INVALID_ATTRIBUTE_NAME: Structure = Structure {
+    index: 52,
     name: "InvalidAttributeName",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
 };
 pub static INVALID_ATTRIBUTE_VALUE: Structure = Structure {
+    index: 53,
     name: "InvalidAttributeValue",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
 };
 pub static INVALID_BATCH_ENTRY_ID: Structure = Structure {
+    index: 54,
     name: "InvalidBatchEntryId",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
 };
-pub static INVALID_ID_FORMAT: Structure = Structure { name: "InvalidIdFormat", members: &[], required: &[] };
+pub static INVALID_ID_FORMAT: Structure = Structure { index: 55, name: "InvalidIdFormat", members: &[], required: &[] };
 pub static INVALID_MESSAGE_CONTENTS: Structure = Structure {
+    index: 56,
     name: "InvalidMessageContents",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
 };
-pub static INVALID_SECURITY: Structure =
-    Structure { name: "InvalidSecurity", members: &[Member { name: "message", shape: Shape::String }], required: &[] };
-pub static KMS_ACCESS_DENIED: Structure =
-    Structure { name: "KmsAccessDenied", members: &[Member { name: "message", shape: Shape::String }], required: &[] };
-pub static KMS_DISABLED: Structure =
-    Structure { name: "KmsDisabled", members: &[Member { name: "message", shape: Shape::String }], required: &[] };
+pub static INVALID_SECURITY: Structure = Structure {
+    index: 57,
+    name: "InvalidSecurity",
+    members: &[Member { name: "message", shape: Shape::String }],
+    required: &[],
+};
+pub static KMS_ACCESS_DENIED: Structure = Structure {
+    index: 58,
+    name: "KmsAccessDenied",
+    members: &[Member { name: "message", shape: Shape::String }],
+    required: &[],
+};
+pub static KMS_DISABLED: Structure = Structure {
+    index: 59,
+    name: "KmsDisabled",
+    members: &[Member { name: "message", shape: Shape::String }],
+    required: &[],
+};
 pub static KMS_INVALID_KEY_USAGE: Structure = Structure {
+    index: 60,
     name: "KmsInvalidKeyUsage",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
 };
-pub static KMS_INVALID_STATE: Structure =
-    Structure { name: "KmsInvalidState", members: &[Member { name: "message", shape: Shape::String }], required: &[] };
-pub static KMS_NOT_FOUND: Structure =
-    Structure { name: "KmsNotFound", members: &[Member { name: "message", shape: Shape::String }], required: &[] };
-pub static KMS_OPT_IN_REQUIRED: Structure =
-    Structure { name: "KmsOptInRequired", members: &[Member { name: "message", shape: Shape::String }], required: &[] };
-pub static KMS_THROTTLED: Structure =
-    Structure { name: "KmsThrottled", members: &[Member { name: "message", shape: Shape::String }], required: &[] };
-pub static MESSAGE_NOT_INFLIGHT: Structure = Structure { name: "MessageNotInflight", members: &[], required: &[] };
-pub static OVER_LIMIT: Structure =
-    Structure { name: "OverLimit", members: &[Member { name: "message", shape: Shape::String }], required: &[] };
+pub static KMS_INVALID_STATE: Structure = Structure {
+    index: 61,
+    name: "KmsInvalidState",
+    members: &[Member { name: "message", shape: Shape::String }],
+    required: &[],
+};
+pub static KMS_NOT_FOUND: Structure = Structure {
+    index: 62,
+    name: "KmsNotFound",
+    members: &[Member { name: "message", shape: Shape::String }],
+    required: &[],
+};
+pub static KMS_OPT_IN_REQUIRED: Structure = Structure {
+    index: 63,
+    name: "KmsOptInRequired",
+    members: &[Member { name: "message", shape: Shape::String }],
+    required: &[],
+};
+pub static KMS_THROTTLED: Structure = Structure {
+    index: 64,
+    name: "KmsThrottled",
+    members: &[Member { name: "message", shape: Shape::String }],
+    required: &[],
+};
+pub static MESSAGE_NOT_INFLIGHT: Structure =
+    Structure { index: 65, name: "MessageNotInflight", members: &[], required: &[] };
+pub static OVER_LIMIT: Structure = Structure {
+    index: 66,
+    name: "OverLimit",
+    members: &[Member { name: "message", shape: Shape::String }],
+    required: &[],
+};
 pub static PURGE_QUEUE_IN_PROGRESS: Structure = Structure {
+    index: 67,
     name: "PurgeQueueInProgress",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
 };
 pub static QUEUE_DELETED_RECENTLY: Structure = Structure {
+    index: 68,
     name: "QueueDeletedRecently",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
 };
 pub static QUEUE_DOES_NOT_EXIST: Structure = Structure {
+    index: 69,
     name: "QueueDoesNotExist",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
 };
-pub static QUEUE_NAME_EXISTS: Structure =
-    Structure { name: "QueueNameExists", members: &[Member { name: "message", shape: Shape::String }], required: &[] };
+pub static QUEUE_NAME_EXISTS: Structure = Structure {
+    index: 70,
+    name: "QueueNameExists",
+    members: &[Member { name: "message", shape: Shape::String }],
+    required: &[],
+};
 pub static RECEIPT_HANDLE_IS_INVALID: Structure = Structure {
+    index: 71,
     name: "ReceiptHandleIsInvalid",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
 };
-pub static REQUEST_THROTTLED: Structure =
-    Structure { name: "RequestThrottled", members: &[Member { name: "message", shape: Shape::String }], required: &[] };
+pub static REQUEST_THROTTLED: Structure = Structure {
+    index: 72,
+    name: "RequestThrottled",
+    members: &[Member { name: "message", shape: Shape::String }],
+    required: &[],
+};
 pub static RESOURCE_NOT_FOUND_EXCEPTION: Structure = Structure {
+    index: 73,
     name: "ResourceNotFoundException",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
 };
 pub static TOO_MANY_ENTRIES_IN_BATCH_REQUEST: Structure = Structure {
+    index: 74,
     name: "TooManyEntriesInBatchRequest",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
 };
 pub static UNSUPPORTED_OPERATION: Structure = Structure {
+    index: 75,
     name: "UnsupportedOperation",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],

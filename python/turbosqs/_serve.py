@@ -1,0 +1,62 @@
+"""``turbosqs serve``: the embedded SQS as a program of its own."""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import signal
+import sys
+
+from turbosqs.local import Server
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares what ``turbosqs serve`` takes."""
+    parser.add_argument("--port", type=int, default=9324, help="port to listen on, 0 for any (default: %(default)s)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument(
+        "--queue", action="append", default=[], metavar="NAME", help="queue to create; .fifo makes it FIFO; repeatable"
+    )
+    parser.add_argument("--account", default="000000000000", help="account number of the queues (default: %(default)s)")
+    parser.add_argument("--region", default="us-east-1", help="region of the queues (default: %(default)s)")
+    parser.add_argument(
+        "--sixty-second-rules",
+        action="store_true",
+        help="refuse a second purge, and a deleted queue's name, for 60 seconds as the real service does",
+    )
+    parser.add_argument("-v", "--verbose", action="store_true", help="log a line per request to standard error")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serves until SIGINT or SIGTERM.
+
+    Returns:
+        The exit status: 0 after a clean stop, 2 when the server could not start.
+    """
+    _allow_many_connections()
+    # Blocked before the server starts: a signal that comes early is not lost, and it is this thread that takes it.
+    stops = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, stops)
+    try:
+        server = Server(
+            arguments.port,
+            host=arguments.host,
+            sixty_second_rules=arguments.sixty_second_rules,
+            queues=arguments.queue,
+            account=arguments.account,
+            region=arguments.region,
+            log=arguments.verbose,
+        )
+    except (OSError, ValueError) as error:
+        print(f"turbosqs serve: {error}", file=sys.stderr)
+        return 2
+    with server:
+        print(server.endpoint_url, flush=True)
+        signal.sigwait(stops)
+    return 0
+
+
+def _allow_many_connections() -> None:
+    """Raises the soft limit of open files to the hard one: this process is the server's alone."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,396 @@
+"""``Session``: where clients come from, with boto3's arguments and properties.
+
+SQS is ours. Everything else (other services, boto3's data about services and regions, credentials as objects) is
+asked of a ``boto3.Session`` made from the same arguments, when it is first needed and if boto3 is installed.
+"""
+
+from . import _profiles
+from ._lock import lock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Literal, overload
+
+    from .sqs import SQS
+
+
+class Session:
+    """Settings that clients share. A session may be used from any number of threads."""
+
+    def __init__(
+        self,
+        aws_access_key_id: "str | None" = None,
+        aws_secret_access_key: "str | None" = None,
+        aws_session_token: "str | None" = None,
+        region_name: "str | None" = None,
+        botocore_session: "Any" = None,
+        profile_name: "str | None" = None,
+        aws_account_id: "str | None" = None,
+    ) -> None:
+        """Keep the settings; no credentials are looked up and nothing is connected yet.
+
+        Arguments:
+            aws_access_key_id, aws_secret_access_key, aws_session_token: credentials; without them each client goes
+                through the AWS SDK's chain (environment, shared files, single sign-on, containers, instances).
+            region_name: for clients that are not given one of their own.
+            botocore_session: a ``botocore.session.Session``. Its event handlers, credential providers and components
+                are botocore's to run, so all clients of this session are boto3's, SQS included; a
+                ``RuntimeWarning`` says so when an SQS client is made.
+            profile_name: a profile of the shared files.
+            aws_account_id: the account that the credentials belong to.
+
+        Raises:
+            ProfileNotFound: neither shared file has the profile, which the argument or the environment names.
+            NoCredentialsError: an account without a key pair.
+        """
+        self._arguments = {
+            "aws_access_key_id": aws_access_key_id,
+            "aws_secret_access_key": aws_secret_access_key,
+            "aws_session_token": aws_session_token,
+            "region_name": region_name,
+            "botocore_session": botocore_session,
+            "profile_name": profile_name,
+            "aws_account_id": aws_account_id,
+        }
+        self._boto3_session: Any = None
+        if aws_account_id is not None and (aws_access_key_id is None or aws_secret_access_key is None):
+            from .exceptions import NoCredentialsError
+
+            raise NoCredentialsError()
+        if botocore_session is not None:
+            self._boto3("Session(botocore_session=...)")
+        elif (profile := _profiles.chosen(profile_name)) is not None and profile not in _profiles.load():
+            from .exceptions import ProfileNotFound
+
+            raise ProfileNotFound(profile=profile)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(region_name={self.region_name!r})"
+
+    @property
+    def profile_name(self) -> str:
+        """The profile in use: the argument's, else the environment's, else ``default``."""
+        if self._arguments["botocore_session"] is not None:
+            return str(self._boto3("profile_name").profile_name)
+        profile = _profiles.chosen(self._arguments["profile_name"])
+        return "default" if profile is None else profile
+
+    @property
+    def region_name(self) -> "str | None":
+        """The region of clients that name none: from the argument, ``AWS_DEFAULT_REGION``, the profile, ``AWS_REGION``.
+
+        The order is boto3's, except that boto3 leaves out ``AWS_REGION``, which the other AWS SDKs read.
+        """
+        if self._arguments["botocore_session"] is not None:
+            region: str | None = self._boto3("region_name").region_name
+            return region
+        region = self._arguments["region_name"]
+        if region is None:
+            region = _profiles.from_environment("AWS_DEFAULT_REGION")
+        if region is None:
+            region = _profiles.settings(self._arguments["profile_name"]).get("region")
+        if region is None:
+            region = _profiles.from_environment("AWS_REGION")
+        return region
+
+    @property
+    def available_profiles(self) -> list[str]:
+        """The names of all profiles in the shared files.
+
+        Raises:
+            ConfigParseError: one of the files is no INI file.
+        """
+        return list(_profiles.load())
+
+    if TYPE_CHECKING:
+
+        @overload
+        def client(
+            self,
+            service_name: Literal["sqs"],
+            region_name: str | None = None,
+            api_version: str | None = None,
+            use_ssl: bool = True,
+            verify: bool | str | None = None,
+            endpoint_url: str | None = None,
+            aws_access_key_id: str | None = None,
+            aws_secret_access_key: str | None = None,
+            aws_session_token: str | None = None,
+            config: Any = None,
+            aws_account_id: str | None = None,
+        ) -> SQS: ...
+
+        @overload
+        def client(
+            self,
+            service_name: str,
+            region_name: str | None = None,
+            api_version: str | None = None,
+            use_ssl: bool = True,
+            verify: bool | str | None = None,
+            endpoint_url: str | None = None,
+            aws_access_key_id: str | None = None,
+            aws_secret_access_key: str | None = None,
+            aws_session_token: str | None = None,
+            config: Any = None,
+            aws_account_id: str | None = None,
+        ) -> Any: ...
+
+    def client(
+        self,
+        service_name: str,
+        region_name: "str | None" = None,
+        api_version: "str | None" = None,
+        use_ssl: bool = True,
+        verify: "bool | str | None" = None,
+        endpoint_url: "str | None" = None,
+        aws_access_key_id: "str | None" = None,
+        aws_secret_access_key: "str | None" = None,
+        aws_session_token: "str | None" = None,
+        config: "Any" = None,
+        aws_account_id: "str | None" = None,
+    ) -> "Any":
+        """A client: for ``sqs`` ours, for any other service boto3's.
+
+        Arguments:
+            service_name: ``sqs``, or any name that boto3 knows.
+            region_name: else that of ``config``, else the session's.
+            api_version: None, or the only one that SQS has, ``2012-11-05``.
+            use_ssl: False for ``http``; an ``endpoint_url`` says so itself.
+            verify: False to accept any certificate, or the path of a bundle of authorities.
+            endpoint_url: where to send requests; else the region's endpoint, or what the environment and the profile
+                say (``AWS_ENDPOINT_URL_SQS``, ``AWS_ENDPOINT_URL``).
+            aws_access_key_id, aws_secret_access_key, aws_session_token: credentials, else the session's. A token
+                without keys is ignored, as in boto3.
+            config: ``turbosqs.Config`` or ``botocore.config.Config``.
+            aws_account_id: the account that the credentials belong to.
+
+        Raises:
+            NoRegionError, InvalidRegionError, PartialCredentialsError, ValueError: settings that cannot work.
+            DataNotFoundError: an API version that SQS does not have.
+            ModuleNotFoundError: another service, and boto3 is not installed.
+            UnknownServiceError: no such service, says boto3.
+        """
+        arguments = {
+            "region_name": region_name,
+            "api_version": api_version,
+            "use_ssl": use_ssl,
+            "verify": verify,
+            "endpoint_url": endpoint_url,
+            "aws_access_key_id": aws_access_key_id,
+            "aws_secret_access_key": aws_secret_access_key,
+            "aws_session_token": aws_session_token,
+            "config": config,
+            "aws_account_id": aws_account_id,
+        }
+        if service_name == "sqs" and self._arguments["botocore_session"] is None:
+            return self._connect(self._for_core(arguments), config)
+        if service_name == "sqs":
+            import warnings
+
+            message = "a session made with botocore_session= gives boto3's own SQS client, not one on the Rust core"
+            warnings.warn(message, RuntimeWarning, stacklevel=2)
+        session = self._boto3(f"client({service_name!r})")
+        return session.client(service_name, **{**arguments, "config": _for_botocore(config)})
+
+    def resource(
+        self,
+        service_name: str,
+        region_name: "str | None" = None,
+        api_version: "str | None" = None,
+        use_ssl: bool = True,
+        verify: "bool | str | None" = None,
+        endpoint_url: "str | None" = None,
+        aws_access_key_id: "str | None" = None,
+        aws_secret_access_key: "str | None" = None,
+        aws_session_token: "str | None" = None,
+        config: "Any" = None,
+    ) -> "Any":
+        """A resource: boto3's, for every service.
+
+        Arguments:
+            service_name: ``sqs``, or any name that boto3 has resources for.
+            Others: as for ``client``.
+
+        Raises:
+            ModuleNotFoundError: boto3 is not installed.
+            boto3.exceptions.ResourceNotExistsError: no such resource.
+        """
+        return self._boto3(f"resource({service_name!r})").resource(
+            service_name,
+            region_name=region_name,
+            api_version=api_version,
+            use_ssl=use_ssl,
+            verify=verify,
+            endpoint_url=endpoint_url,
+            aws_access_key_id=aws_access_key_id,
+            aws_secret_access_key=aws_secret_access_key,
+            aws_session_token=aws_session_token,
+            config=_for_botocore(config),
+        )
+
+    @property
+    def events(self) -> "SessionEvents":
+        """boto3's event emitter for this session; it refuses handlers that an SQS client would owe a call."""
+        return SessionEvents(self._boto3("events").events)
+
+    def get_credentials(self) -> "Any":
+        """The credentials as botocore finds them, a ``botocore.credentials.Credentials`` or None; needs boto3."""
+        return self._boto3("get_credentials()").get_credentials()
+
+    def get_available_services(self) -> list[str]:
+        """The names that ``client`` takes: with boto3 installed all of its services, else ``sqs``."""
+        try:
+            return list(self._boto3("get_available_services()").get_available_services())
+        except ModuleNotFoundError:
+            return ["sqs"]
+
+    def get_available_resources(self) -> list[str]:
+        """The names that ``resource`` takes; needs boto3."""
+        return list(self._boto3("get_available_resources()").get_available_resources())
+
+    def get_available_partitions(self) -> list[str]:
+        """The names of AWS's partitions, ``aws`` and so on; needs boto3's data."""
+        return list(self._boto3("get_available_partitions()").get_available_partitions())
+
+    def get_available_regions(
+        self, service_name: str, partition_name: str = "aws", allow_non_regional: bool = False
+    ) -> list[str]:
+        """The regions that a service is known to be in; needs boto3's data.
+
+        Arguments:
+            service_name: ``sqs`` and so on.
+            partition_name: the partition to look in.
+            allow_non_regional: True to list endpoints that are no regions too (FIPS, global).
+        """
+        asked = self._boto3("get_available_regions()")
+        return list(asked.get_available_regions(service_name, partition_name, allow_non_regional))
+
+    def get_partition_for_region(self, region_name: str) -> str:
+        """The partition that a region is in; needs boto3's data."""
+        return str(self._boto3("get_partition_for_region()").get_partition_for_region(region_name))
+
+    def _for_core(self, arguments: "dict[str, Any]") -> "dict[str, Any]":
+        """What the core needs: the client's arguments, filled up with the session's."""
+        from ._operations import API_VERSION
+
+        if arguments["api_version"] not in (None, API_VERSION):
+            from .exceptions import DataNotFoundError
+
+            raise DataNotFoundError(data_path=f"sqs/{arguments['api_version']}/service-2")
+        session = self._arguments
+        config = arguments["config"]
+        if arguments["region_name"] is None and (config is None or config.region_name is None):
+            arguments["region_name"] = session["region_name"]
+        if arguments["aws_access_key_id"] is None and arguments["aws_secret_access_key"] is None:
+            for name in ("aws_access_key_id", "aws_secret_access_key", "aws_session_token", "aws_account_id"):
+                # An empty string counts as none here and only here, as in boto3's session.
+                arguments[name] = session[name] or None
+            if arguments["aws_session_token"] is not None and arguments["aws_access_key_id"] is None:
+                from .exceptions import PartialCredentialsError
+
+                # boto3 goes on without a key and fails at the first call, with a TypeError.
+                raise PartialCredentialsError(provider="explicit", cred_var="aws_access_key_id")
+        if config is None:
+            arguments["config"] = {}
+        else:
+            from .config import as_options
+
+            arguments["config"] = as_options(config)
+        return {**arguments, "profile_name": session["profile_name"]}
+
+    def _connect(self, arguments: "dict[str, Any]", config: "Any") -> "SQS":
+        from ._core import Client, Failure
+        from .sqs import SQS
+
+        try:
+            core = Client(arguments)
+        except Failure as failure:
+            from .errorfactory import exception
+
+            error = exception(failure)
+        else:
+            return SQS(core, config, arguments["profile_name"])
+        raise error
+
+    def _boto3(self, wanted: str) -> "Any":
+        """boto3's session of the same arguments.
+
+        Arguments:
+            wanted: what it is asked for, to be named if it cannot be had.
+        """
+        if self._boto3_session is None:
+            with lock():
+                if self._boto3_session is None:
+                    self._boto3_session = _import_boto3(wanted).Session(**self._arguments)
+        return self._boto3_session
+
+
+class SessionEvents:
+    """A session's event emitter, boto3's, for the services that boto3 serves.
+
+    An SQS client made here sends from Rust and emits no events. A handler for SQS, or for every service, would
+    miss them without a sign, so it is refused; one for another service is boto3's.
+    """
+
+    def __init__(self, events: "Any") -> None:
+        self._events = events
+
+    def __getattr__(self, name: str) -> "Any":
+        return getattr(self._events, name)
+
+    def register(self, event_name: str, *args: "Any", **kwargs: "Any") -> None:
+        """As botocore's.
+
+        Raises:
+            NotImplementedError: the event is one that an SQS client would have to emit.
+        """
+        self._refuse(event_name)
+        self._events.register(event_name, *args, **kwargs)
+
+    def register_first(self, event_name: str, *args: "Any", **kwargs: "Any") -> None:
+        """As botocore's; see ``register``."""
+        self._refuse(event_name)
+        self._events.register_first(event_name, *args, **kwargs)
+
+    def register_last(self, event_name: str, *args: "Any", **kwargs: "Any") -> None:
+        """As botocore's; see ``register``."""
+        self._refuse(event_name)
+        self._events.register_last(event_name, *args, **kwargs)
+
+    def _refuse(self, event_name: str) -> None:
+        # Events are named kind.service.operation; a handler for fewer parts hears all that begin with them.
+        service = event_name.partition(".")[2].partition(".")[0]
+        if service in ("", "*", "sqs"):
+            raise NotImplementedError(
+                f"turbosqs's SQS clients emit no botocore events, so a handler for {event_name!r} would miss them: "
+                "register it for another service, or on a boto3.Session and make its clients there"
+            )
+
+
+def _for_botocore(config: "Any") -> "Any":
+    """A config that boto3 takes: botocore's. Ours becomes one; anything else is boto3's to judge."""
+    if config is None:
+        return None
+    from .config import UNSIGNED, Config, as_options
+
+    if not isinstance(config, Config):
+        return config
+    from importlib import import_module
+
+    options = as_options(config)
+    if options.get("signature_version") is UNSIGNED:
+        options["signature_version"] = import_module("botocore").UNSIGNED
+    return import_module("botocore.config").Config(**options)
+
+
+def _import_boto3(wanted: str) -> "Any":
+    from importlib import import_module
+
+    try:
+        return import_module("boto3")
+    except ModuleNotFoundError as error:
+        if error.name not in ("boto3", "botocore"):
+            raise
+        message = f"turbosqs itself is SQS only, {wanted} needs boto3: pip install boto3"
+        raise ModuleNotFoundError(message, name=error.name) from None

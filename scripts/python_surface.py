@@ -1,0 +1,377 @@
+"""The generated half of the Python surface: methods, their types, and the model as Python data.
+
+``generate_model.py`` calls ``files`` with botocore's model; the sentences that describe an operation are ours and
+live here, everything else (members, types, which are required, which errors) is the model's.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from botocore import xform_name
+from botocore.model import OperationModel, ServiceModel, Shape, StructureShape
+
+PACKAGE = Path(__file__).resolve().parent.parent / "python" / "turbosqs"
+
+# What an operation does, in a sentence.
+SENTENCES = {
+    "AddPermission": "Let other AWS accounts use chosen actions of a queue, under a label by which to take it back.",
+    "CancelMessageMoveTask": "Stop a task that moves messages out of a dead-letter queue; what has moved stays moved.",
+    "ChangeMessageVisibility": "Set how long, from now, a received message stays hidden from other receivers.",
+    "ChangeMessageVisibilityBatch": "Set the remaining hidden time of up to ten received messages, each its own.",
+    "CreateQueue": "Make a queue, or find the one of that name if its attributes agree, and tell its URL.",
+    "DeleteMessage": "Remove a received message for good; its receipt handle names it.",
+    "DeleteMessageBatch": "Remove up to ten received messages for good; each may succeed or fail on its own.",
+    "DeleteQueue": "Remove a queue with everything in it; its name is free again after 60 seconds.",
+    "GetQueueAttributes": "Read settings and approximate counts of a queue.",
+    "GetQueueUrl": "Find the URL of a queue by its name.",
+    "ListDeadLetterSourceQueues": "List the queues whose redrive policy names this one, a page at a time.",
+    "ListMessageMoveTasks": "Show the latest tasks that move messages out of a dead-letter queue, newest first.",
+    "ListQueueTags": "Read all tags of a queue.",
+    "ListQueues": "List the URLs of queues in the region, all or by a prefix of their names, a page at a time.",
+    "PurgeQueue": "Throw away every message in a queue; allowed once in 60 seconds.",
+    "ReceiveMessage": "Take up to ten messages and hide them from others, waiting for some to come if asked to.",
+    "RemovePermission": "Take back the permission that was given under a label.",
+    "SendMessage": "Put one message on a queue.",
+    "SendMessageBatch": "Put up to ten messages on a queue in one request; each may succeed or fail on its own.",
+    "SetQueueAttributes": "Change settings of a queue; a change may take 60 seconds to reach everywhere.",
+    "StartMessageMoveTask": "Move messages from a dead-letter queue back to where they came from, or elsewhere.",
+    "TagQueue": "Add tags to a queue, or overwrite those of the same keys.",
+    "UntagQueue": "Remove tags from a queue by their keys.",
+}
+
+# The members that SQS puts into every reply. The model's own "required" is not that: it requires ``Successful`` and
+# ``Failed``, and SQS leaves the empty one out.
+ALWAYS_THERE = {
+    "CancelMessageMoveTaskResult": {"ApproximateNumberOfMessagesMoved"},
+    "CreateQueueResult": {"QueueUrl"},
+    "GetQueueUrlResult": {"QueueUrl"},
+    "Message": {"MessageId", "ReceiptHandle", "MD5OfBody", "Body"},
+    "SendMessageResult": {"MD5OfMessageBody", "MessageId"},
+    "StartMessageMoveTaskResult": {"TaskHandle"},
+}
+
+SCALARS = {"string": "str", "integer": "int", "long": "int", "boolean": "bool"}
+
+
+def files(model: ServiceModel, paginators: dict[str, Any], origin: str) -> dict[Path, str]:
+    """Every generated Python file with its text; ``origin`` says in their first lines where they come from."""
+    if set(SENTENCES) != set(model.operation_names):
+        raise SystemExit(f"operations without or beyond a sentence: {set(SENTENCES) ^ set(model.operation_names)}")
+    sources = {
+        "_operations.py": operations(model, paginators, origin),
+        "_operations.pyi": operations_stub(model),
+        "_model.py": model_data(model, origin),
+        "types.py": types(model, origin),
+    }
+    return {PACKAGE / name: formatted(name, source) for name, source in sources.items()}
+
+
+def formatted(name: str, source: str) -> str:
+    command = [sys.executable, "-m", "ruff", "format", "--stdin-filename", str(PACKAGE / name), "-"]
+    return subprocess.run(command, input=source, capture_output=True, text=True, check=True).stdout
+
+
+# --- the methods ------------------------------------------------------------------------------------------------
+
+
+def operations(model: ServiceModel, paginators: dict[str, Any], origin: str) -> str:
+    names = list(model.operation_names)
+    methods = {xform_name(name): name for name in names}
+    paging = {
+        xform_name(name): {field: config[field] for field in ("input_token", "output_token", "limit_key", "result_key")}
+        for name, config in paginators.items()
+    }
+    return "\n".join(
+        [
+            f'"""The operations of SQS as methods, {origin}"""',
+            "",
+            f"API_VERSION = {model.api_version!r}",
+            f"METHOD_TO_API = {methods!r}",
+            f"PAGINATORS = {paging!r}",
+            f"ERRORS = {tuple(shape.name for shape in model.error_shapes)!r}",
+            "",
+            "class Operations:",
+            '    """The 23 operations, each a call of ``self._make_api_call``, which the client supplies.',
+            "",
+            "    What a method returns is what ``_make_api_call`` returns: the reply, or something to await it by.",
+            '    """',
+            "",
+            *(method(model.operation_model(name)) for name in names),
+        ]
+    )
+
+
+def method(operation: OperationModel) -> str:
+    name = xform_name(operation.name)
+    # A list of positional arguments only to refuse it with boto3's words; an empty one costs no allocation.
+    return f'''
+    def {name}(self, *args, **kwargs):
+        """{SENTENCES[operation.name]}
+
+{docstring(operation)}
+        """
+        if args:
+            raise TypeError("{name}() only accepts keyword arguments.")
+        return self._make_api_call("{operation.name}", kwargs)
+'''
+
+
+def docstring(operation: OperationModel) -> str:
+    members = operation.input_shape.members
+    required = set(operation.input_shape.required_members)
+    lines = ["Arguments, by keyword:"]
+    for name, shape in members.items():
+        lines.append(f"    {name}: {spoken(shape)}" + (", required" if name in required else ""))
+    if operation.output_shape is None or not operation.output_shape.members:
+        lines += ["", "Returns a dict with ``ResponseMetadata`` alone."]
+    else:
+        lines += ["", "Returns a dict with ``ResponseMetadata`` and, where there is something to tell:"]
+        lines += [f"    {name}: {spoken(shape)}" for name, shape in operation.output_shape.members.items()]
+    lines += ["", "Raises, from ``client.exceptions``:"]
+    lines += wrapped([shape.name for shape in operation.error_shapes] + ["ClientError for any other refusal."])
+    return "\n".join(" " * 8 + line if line else "" for line in lines)
+
+
+def wrapped(words: list[str], width: int = 100) -> list[str]:
+    lines = [""]
+    for word in words:
+        if lines[-1] and len(lines[-1]) + len(word) + 2 > width:
+            lines[-1] += ","
+            lines.append("")
+        lines[-1] += (", " if lines[-1] else "    ") + word
+    return ["    " + line.strip() for line in lines]
+
+
+def spoken(shape: Shape) -> str:
+    """A type as the docstrings say it."""
+    match shape.type_name:
+        case "structure":
+            return f"dict (``turbosqs.types.{shape.name}``)"
+        case "list":
+            return f"list of {spoken(shape.member)}"
+        case "map":
+            return f"dict of str to {spoken(shape.value)}"
+        case "blob":
+            return "bytes"
+        case scalar:
+            return SCALARS[scalar]
+
+
+def operations_stub(model: ServiceModel) -> str:
+    names = list(model.operation_names)
+    return "\n".join(
+        [
+            "from typing_extensions import Never, Unpack",
+            "",
+            "from . import types",
+            "",
+            "API_VERSION: str",
+            "METHOD_TO_API: dict[str, str]",
+            "PAGINATORS: dict[str, dict[str, str]]",
+            "ERRORS: tuple[str, ...]",
+            "",
+            *stub_class("Operations", "def", model, names),
+            "",
+        ]
+    )
+
+
+def stub_class(name: str, define: str, model: ServiceModel, operations: list[str]) -> Iterator[str]:
+    """The typed form of the methods: ``def``, or ``async def`` for a client whose methods are awaited."""
+    yield f"class {name}:"
+    for operation in map(model.operation_model, operations):
+        request = f"types.{operation.input_shape.name}"
+        result = f"types.{operation.output_shape.name}" if operation.output_shape else "types.EmptyResult"
+        yield f"    {define} {xform_name(operation.name)}("
+        yield f"        self, *args: Never, **kwargs: Unpack[{request}]"
+        yield f"    ) -> {result}: ..."
+
+
+# --- the types --------------------------------------------------------------------------------------------------
+
+
+def types(model: ServiceModel, origin: str) -> str:
+    return "\n".join(
+        [
+            f'"""Requests and replies for type checkers, {origin}',
+            "",
+            "The names are those of the AWS API reference. A member that a reply may lack is optional here, because",
+            "the client leaves out what SQS leaves out.",
+            '"""',
+            "",
+            "from __future__ import annotations",
+            "",
+            "from typing import IO, TypedDict",
+            "",
+            *typed_dict("ResponseMetadata", RESPONSE_METADATA, {"MaxAttemptsReached"}),
+            *typed_dict("EmptyResult", {"ResponseMetadata": "ResponseMetadata"}, set()),
+            *typed_dict("PaginationConfig", PAGINATION_CONFIG, set(PAGINATION_CONFIG)),
+            *structures(model),
+            "",
+        ]
+    )
+
+
+RESPONSE_METADATA = {
+    "RequestId": "str",
+    "HTTPStatusCode": "int",
+    "HTTPHeaders": "dict[str, str]",
+    "RetryAttempts": "int",
+    "MaxAttemptsReached": "bool",
+}
+PAGINATION_CONFIG = {"MaxItems": "int | str", "PageSize": "int | str", "StartingToken": "str"}
+
+
+def structures(model: ServiceModel) -> Iterator[str]:
+    """A TypedDict for each structure: those of requests, then those of replies."""
+    operations = [model.operation_model(name) for name in model.operation_names]
+    requests = reachable(operation.input_shape for operation in operations)
+    replies = reachable(operation.output_shape for operation in operations if operation.output_shape)
+    tops = {operation.output_shape.name for operation in operations if operation.output_shape}
+    for shape in requests.values():
+        members = {name: written(member) for name, member in shape.members.items()}
+        yield from typed_dict(shape.name, members, set(members) - set(shape.required_members))
+    for shape in replies.values():
+        # What is sent may take looser forms than what comes back (any sequence, any kind of bytes).
+        name = f"{shape.name}Output" if shape.name in requests else shape.name
+        members = {name: read(member, set(requests)) for name, member in shape.members.items()}
+        always = ALWAYS_THERE.get(shape.name, set())
+        if shape.name in tops:
+            members["ResponseMetadata"] = "ResponseMetadata"
+            always = always | {"ResponseMetadata"}
+        else:
+            always = always | set(shape.required_members)
+        if unknown := always - set(members):
+            raise SystemExit(f"{shape.name} no longer has {sorted(unknown)}")
+        yield from typed_dict(name, members, set(members) - always)
+
+
+def reachable(tops: Iterator[StructureShape]) -> dict[str, StructureShape]:
+    """The structures below ``tops``, children first, by name."""
+    found: dict[str, StructureShape] = {}
+
+    def visit(shape: Shape) -> None:
+        if shape.type_name == "list":
+            visit(shape.member)
+        elif shape.type_name == "map":
+            visit(shape.value)
+        elif shape.type_name == "structure" and shape.name not in found:
+            for member in shape.members.values():
+                visit(member)
+            found[shape.name] = shape
+
+    for top in tops:
+        visit(top)
+    return found
+
+
+def written(shape: Shape) -> str:
+    match shape.type_name:
+        case "structure":
+            return shape.name
+        case "list":
+            return f"list[{written(shape.member)}] | tuple[{written(shape.member)}, ...]"
+        case "map":
+            return f"dict[str, {written(shape.value)}]"
+        case "blob":
+            return "bytes | bytearray | str | IO[bytes]"
+        case scalar:
+            return SCALARS[scalar]
+
+
+def read(shape: Shape, requests: set[str]) -> str:
+    match shape.type_name:
+        case "structure":
+            return f"{shape.name}Output" if shape.name in requests else shape.name
+        case "list":
+            return f"list[{read(shape.member, requests)}]"
+        case "map":
+            return f"dict[str, {read(shape.value, requests)}]"
+        case "blob":
+            return "bytes"
+        case scalar:
+            return SCALARS[scalar]
+
+
+def typed_dict(name: str, members: dict[str, str], optional: set[str]) -> Iterator[str]:
+    """Python 3.10 has no ``NotRequired``: required members go into a base of their own."""
+
+    def fields(chosen: set[str]) -> Iterator[str]:
+        for member, type_name in members.items():
+            if member in chosen:
+                yield f"    {member}: {type_name}"
+
+    required = set(members) - optional
+    base = "TypedDict"
+    if required and optional:
+        base = f"_{name}Required"
+        yield f"class {base}(TypedDict):"
+        yield from fields(required)
+        yield ""
+    total = ", total=False" if optional else ""
+    yield f"class {name}({base}{total}):"
+    yield from fields(optional or required)
+    yield ""
+
+
+# --- the model as data, for ``meta.service_model`` where botocore is not installed --------------------
+
+
+def model_data(model: ServiceModel, origin: str) -> str:
+    operations = {}
+    tops = list(model.error_shapes)
+    for operation in map(model.operation_model, model.operation_names):
+        output = operation.output_shape
+        errors = tuple(shape.name for shape in operation.error_shapes)
+        operations[operation.name] = (operation.input_shape.name, output.name if output else None, errors)
+        tops += [operation.input_shape] + ([output] if output else [])
+    shapes = {shape.name: flat(shape) for shape in every_shape(tops)}
+    metadata = {key: model.metadata[key] for key in ("apiVersion", "endpointPrefix", "protocol", "serviceId", "uid")}
+    return "\n".join(
+        [
+            f'"""The service model as Python data, {origin}"""',
+            "",
+            f"METADATA: dict[str, str] = {metadata!r}",
+            "# Operation: input, output, errors.",
+            f"OPERATIONS: dict[str, tuple[str, str | None, tuple[str, ...]]] = {operations!r}",
+            "# Shape: type, then its members, its member or its key and value, then the required members.",
+            f"SHAPES: dict[str, tuple[str, dict[str, str], tuple[str, ...]]] = {shapes!r}",
+        ]
+    )
+
+
+def every_shape(tops: list[Shape]) -> Iterator[Shape]:
+    seen: set[str] = set()
+
+    def visit(shape: Shape) -> Iterator[Shape]:
+        if shape.name in seen:
+            return
+        seen.add(shape.name)
+        yield shape
+        for child in children(shape).values():
+            yield from visit(child)
+
+    for top in tops:
+        yield from visit(top)
+
+
+def children(shape: Shape) -> dict[str, Shape]:
+    match shape.type_name:
+        case "structure":
+            return dict(shape.members)
+        case "list":
+            return {"member": shape.member}
+        case "map":
+            return {"key": shape.key, "value": shape.value}
+        case _:
+            return {}
+
+
+def flat(shape: Shape) -> tuple[str, dict[str, str], tuple[str, ...]]:
+    members = {name: child.name for name, child in children(shape).items()}
+    return shape.type_name, members, tuple(getattr(shape, "required_members", ()))

@@ -1,0 +1,29 @@
+//! Settings as plain data: what a caller passed, the environment and the shared files, made into what a client is
+//! built from. Everything here is pure; reading the world is [`Sources`]'.
+//!
+//! The rules are botocore's, in its order of precedence. The one addition is `AWS_REGION`, which botocore ignores and
+//! which is asked last.
+
+mod arguments;
+mod credentials;
+mod endpoint;
+mod error;
+#[cfg(test)]
+mod fake;
+mod ini;
+mod proxy;
+mod resolve;
+mod settings;
+mod sources;
+mod system;
+mod url;
+
+pub use arguments::{Arguments, ClientCert, Options, ProxiesConfig, RetryOptions, SignatureVersion, Timeout, Verify};
+pub use endpoint::{host, partition_id};
+pub use error::{ConfigError, Value};
+pub use proxy::{Proxies, Proxy};
+pub use resolve::resolve;
+pub use settings::{Credentials, Retries, RetryMode, Settings, StaticCredentials, Tls, UserAgent};
+pub use sources::{Entry, Section, SharedFiles, Sources};
+pub use system::System;
+pub use url::Url;

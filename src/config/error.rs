@@ -1,0 +1,177 @@
+//! What can be wrong with a configuration, named and worded as botocore does.
+
+use std::fmt;
+
+/// A value that an exception is made with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    Text(String),
+    Integer(i64),
+    Tuple(&'static [&'static str]),
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Text(text) => f.write_str(text),
+            Value::Integer(number) => number.fmt(f),
+            Value::Tuple(items) => {
+                f.write_str("(")?;
+                for (index, item) in items.iter().enumerate() {
+                    write!(f, "{}'{item}'", if index == 0 { "" } else { ", " })?;
+                }
+                f.write_str(if items.len() == 1 { ",)" } else { ")" })
+            }
+        }
+    }
+}
+
+/// Raised as `botocore.exceptions.<class>(**kwargs)`, or for [`ConfigError::Value`] as a plain `ValueError(text)`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConfigError {
+    NoRegion,
+    InvalidRegion {
+        region_name: String,
+    },
+    ProfileNotFound {
+        profile: String,
+    },
+    ConfigParse {
+        path: String,
+        error: String,
+    },
+    PartialCredentials {
+        provider: &'static str,
+        cred_var: &'static str,
+    },
+    InvalidRetryMode {
+        mode: String,
+    },
+    InvalidMaxRetryAttempts {
+        value: i64,
+        min_value: i64,
+    },
+    InvalidDefaultsMode {
+        mode: String,
+    },
+    InvalidProxiesConfig {
+        error: String,
+    },
+    InvalidConfig {
+        error_msg: String,
+    },
+    /// A certificate, key or bundle that cannot be used.
+    Ssl {
+        endpoint_url: String,
+        error: String,
+    },
+    UnknownSignatureVersion {
+        signature_version: String,
+    },
+    /// An `api_version` that there is no model for.
+    DataNotFound {
+        data_path: String,
+    },
+    Value(String),
+}
+
+pub const RETRY_MODES: &[&str] = &["legacy", "standard", "adaptive"];
+pub const DEFAULTS_MODES: &str = "legacy, auto, standard, in-region, cross-region, mobile";
+
+impl ConfigError {
+    /// The name of the class in `botocore.exceptions`, or `ValueError`.
+    pub fn class(&self) -> &'static str {
+        match self {
+            ConfigError::NoRegion => "NoRegionError",
+            ConfigError::InvalidRegion { .. } => "InvalidRegionError",
+            ConfigError::ProfileNotFound { .. } => "ProfileNotFound",
+            ConfigError::ConfigParse { .. } => "ConfigParseError",
+            ConfigError::PartialCredentials { .. } => "PartialCredentialsError",
+            ConfigError::InvalidRetryMode { .. } => "InvalidRetryModeError",
+            ConfigError::InvalidMaxRetryAttempts { .. } => "InvalidMaxRetryAttemptsError",
+            ConfigError::InvalidDefaultsMode { .. } => "InvalidDefaultsMode",
+            ConfigError::InvalidProxiesConfig { .. } => "InvalidProxiesConfigError",
+            ConfigError::InvalidConfig { .. } => "InvalidConfigError",
+            ConfigError::Ssl { .. } => "SSLError",
+            ConfigError::UnknownSignatureVersion { .. } => "UnknownSignatureVersionError",
+            ConfigError::DataNotFound { .. } => "DataNotFoundError",
+            ConfigError::Value(_) => "ValueError",
+        }
+    }
+
+    /// The keyword arguments of the class; none for `ValueError`, whose one argument is the text.
+    pub fn kwargs(&self) -> Vec<(&'static str, Value)> {
+        let text = |text: &str| Value::Text(text.to_owned());
+        match self {
+            ConfigError::NoRegion | ConfigError::Value(_) => vec![],
+            ConfigError::InvalidRegion { region_name } => vec![("region_name", text(region_name))],
+            ConfigError::ProfileNotFound { profile } => vec![("profile", text(profile))],
+            ConfigError::ConfigParse { path, error } => vec![("path", text(path)), ("error", text(error))],
+            ConfigError::PartialCredentials { provider, cred_var } => {
+                vec![("provider", text(provider)), ("cred_var", text(cred_var))]
+            }
+            ConfigError::InvalidRetryMode { mode } => {
+                vec![("provided_retry_mode", text(mode)), ("valid_modes", Value::Tuple(RETRY_MODES))]
+            }
+            ConfigError::InvalidMaxRetryAttempts { value, min_value } => {
+                vec![("provided_max_attempts", Value::Integer(*value)), ("min_value", Value::Integer(*min_value))]
+            }
+            ConfigError::InvalidDefaultsMode { mode } => {
+                vec![("mode", text(mode)), ("valid_modes", text(DEFAULTS_MODES))]
+            }
+            ConfigError::InvalidProxiesConfig { error } => vec![("error", text(error))],
+            ConfigError::InvalidConfig { error_msg } => vec![("error_msg", text(error_msg))],
+            ConfigError::Ssl { endpoint_url, error } => {
+                vec![("endpoint_url", text(endpoint_url)), ("error", text(error))]
+            }
+            ConfigError::UnknownSignatureVersion { signature_version } => {
+                vec![("signature_version", text(signature_version))]
+            }
+            ConfigError::DataNotFound { data_path } => vec![("data_path", text(data_path))],
+        }
+    }
+}
+
+/// botocore's own texts.
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConfigError::NoRegion => f.write_str("You must specify a region."),
+            ConfigError::InvalidRegion { region_name } => {
+                write!(f, "Provided region_name '{region_name}' doesn't match a supported format.")
+            }
+            ConfigError::ProfileNotFound { profile } => {
+                write!(f, "The config profile ({profile}) could not be found")
+            }
+            ConfigError::ConfigParse { path, .. } => write!(f, "Unable to parse config file: {path}"),
+            ConfigError::PartialCredentials { provider, cred_var } => {
+                write!(f, "Partial credentials found in {provider}, missing: {cred_var}")
+            }
+            ConfigError::InvalidRetryMode { mode } => write!(
+                f,
+                "Invalid value provided to \"mode\": \"{mode}\" must be one of: {}",
+                Value::Tuple(RETRY_MODES)
+            ),
+            ConfigError::InvalidMaxRetryAttempts { value, min_value } => write!(
+                f,
+                "Value provided to \"max_attempts\": {value} must be an integer greater than or equal to {min_value}."
+            ),
+            ConfigError::InvalidDefaultsMode { mode } => write!(
+                f,
+                "Client configured with invalid defaults mode: {mode}. Valid defaults modes include: {DEFAULTS_MODES}."
+            ),
+            ConfigError::InvalidProxiesConfig { .. } => {
+                f.write_str("Invalid configuration value(s) provided for proxies_config.")
+            }
+            ConfigError::InvalidConfig { error_msg } => f.write_str(error_msg),
+            ConfigError::Ssl { endpoint_url, error } => write!(f, "SSL validation failed for {endpoint_url} {error}"),
+            ConfigError::UnknownSignatureVersion { signature_version } => {
+                write!(f, "Unknown Signature Version: {signature_version}.")
+            }
+            ConfigError::DataNotFound { data_path } => write!(f, "Unable to load data for: {data_path}"),
+            ConfigError::Value(message) => f.write_str(message),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}

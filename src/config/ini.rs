@@ -1,0 +1,216 @@
+//! The dialect of the shared files: Python's `configparser.RawConfigParser`, which is what botocore reads them with.
+//!
+//! It is stricter than the SDKs' own dialect in places (repeated names are errors) and laxer in others (`:` separates
+//! too), and a file must mean the same here as there.
+
+use super::{Entry, Section};
+
+/// A file's sections, in order. Later callers depend on the order: of two sections for one profile the later wins.
+pub type Sections = Vec<(String, Section)>;
+
+/// Parses a file; the error is a text for people.
+pub fn parse(text: &str) -> Result<Sections, String> {
+    let mut parser = Parser::default();
+    for (index, line) in text.split('\n').enumerate() {
+        parser.line(line, index + 1)?;
+    }
+    parser.finish()
+}
+
+const DEFAULT_SECTION: &str = "DEFAULT";
+
+struct Raw {
+    name: String,
+    /// The lines of each value, in the order of the options.
+    options: Vec<(String, Vec<String>)>,
+}
+
+#[derive(Default)]
+struct Parser {
+    sections: Vec<Raw>,
+    /// Whether an option was seen in the current section, so that deeper lines continue it.
+    in_option: bool,
+    indent: usize,
+    first_error: Option<String>,
+}
+
+impl Parser {
+    fn line(&mut self, line: &str, number: usize) -> Result<(), String> {
+        let value = line.trim();
+        let comment = value.starts_with(['#', ';']);
+        if value.is_empty() || comment {
+            // An empty line belongs to the value around it, a comment does not.
+            if !comment && let Some(lines) = self.current_value() {
+                lines.push(String::new());
+            }
+            return Ok(());
+        }
+        let indent = line.chars().take_while(|character| character.is_whitespace()).count();
+        if indent > self.indent
+            && let Some(lines) = self.current_value()
+        {
+            lines.push(value.to_owned());
+            return Ok(());
+        }
+        self.indent = indent;
+        if let Some(name) = header(value) {
+            return self.open(name, number);
+        }
+        let Some(section) = self.sections.last_mut() else {
+            return Err(format!("line {number}: File contains no section headers."));
+        };
+        let Some((name, value)) = value.split_once(['=', ':']).filter(|(name, _)| !name.trim().is_empty()) else {
+            self.first_error.get_or_insert_with(|| format!("line {number}: neither a section nor name = value"));
+            return Ok(());
+        };
+        let name = name.trim_end().to_lowercase();
+        if section.options.iter().any(|(known, _)| *known == name) {
+            return Err(format!("line {number}: option '{name}' in section '{}' already exists", section.name));
+        }
+        section.options.push((name, vec![value.trim().to_owned()]));
+        self.in_option = true;
+        Ok(())
+    }
+
+    fn current_value(&mut self) -> Option<&mut Vec<String>> {
+        let section = self.sections.last_mut().filter(|_| self.in_option)?;
+        section.options.last_mut().map(|(_, lines)| lines)
+    }
+
+    fn open(&mut self, name: &str, number: usize) -> Result<(), String> {
+        self.in_option = false;
+        match self.sections.iter().position(|section| section.name == name) {
+            None => self.sections.push(Raw { name: name.to_owned(), options: vec![] }),
+            Some(at) if name == DEFAULT_SECTION => {
+                let section = self.sections.remove(at);
+                self.sections.push(section);
+            }
+            Some(_) => return Err(format!("line {number}: section '{name}' already exists")),
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Sections, String> {
+        if let Some(error) = self.first_error {
+            return Err(error);
+        }
+        let mut defaults = Section::new();
+        let mut sections = vec![];
+        for raw in self.sections {
+            let mut section = Section::new();
+            for (name, lines) in raw.options {
+                section.insert(name, entry(lines.join("\n").trim_end())?);
+            }
+            if raw.name == DEFAULT_SECTION {
+                defaults = section;
+            } else {
+                sections.push((raw.name, section));
+            }
+        }
+        for (_, section) in &mut sections {
+            for (name, value) in &defaults {
+                section.entry(name.clone()).or_insert_with(|| value.clone());
+            }
+        }
+        Ok(sections)
+    }
+}
+
+/// `[name]`, up to the last bracket of the line; what follows it is ignored.
+fn header(line: &str) -> Option<&str> {
+    let inner = line.strip_prefix('[')?;
+    inner.rfind(']').and_then(|end| inner.get(..end)).filter(|name| !name.is_empty())
+}
+
+/// A value that begins on the line after its name is a block of `name = value` lines.
+fn entry(value: &str) -> Result<Entry, String> {
+    if !value.starts_with('\n') {
+        return Ok(Entry::Text(value.to_owned()));
+    }
+    let pairs = value.lines().map(str::trim).filter(|line| !line.is_empty()).map(|line| {
+        let (name, value) = line.split_once('=').ok_or_else(|| format!("'{line}' is not name = value"))?;
+        Ok((name.trim().to_owned(), value.trim().to_owned()))
+    });
+    pairs.collect::<Result<_, String>>().map(Entry::Block)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(text: &str) -> Vec<(String, Vec<(String, String)>)> {
+        let plain = |entry: Entry| match entry {
+            Entry::Text(text) => text,
+            Entry::Block(block) => format!("{block:?}"),
+        };
+        let sections = parse(text).unwrap().into_iter();
+        sections.map(|(name, section)| (name, section.into_iter().map(|(k, v)| (k, plain(v))).collect())).collect()
+    }
+
+    fn one(text: &str) -> Vec<(String, String)> {
+        texts(text).remove(0).1
+    }
+
+    fn pairs(items: &[(&str, &str)]) -> Vec<(String, String)> {
+        items.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn names_are_lowercase_and_either_delimiter_separates() {
+        assert_eq!(
+            one("[a]\nRegion : eu\nkey=x=y\nurl = http://h:1\n"),
+            pairs(&[("key", "x=y"), ("region", "eu"), ("url", "http://h:1"),])
+        );
+    }
+
+    #[test]
+    fn comments_stand_alone_on_their_line() {
+        assert_eq!(one("# c\n[a]\n ; c\nx = 1 # kept\ny = 2\n"), pairs(&[("x", "1 # kept"), ("y", "2")]));
+    }
+
+    #[test]
+    fn deeper_lines_continue_a_value() {
+        assert_eq!(one("[a]\nx = 1\n  2\n\n  3\n# c\n  4\ny = 5\r\n\n"), pairs(&[("x", "1\n2\n\n3\n4"), ("y", "5")]));
+    }
+
+    #[test]
+    fn an_indented_block_is_nested() {
+        let sections = parse("[services s]\nsqs =\n  endpoint_url = http://h:1\n  x = a=b\n").unwrap();
+        let block = [("endpoint_url", "http://h:1"), ("x", "a=b")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+        assert_eq!(sections[0].1["sqs"], Entry::Block(block.into()));
+    }
+
+    #[test]
+    fn an_indented_section_is_still_a_section() {
+        assert_eq!(texts("  [a]\n  x = 1\n  y = 2\n  [b] trailing\n").len(), 2);
+    }
+
+    #[test]
+    fn default_is_inherited_by_every_section() {
+        assert_eq!(
+            one("[DEFAULT]\nx = 1\ny = 1\n[a]\nx = 2\n[DEFAULT]\nz = 3\n"),
+            pairs(&[("x", "2"), ("y", "1"), ("z", "3"),])
+        );
+    }
+
+    #[test]
+    fn what_python_refuses_is_refused() {
+        for (text, complaint) in [
+            ("x = 1\n", "line 1: File contains no section headers."),
+            ("[a]\nx = 1\nX = 2\n", "line 3: option 'x' in section 'a' already exists"),
+            ("[a]\n[b]\n[a]\n", "line 3: section 'a' already exists"),
+            ("[a]\nword\n", "line 2: neither a section nor name = value"),
+            ("[a]\n= 1\n", "line 2: neither a section nor name = value"),
+            ("[]\n", "line 1: File contains no section headers."),
+            ("[a]\ns3 =\n  word\n", "'word' is not name = value"),
+        ] {
+            assert_eq!(parse(text), Err(complaint.to_owned()), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_nothing() {
+        assert_eq!(parse("").unwrap(), vec![]);
+        assert_eq!(parse("\n# c\n\n").unwrap(), vec![]);
+    }
+}

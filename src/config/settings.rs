@@ -1,0 +1,146 @@
+//! What a client is built from: every question answered, nothing left to look up but credentials.
+
+use std::time::Duration;
+
+use super::{ClientCert, Proxies, Verify};
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// The region that requests are signed for.
+    pub region: String,
+    /// The endpoint that the caller, the environment or the profile asked for; it overrides the rules.
+    pub endpoint_url: Option<String>,
+    /// Where requests go: `endpoint_url`, or what the rules give for the region. This is `meta.endpoint_url`.
+    pub endpoint: String,
+    /// `aws`, `aws-cn`, ...: `meta.partition`.
+    pub partition: &'static str,
+    /// FIPS and dualstack only shape the endpoint of the rules, and `endpoint` says what came of it.
+    pub use_fips: bool,
+    pub use_dualstack: bool,
+    pub credentials: Credentials,
+    pub retries: Retries,
+    /// `None`: wait for ever.
+    pub connect_timeout: Option<Duration>,
+    /// The longest silence on a socket, not the length of an attempt. `None`: wait for ever.
+    pub read_timeout: Option<Duration>,
+    pub tls: Tls,
+    pub proxies: Proxies,
+    /// Credential providers reach other hosts than the endpoint, and botocore gives them the environment's proxies only.
+    pub credential_proxies: Proxies,
+    pub user_agent: UserAgent,
+    /// How many idle connections are kept. As with botocore's pool, more may be open at a time.
+    pub max_pool_connections: usize,
+    pub tcp_keepalive: bool,
+    pub parameter_validation: bool,
+}
+
+/// Where credentials come from. Which source it is gets settled here, in botocore's order of asking; asking a source
+/// that is not at hand (a process, a service) is left to the first call.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Credentials {
+    Static(StaticCredentials),
+    /// A role, an SSO or a console login that the profile describes.
+    Profile {
+        name: String,
+        /// The shared files that exist.
+        config_path: Option<String>,
+        credentials_path: Option<String>,
+        /// botocore's name of what is in it: `assume-role`, `sso`, `login`.
+        method: &'static str,
+    },
+    WebIdentity {
+        token_file: String,
+        role_arn: String,
+        session_name: Option<String>,
+    },
+    Process {
+        command: String,
+    },
+    Container,
+    InstanceMetadata {
+        endpoint: Option<String>,
+        /// Of each connection and each reply.
+        timeout: Duration,
+        attempts: u32,
+    },
+    /// There are none, and the first call says so.
+    Missing,
+    /// `signature_version=UNSIGNED`: requests are not signed.
+    Anonymous,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+pub struct StaticCredentials {
+    pub access_key: String,
+    pub secret_key: String,
+    pub token: Option<String>,
+    pub account_id: Option<String>,
+    /// botocore's name of where they were found: `explicit`, `env`, `shared-credentials-file`, `config-file`.
+    pub method: &'static str,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Credentials::Static(credentials) => credentials.fmt(f),
+            Credentials::Profile { name, .. } => f.debug_struct("Profile").field("name", name).finish_non_exhaustive(),
+            Credentials::WebIdentity { role_arn, .. } => {
+                f.debug_struct("WebIdentity").field("role_arn", role_arn).finish_non_exhaustive()
+            }
+            // A command line may hold secrets.
+            Credentials::Process { .. } => f.write_str("Process"),
+            Credentials::Container => f.write_str("Container"),
+            Credentials::InstanceMetadata { .. } => f.write_str("InstanceMetadata"),
+            Credentials::Missing => f.write_str("Missing"),
+            Credentials::Anonymous => f.write_str("Anonymous"),
+        }
+    }
+}
+
+impl std::fmt::Debug for StaticCredentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Secrets stay out of logs and panics.
+        f.debug_struct("StaticCredentials").field("method", &self.method).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retries {
+    pub mode: RetryMode,
+    /// The first attempt included.
+    pub total_max_attempts: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetryMode {
+    Legacy,
+    Standard,
+    Adaptive,
+}
+
+impl RetryMode {
+    /// As written in `Config(retries={'mode': ...})`.
+    pub fn name(self) -> &'static str {
+        match self {
+            RetryMode::Legacy => "legacy",
+            RetryMode::Standard => "standard",
+            RetryMode::Adaptive => "adaptive",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    pub verify: Verify,
+    pub client_cert: Option<ClientCert>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UserAgent {
+    /// `Config(user_agent=...)`: replaces the whole header.
+    pub replacement: Option<String>,
+    /// `Config(user_agent_extra=...)`: goes to the end.
+    pub extra: Option<String>,
+    /// `Config(user_agent_appid=...)`: travels as `app/<id>`.
+    pub app_id: Option<String>,
+}

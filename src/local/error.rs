@@ -1,0 +1,213 @@
+//! What the service says when it refuses, in its own codes and words.
+
+/// A refusal. `name` is the error's shape in the JSON protocol, `code` the code of the older query protocol,
+/// which SQS still sends along in `x-amzn-query-error` and which the AWS SDKs report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceError {
+    pub name: &'static str,
+    pub code: &'static str,
+    pub status: u16,
+    pub sender: bool,
+    pub message: String,
+}
+
+impl ServiceError {
+    fn sender(name: &'static str, code: &'static str, message: impl Into<String>) -> ServiceError {
+        ServiceError { name, code, status: 400, sender: true, message: message.into() }
+    }
+
+    /// The status of the few errors for which the service's model names another than 400.
+    fn with_status(self, status: u16) -> ServiceError {
+        ServiceError { status, ..self }
+    }
+
+    /// The `__type` of the reply: modelled errors live in the service's namespace, the rest in the framework's.
+    pub fn namespace(&self) -> &'static str {
+        match self.name {
+            "InvalidParameterValueException"
+            | "MissingRequiredParameterException"
+            | "SerializationException"
+            | "UnknownOperationException"
+            | "InternalFailure"
+            | "ServiceUnavailableException" => "com.amazon.coral.service",
+            _ => "com.amazonaws.sqs",
+        }
+    }
+
+    pub fn queue_does_not_exist() -> ServiceError {
+        ServiceError::sender(
+            "QueueDoesNotExist",
+            "AWS.SimpleQueueService.NonExistentQueue",
+            "The specified queue does not exist.",
+        )
+    }
+
+    pub fn queue_name_exists(attribute: &str) -> ServiceError {
+        ServiceError::sender(
+            "QueueNameExists",
+            "QueueAlreadyExists",
+            format!("A queue already exists with the same name and a different value for attribute {attribute}"),
+        )
+    }
+
+    pub fn queue_deleted_recently() -> ServiceError {
+        ServiceError::sender(
+            "QueueDeletedRecently",
+            "AWS.SimpleQueueService.QueueDeletedRecently",
+            "You must wait 60 seconds after deleting a queue before you can create another with the same name.",
+        )
+    }
+
+    pub fn purge_in_progress(queue: &str) -> ServiceError {
+        ServiceError::sender(
+            "PurgeQueueInProgress",
+            "AWS.SimpleQueueService.PurgeQueueInProgress",
+            format!("Only one PurgeQueue operation on {queue} is allowed every 60 seconds."),
+        )
+        .with_status(403)
+    }
+
+    pub fn missing(parameter: &str) -> ServiceError {
+        ServiceError::sender(
+            "MissingRequiredParameterException",
+            "MissingParameter",
+            format!("The request must contain the parameter {parameter}."),
+        )
+    }
+
+    pub fn invalid_parameter(message: impl Into<String>) -> ServiceError {
+        ServiceError::sender("InvalidParameterValueException", "InvalidParameterValue", message)
+    }
+
+    /// The service's usual sentence about one parameter.
+    pub fn invalid_value(value: impl std::fmt::Display, parameter: &str, reason: &str) -> ServiceError {
+        ServiceError::invalid_parameter(format!("Value {value} for parameter {parameter} is invalid. Reason: {reason}"))
+    }
+
+    pub fn invalid_attribute_name(message: impl Into<String>) -> ServiceError {
+        ServiceError::sender("InvalidAttributeName", "InvalidAttributeName", message)
+    }
+
+    pub fn unknown_attribute(name: &str) -> ServiceError {
+        ServiceError::invalid_attribute_name(format!("Unknown Attribute {name}."))
+    }
+
+    pub fn invalid_attribute_value(message: impl Into<String>) -> ServiceError {
+        ServiceError::sender("InvalidAttributeValue", "InvalidAttributeValue", message)
+    }
+
+    pub fn invalid_contents(message: impl Into<String>) -> ServiceError {
+        ServiceError::sender("InvalidMessageContents", "InvalidMessageContents", message)
+    }
+
+    pub fn receipt_handle_is_invalid(handle: &str) -> ServiceError {
+        ServiceError::sender(
+            "ReceiptHandleIsInvalid",
+            "ReceiptHandleIsInvalid",
+            format!("The input receipt handle \"{handle}\" is not a valid receipt handle."),
+        )
+    }
+
+    pub fn message_not_in_flight() -> ServiceError {
+        ServiceError::sender(
+            "MessageNotInflight",
+            "AWS.SimpleQueueService.MessageNotInflight",
+            "The specified message isn't in flight.",
+        )
+    }
+
+    pub fn over_limit(message: impl Into<String>) -> ServiceError {
+        ServiceError::sender("OverLimit", "OverLimit", message).with_status(403)
+    }
+
+    pub fn empty_batch(entry: &str) -> ServiceError {
+        ServiceError::sender(
+            "EmptyBatchRequest",
+            "AWS.SimpleQueueService.EmptyBatchRequest",
+            format!("There should be at least one {entry} in the request."),
+        )
+    }
+
+    pub fn too_many_entries(count: usize) -> ServiceError {
+        ServiceError::sender(
+            "TooManyEntriesInBatchRequest",
+            "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
+            format!("Maximum number of entries per request are 10. You have sent {count}."),
+        )
+    }
+
+    pub fn entry_ids_not_distinct(id: &str) -> ServiceError {
+        ServiceError::sender(
+            "BatchEntryIdsNotDistinct",
+            "AWS.SimpleQueueService.BatchEntryIdsNotDistinct",
+            format!("Id {id} repeated."),
+        )
+    }
+
+    pub fn invalid_entry_id() -> ServiceError {
+        ServiceError::sender(
+            "InvalidBatchEntryId",
+            "AWS.SimpleQueueService.InvalidBatchEntryId",
+            "A batch entry id can only contain alphanumeric characters, hyphens and underscores. \
+             It can be at most 80 letters long.",
+        )
+    }
+
+    pub fn batch_too_long(limit: usize, sent: usize) -> ServiceError {
+        ServiceError::sender(
+            "BatchRequestTooLong",
+            "AWS.SimpleQueueService.BatchRequestTooLong",
+            format!("Batch requests cannot be longer than {limit} bytes. You have sent {sent} bytes."),
+        )
+    }
+
+    pub fn resource_not_found(message: impl Into<String>) -> ServiceError {
+        ServiceError::sender("ResourceNotFoundException", "ResourceNotFoundException", message).with_status(404)
+    }
+
+    pub fn invalid_address(address: &str) -> ServiceError {
+        ServiceError::sender(
+            "InvalidAddress",
+            "InvalidAddress",
+            format!("The address {address} is not valid for this endpoint."),
+        )
+    }
+
+    pub fn unsupported(message: impl Into<String>) -> ServiceError {
+        ServiceError::sender("UnsupportedOperation", "AWS.SimpleQueueService.UnsupportedOperation", message)
+    }
+
+    pub fn unknown_operation(message: impl Into<String>) -> ServiceError {
+        ServiceError::sender("UnknownOperationException", "InvalidAction", message)
+    }
+
+    pub fn serialization(message: impl Into<String>) -> ServiceError {
+        ServiceError::sender("SerializationException", "SerializationException", message)
+    }
+
+    pub fn too_large(limit: usize) -> ServiceError {
+        ServiceError::sender(
+            "SerializationException",
+            "RequestEntityTooLarge",
+            format!("The request body is longer than {limit} bytes."),
+        )
+        .with_status(413)
+    }
+
+    pub fn throttled() -> ServiceError {
+        ServiceError::sender("RequestThrottled", "RequestThrottled", "Request is throttled.").with_status(403)
+    }
+
+    /// The service's own fault, with this HTTP status.
+    pub fn server_fault(status: u16) -> ServiceError {
+        let (name, code, message) = match status {
+            503 => (
+                "ServiceUnavailableException",
+                "ServiceUnavailable",
+                "Service is unable to handle the request just now.",
+            ),
+            _ => ("InternalFailure", "InternalFailure", "The service failed for a reason of its own."),
+        };
+        ServiceError { name, code, status, sender: false, message: message.to_owned() }
+    }
+}

@@ -1,0 +1,279 @@
+//! HTTP in front of the service: reading requests, writing replies, refusing what is neither.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use http::header::{ALLOW, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue};
+use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
+
+use super::error::ServiceError;
+use super::faults::{EntryFault, Wreck};
+use super::input::{Administration, read};
+use super::message::Millis;
+use super::reply::{Reply, fresh_uuid, push_uuid};
+use super::server::Shared;
+use super::service::{Answer, Caller, is_account};
+use super::wire::Breaker;
+use crate::model::{Action, TARGET_PREFIX};
+
+/// The longest request body that is read. A batch holds up to 1 MiB, of which every byte may have been written as an
+/// escape of six; the rest is for names and numbers.
+pub const MAX_BODY: usize = 7 * 1_048_576;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.0");
+const XML: HeaderValue = HeaderValue::from_static("text/xml");
+const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+const QUERY_ERROR: HeaderName = HeaderName::from_static("x-amzn-query-error");
+
+/// Said to hyper when a fault ends the connection.
+#[derive(Debug)]
+pub struct Wrecked;
+
+impl std::fmt::Display for Wrecked {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("the connection was ended by a fault that was asked for")
+    }
+}
+
+impl std::error::Error for Wrecked {}
+
+/// Answers one request.
+pub async fn serve(
+    shared: Arc<Shared>,
+    breaker: Breaker,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Wrecked> {
+    let started = Instant::now();
+    let (head, body) = request.into_parts();
+    let action = action_of(&head.headers);
+    let mut about = String::new();
+    let outcome = match refuse_protocol(&head.method, &head.headers, &head.uri) {
+        Some(refusal) => Err(refusal),
+        None => match read_body(&head.headers, body).await {
+            Err(error) => Err(Refusal::Json(error)),
+            Ok(body) if body.starts_with(b"Action=") => Err(Refusal::QueryProtocol),
+            Ok(body) => match &action {
+                Ok(action) => {
+                    if shared.log {
+                        about = subject(&body);
+                    }
+                    let plan = shared.state().plan(*action);
+                    if !plan.delay.is_zero() {
+                        tokio::time::sleep(plan.delay).await;
+                    }
+                    if plan.wreck == Some(Wreck::ResetBefore) {
+                        shared.state().count(*action);
+                        breaker.reset();
+                        return Err(Wrecked);
+                    }
+                    let outcome = match plan.refusal {
+                        Some(refusal) => {
+                            shared.state().count(*action);
+                            Err(refusal)
+                        }
+                        None => answer(&shared, *action, plan.entries, &head.headers, &body).await,
+                    };
+                    match plan.wreck {
+                        Some(Wreck::ResetAfter) => {
+                            breaker.reset();
+                            return Err(Wrecked);
+                        }
+                        Some(Wreck::HalfReply) => breaker.half_reply(),
+                        Some(Wreck::ResetBefore) | None => {}
+                    }
+                    outcome.map_err(Refusal::Json)
+                }
+                Err(error) => Err(Refusal::Json(error.clone())),
+            },
+        },
+    };
+    let response = respond(outcome);
+    if shared.log {
+        let name = action.map_or("-", |action| action.operation().name);
+        shared.log_request(name, &about, response.status().as_u16(), started.elapsed());
+    }
+    Ok(response)
+}
+
+enum Refusal {
+    Json(ServiceError),
+    /// Answered in the XML that its clients read.
+    QueryProtocol,
+    NotPost,
+}
+
+const QUERY_PROTOCOL: &str = "This server speaks the JSON protocol of SQS (AWS JSON 1.0), not the older query protocol: \
+                              use an AWS SDK from 2024 or later.";
+
+fn refuse_protocol(method: &Method, headers: &HeaderMap, uri: &http::Uri) -> Option<Refusal> {
+    let form =
+        headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-www-form-urlencoded"));
+    if form || uri.query().is_some_and(|query| query.contains("Action=")) {
+        return Some(Refusal::QueryProtocol);
+    }
+    (method != Method::POST).then_some(Refusal::NotPost)
+}
+
+/// Which queue a request is about, for the log.
+fn subject(body: &[u8]) -> String {
+    let Ok(input) = read::<Administration<'_>>(body) else { return String::new() };
+    let named = [&input.queue_url, &input.queue_name, &input.source_arn, &input.queue_name_prefix];
+    let name = named.into_iter().flatten().next().map_or("", |name| &**name);
+    name.rsplit(['/', ':']).next().unwrap_or(name).to_owned()
+}
+
+fn action_of(headers: &HeaderMap) -> Result<Action, ServiceError> {
+    let Some(target) = headers.get(TARGET) else {
+        return Err(ServiceError::unknown_operation(
+            "The request names no action: the header X-Amz-Target is missing.",
+        ));
+    };
+    let target = target.to_str().unwrap_or_default();
+    let name = target.strip_prefix(TARGET_PREFIX).and_then(|rest| rest.strip_prefix('.'));
+    name.and_then(Action::from_name)
+        .ok_or_else(|| ServiceError::unknown_operation(format!("The action {target} is not one of SQS.")))
+}
+
+async fn read_body(headers: &HeaderMap, mut body: Incoming) -> Result<Bytes, ServiceError> {
+    let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > MAX_BODY) {
+        return Err(ServiceError::too_large(MAX_BODY));
+    }
+    let broken = |_| ServiceError::serialization("The request body ended early or was not readable.");
+    let mut first = Bytes::new();
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
+        if first.len() + whole.len() + data.len() > MAX_BODY {
+            return Err(ServiceError::too_large(MAX_BODY));
+        }
+        // Most bodies come in one piece, which is used as it is.
+        if first.is_empty() && whole.is_empty() {
+            first = data;
+            continue;
+        }
+        if whole.is_empty() {
+            whole.reserve(body.size_hint().lower() as usize + first.len() + data.len());
+            whole.extend_from_slice(&first);
+            first.clear();
+        }
+        whole.extend_from_slice(&data);
+    }
+    Ok(if whole.is_empty() { first } else { whole.freeze() })
+}
+
+async fn answer(
+    shared: &Shared,
+    action: Action,
+    entry_fault: Option<EntryFault>,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Vec<u8>, ServiceError> {
+    let caller = shared.caller(headers);
+    let (waiting, patience) = {
+        let mut state = shared.state();
+        match state.call(action, &caller, body, entry_fault)? {
+            Answer::Reply(reply) => {
+                drop(state);
+                shared.reconsider();
+                return Ok(reply);
+            }
+            Answer::Wait(request) => {
+                let patience = Duration::from_millis(request.until.saturating_sub(state.now()));
+                (state.wait(request), patience)
+            }
+        }
+    };
+    shared.reconsider();
+    match tokio::time::timeout(patience, waiting).await {
+        Ok(Ok(reply)) => reply,
+        // The time is up, or the server is stopping.
+        Ok(Err(_)) | Err(_) => Ok(b"{}".to_vec()),
+    }
+}
+
+fn respond(outcome: Result<Vec<u8>, Refusal>) -> Response<Full<Bytes>> {
+    let mut id = Vec::with_capacity(36);
+    push_uuid(fresh_uuid(), &mut id);
+    let (status, kind, body, query_error) = match outcome {
+        Ok(body) => (StatusCode::OK, JSON, body, None),
+        Err(Refusal::Json(error)) => {
+            let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let fault = if error.sender { "Sender" } else { "Receiver" };
+            let query_error = HeaderValue::from_str(&format!("{};{fault}", error.code)).ok();
+            (status, JSON, error_body(&error), query_error)
+        }
+        Err(Refusal::NotPost) => {
+            let mut error = ServiceError::unknown_operation(
+                "This is an SQS endpoint: it takes POST requests that name an action in the header X-Amz-Target.",
+            );
+            error.status = 405;
+            (StatusCode::METHOD_NOT_ALLOWED, JSON, error_body(&error), None)
+        }
+        Err(Refusal::QueryProtocol) => {
+            let body = format!(
+                "<?xml version=\"1.0\"?><ErrorResponse><Error><Type>Sender</Type><Code>UnsupportedProtocol</Code>\
+                 <Message>{QUERY_PROTOCOL}</Message></Error></ErrorResponse>"
+            );
+            (StatusCode::BAD_REQUEST, XML, body.into_bytes(), None)
+        }
+    };
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_maybe_shared(Bytes::from(id)) {
+        headers.insert(REQUEST_ID, id);
+    }
+    headers.insert(CONTENT_TYPE, kind);
+    if let Some(query_error) = query_error {
+        headers.insert(QUERY_ERROR, query_error);
+    }
+    match status {
+        StatusCode::METHOD_NOT_ALLOWED => {
+            headers.insert(ALLOW, HeaderValue::from_static("POST"));
+        }
+        // The rest of the body was not read: nothing can follow on this connection.
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        _ => {}
+    }
+    response
+}
+
+fn error_body(error: &ServiceError) -> Vec<u8> {
+    let mut reply = Reply::object(256);
+    let kind = [error.namespace(), "#", error.name].concat();
+    reply.key("__type").text(&kind).key("message").text(&error.message);
+    reply.finish()
+}
+
+/// Who signed the request, from `Credential=KEY/DATE/REGION/sqs/aws4_request`. The signature itself is not checked.
+pub fn signer(headers: &HeaderMap) -> Option<(&str, &str)> {
+    let authorization = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (_, credential) = authorization.split_once("Credential=")?;
+    let mut parts = credential.split('/');
+    let (key, _date, region) = (parts.next()?, parts.next()?, parts.next()?);
+    Some((key, region)).filter(|(_, region)| !region.is_empty())
+}
+
+/// A caller as its headers show it, with these defaults. An access key of twelve digits is taken for the number of the
+/// account, so that one server can keep several apart.
+pub fn caller<'a>(headers: &'a HeaderMap, account: &'a str, region: &'a str, host: &'a str) -> Caller<'a> {
+    let signer = signer(headers);
+    Caller {
+        account: signer.map(|(key, _)| key).filter(|key| is_account(key)).unwrap_or(account),
+        region: signer.map_or(region, |(_, region)| region),
+        host: headers.get(HOST).and_then(|host| host.to_str().ok()).filter(|host| !host.is_empty()).unwrap_or(host),
+    }
+}
+
+/// Milliseconds with one decimal, for the log.
+pub fn milliseconds(elapsed: Duration) -> String {
+    let micros = elapsed.as_micros() as Millis;
+    format!("{}.{}", micros / 1_000, micros % 1_000 / 100)
+}

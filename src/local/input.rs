@@ -1,0 +1,242 @@
+//! The members of requests, read from JSON without copying what need not be copied.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+
+use super::error::ServiceError;
+
+/// A string of the request, borrowed from its bytes unless it held an escape.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Text<'a>(pub Cow<'a, str>);
+
+impl std::ops::Deref for Text<'_> {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Text<'a>, D::Error> {
+        struct TextVisitor;
+        impl<'de> Visitor<'de> for TextVisitor {
+            type Value = Text<'de>;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a string")
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(TextVisitor)
+    }
+}
+
+/// A number; clients that take a boolean for one may send it as it is.
+fn integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Number {
+        Integer(i64),
+        Boolean(bool),
+    }
+    Ok(Option::<Number>::deserialize(deserializer)?.map(|number| match number {
+        Number::Integer(number) => number,
+        Number::Boolean(truth) => i64::from(truth),
+    }))
+}
+
+/// A JSON object kept as pairs: those of SQS are small, and their order is the sender's.
+#[derive(Clone, Debug)]
+pub struct Map<'a, T>(pub Vec<(Text<'a>, T)>);
+
+impl<T> Default for Map<'_, T> {
+    fn default() -> Self {
+        Map(Vec::new())
+    }
+}
+
+impl<'de: 'a, 'a, T: Deserialize<'de>> Deserialize<'de> for Map<'a, T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Map<'a, T>, D::Error> {
+        struct MapVisitor<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for MapVisitor<T> {
+            type Value = Map<'de, T>;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Map<'de, T>, A::Error> {
+                let mut pairs = Vec::with_capacity(access.size_hint().unwrap_or(0));
+                while let Some(pair) = access.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Map(pairs))
+            }
+        }
+        deserializer.deserialize_map(MapVisitor(PhantomData))
+    }
+}
+
+/// Names and values, both strings: queue attributes and tags.
+pub type Pairs<'a> = Map<'a, Text<'a>>;
+
+impl Pairs<'_> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (&**name, &**value))
+    }
+
+    pub fn get(&self, wanted: &str) -> Option<&str> {
+        self.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value)
+    }
+}
+
+/// Reads the input of an action. Every member is optional here, since a missing one is the service's to complain of;
+/// unknown ones are passed over.
+pub fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ServiceError> {
+    let body = if body.is_empty() { b"{}" } else { body };
+    // serde would take an array for an object without names.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(ServiceError::serialization("The request is not a JSON object."));
+    }
+    serde_json::from_slice(body).map_err(|error| {
+        // Without the position, which tells of the client's way to write JSON and of nothing that its caller did.
+        let position = format!(" at line {} column {}", error.line(), error.column());
+        let text = error.to_string();
+        ServiceError::serialization(format!(
+            "The request is not valid: {}",
+            text.strip_suffix(&position).unwrap_or(&text)
+        ))
+    })
+}
+
+/// A member that the action cannot do without.
+pub fn required<'a, T>(member: &'a Option<T>, name: &str) -> Result<&'a T, ServiceError> {
+    member.as_ref().ok_or_else(|| ServiceError::missing(name))
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct AttributeValue<'a> {
+    #[serde(borrow)]
+    pub data_type: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub string_value: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub binary_value: Option<Text<'a>>,
+    pub string_list_values: Option<IgnoredAny>,
+    pub binary_list_values: Option<IgnoredAny>,
+}
+
+/// SendMessage, and an entry of SendMessageBatch.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Send<'a> {
+    #[serde(borrow)]
+    pub queue_url: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub id: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub message_body: Option<Text<'a>>,
+    #[serde(deserialize_with = "integer")]
+    pub delay_seconds: Option<i64>,
+    #[serde(borrow)]
+    pub message_attributes: Option<Map<'a, AttributeValue<'a>>>,
+    #[serde(borrow)]
+    pub message_system_attributes: Option<Map<'a, AttributeValue<'a>>>,
+    #[serde(borrow)]
+    pub message_deduplication_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub message_group_id: Option<Text<'a>>,
+}
+
+/// DeleteMessage and ChangeMessageVisibility, and an entry of their batches.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Receipt<'a> {
+    #[serde(borrow)]
+    pub queue_url: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub id: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub receipt_handle: Option<Text<'a>>,
+    #[serde(deserialize_with = "integer")]
+    pub visibility_timeout: Option<i64>,
+}
+
+/// The batch form of any of the above.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Batch<'a, T> {
+    #[serde(borrow, default)]
+    pub queue_url: Option<Text<'a>>,
+    pub entries: Option<Vec<T>>,
+}
+
+/// ReceiveMessage.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Receive<'a> {
+    #[serde(borrow)]
+    pub queue_url: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub attribute_names: Option<Vec<Text<'a>>>,
+    #[serde(borrow)]
+    pub message_system_attribute_names: Option<Vec<Text<'a>>>,
+    #[serde(borrow)]
+    pub message_attribute_names: Option<Vec<Text<'a>>>,
+    #[serde(deserialize_with = "integer")]
+    pub max_number_of_messages: Option<i64>,
+    #[serde(deserialize_with = "integer")]
+    pub visibility_timeout: Option<i64>,
+    #[serde(deserialize_with = "integer")]
+    pub wait_time_seconds: Option<i64>,
+    #[serde(borrow)]
+    pub receive_request_attempt_id: Option<Text<'a>>,
+}
+
+/// The members of every action on queues themselves: their names never mean two things.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Administration<'a> {
+    #[serde(borrow)]
+    pub queue_url: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub queue_name: Option<Text<'a>>,
+    #[serde(borrow, rename = "QueueOwnerAWSAccountId")]
+    pub queue_owner: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub queue_name_prefix: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub attributes: Option<Pairs<'a>>,
+    #[serde(borrow)]
+    pub attribute_names: Option<Vec<Text<'a>>>,
+    /// CreateQueue spells its tags in lower case, TagQueue does not.
+    #[serde(borrow, alias = "tags")]
+    pub tags: Option<Pairs<'a>>,
+    #[serde(borrow)]
+    pub tag_keys: Option<Vec<Text<'a>>>,
+    #[serde(borrow)]
+    pub label: Option<Text<'a>>,
+    #[serde(borrow, rename = "AWSAccountIds")]
+    pub account_ids: Option<Vec<Text<'a>>>,
+    #[serde(borrow)]
+    pub actions: Option<Vec<Text<'a>>>,
+    #[serde(borrow)]
+    pub next_token: Option<Text<'a>>,
+    #[serde(deserialize_with = "integer")]
+    pub max_results: Option<i64>,
+    #[serde(borrow)]
+    pub source_arn: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub destination_arn: Option<Text<'a>>,
+    #[serde(deserialize_with = "integer")]
+    pub max_number_of_messages_per_second: Option<i64>,
+    #[serde(borrow)]
+    pub task_handle: Option<Text<'a>>,
+}

@@ -1,0 +1,230 @@
+//! Queue attributes and the permissions kept in one of them.
+
+use serde_json::{Value, json};
+
+use super::nothing;
+use crate::local::error::ServiceError;
+use crate::local::input::{Administration, Text, read, required};
+use crate::local::message::Millis;
+use crate::local::queue::Queue;
+use crate::local::reply::Reply;
+use crate::local::service::{Caller, Service, is_account};
+use crate::local::settings::{COMPUTED, SETTABLE};
+
+impl Service {
+    pub(super) fn get_queue_attributes(
+        &mut self,
+        caller: &Caller<'_>,
+        body: &[u8],
+        now: Millis,
+    ) -> Result<Vec<u8>, ServiceError> {
+        let input: Administration<'_> = read(body)?;
+        let id = self.find_by_url(input.queue_url.as_deref(), caller)?;
+        let queue = self.queue_mut(id)?;
+        let wanted = input.attribute_names.as_deref().unwrap_or_default();
+        let known = || COMPUTED.iter().chain(&SETTABLE);
+        let unknown = |name: &&Text<'_>| &***name != "All" && !known().any(|known| *known == &***name);
+        if let Some(name) = wanted.iter().find(unknown) {
+            return Err(ServiceError::unknown_attribute(name));
+        }
+        let all = wanted.iter().any(|name| &**name == "All");
+        let mut values = Vec::new();
+        for name in known().filter(|known| all || wanted.iter().any(|name| **known == &**name)) {
+            if let Some(value) = attribute(queue, name, now) {
+                values.push((name, value));
+            }
+        }
+        if values.is_empty() {
+            return Ok(nothing());
+        }
+        let mut reply = Reply::object(1_024);
+        reply.key("Attributes").open(b'{');
+        for (name, value) in values {
+            reply.key(name).text(&value);
+        }
+        reply.close(b'}');
+        Ok(reply.finish())
+    }
+
+    pub(super) fn set_queue_attributes(
+        &mut self,
+        caller: &Caller<'_>,
+        body: &[u8],
+        now: Millis,
+    ) -> Result<Vec<u8>, ServiceError> {
+        let input: Administration<'_> = read(body)?;
+        let id = self.find_by_url(input.queue_url.as_deref(), caller)?;
+        let wanted = required(&input.attributes, "Attributes")?;
+        let queue = self.queue_mut(id)?;
+        let settings = queue.settings.with(wanted)?;
+        if wanted.get("RedrivePolicy").is_some() {
+            self.check_redrive(&settings, id)?;
+        }
+        let queue = self.queue_mut(id)?;
+        queue.set(settings, now);
+        self.touched.push(id);
+        Ok(nothing())
+    }
+
+    pub(super) fn add_permission(
+        &mut self,
+        caller: &Caller<'_>,
+        body: &[u8],
+        now: Millis,
+    ) -> Result<Vec<u8>, ServiceError> {
+        let input: Administration<'_> = read(body)?;
+        let id = self.find_by_url(input.queue_url.as_deref(), caller)?;
+        let label = required(&input.label, "Label")?;
+        let accounts = required(&input.account_ids, "AWSAccountIds")?;
+        let actions = required(&input.actions, "Actions")?;
+        check_permission(label, accounts, actions)?;
+        let queue = self.queue_mut(id)?;
+        let mut policy = read_policy(queue)?;
+        let statements = statements(&mut policy)?;
+        if statements.iter().any(|statement| statement.get("Sid").and_then(Value::as_str) == Some(label)) {
+            return Err(ServiceError::invalid_value(&**label, "Label", "Already exists."));
+        }
+        if statements.len() >= 20 {
+            return Err(ServiceError::over_limit(format!(
+                "{} statements were found, maximum allowed is 20.",
+                statements.len() + 1
+            )));
+        }
+        let principals = accounts.iter().map(|account| format!("arn:aws:iam::{}:root", &**account)).collect();
+        let actions = actions.iter().map(|action| format!("SQS:{}", &**action)).collect();
+        statements.push(json!({
+            "Sid": &**label,
+            "Effect": "Allow",
+            "Principal": {"AWS": one_or_many(principals)},
+            "Action": one_or_many(actions),
+            "Resource": &*queue.arn,
+        }));
+        queue.settings.policy = Some(policy.to_string());
+        queue.modified_at = now;
+        Ok(nothing())
+    }
+
+    pub(super) fn remove_permission(
+        &mut self,
+        caller: &Caller<'_>,
+        body: &[u8],
+        now: Millis,
+    ) -> Result<Vec<u8>, ServiceError> {
+        let input: Administration<'_> = read(body)?;
+        let id = self.find_by_url(input.queue_url.as_deref(), caller)?;
+        let label = required(&input.label, "Label")?;
+        let queue = self.queue_mut(id)?;
+        let mut policy = read_policy(queue)?;
+        let statements = statements(&mut policy)?;
+        let before = statements.len();
+        statements.retain(|statement| statement.get("Sid").and_then(Value::as_str) != Some(label));
+        if statements.len() == before {
+            return Err(ServiceError::invalid_value(&**label, "Label", "can't find label."));
+        }
+        // A policy without statements is no policy.
+        queue.settings.policy = (!statements.is_empty()).then(|| policy.to_string());
+        queue.modified_at = now;
+        Ok(nothing())
+    }
+}
+
+fn attribute(queue: &mut Queue, name: &str, now: Millis) -> Option<String> {
+    match name {
+        "QueueArn" => Some(queue.arn.to_string()),
+        "ApproximateNumberOfMessages" => Some(queue.counts(now).visible.to_string()),
+        "ApproximateNumberOfMessagesNotVisible" => Some(queue.counts(now).in_flight.to_string()),
+        "ApproximateNumberOfMessagesDelayed" => Some(queue.counts(now).delayed.to_string()),
+        "CreatedTimestamp" => Some((queue.created_at / 1_000).to_string()),
+        "LastModifiedTimestamp" => Some((queue.modified_at / 1_000).to_string()),
+        name => queue.settings.get(name),
+    }
+}
+
+/// What a permission can be given for. The batch actions go by their plain ones.
+const GRANTABLE: [&str; 17] = [
+    "*",
+    "CancelMessageMoveTask",
+    "ChangeMessageVisibility",
+    "DeleteMessage",
+    "GetQueueAttributes",
+    "GetQueueUrl",
+    "ListDeadLetterSourceQueues",
+    "ListMessageMoveTasks",
+    "ListQueueTags",
+    "PurgeQueue",
+    "ReceiveMessage",
+    "SendMessage",
+    "StartMessageMoveTask",
+    "ChangeMessageVisibilityBatch",
+    "DeleteMessageBatch",
+    "SendMessageBatch",
+    "ListQueues",
+];
+
+/// What only the owner may do.
+const OWNERS: [&str; 7] =
+    ["AddPermission", "CreateQueue", "DeleteQueue", "RemovePermission", "SetQueueAttributes", "TagQueue", "UntagQueue"];
+
+fn check_permission(label: &str, accounts: &[Text<'_>], actions: &[Text<'_>]) -> Result<(), ServiceError> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if !(1..=80).contains(&label.len()) || !label.bytes().all(allowed) {
+        return Err(ServiceError::invalid_value(
+            label,
+            "Label",
+            "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length",
+        ));
+    }
+    if actions.is_empty() {
+        return Err(ServiceError::missing("Actions"));
+    }
+    if actions.len() > 7 {
+        return Err(ServiceError::over_limit(format!("{} Actions were found, maximum allowed is 7.", actions.len())));
+    }
+    for action in actions {
+        let reason = match &**action {
+            action if OWNERS.contains(&action) => "Only the queue owner is allowed to invoke this action.",
+            action if GRANTABLE.contains(&action) => continue,
+            _ => "Please refer to the appropriate WSDL for a list of valid actions.",
+        };
+        return Err(ServiceError::invalid_value(format!("SQS:{}", &**action), "ActionName", reason));
+    }
+    if accounts.is_empty() || !accounts.iter().all(|account| is_account(account)) {
+        let list: Vec<&str> = accounts.iter().map(|account| &**account).collect();
+        return Err(ServiceError::invalid_value(format!("[{}]", list.join(", ")), "PrincipalId", "Unable to verify."));
+    }
+    Ok(())
+}
+
+fn read_policy(queue: &Queue) -> Result<Value, ServiceError> {
+    match &queue.settings.policy {
+        None => Ok(json!({
+            "Version": "2008-10-17",
+            "Id": format!("{}/SQSDefaultPolicy", queue.arn),
+            "Statement": [],
+        })),
+        Some(policy) => serde_json::from_str(policy)
+            .map_err(|_| ServiceError::invalid_attribute_value("Invalid value for the parameter Policy.")),
+    }
+}
+
+fn statements(policy: &mut Value) -> Result<&mut Vec<Value>, ServiceError> {
+    let statements = policy.get_mut("Statement");
+    // The policy language lets a statement stand alone.
+    let statements = statements.map(|statements| {
+        if statements.is_object() {
+            *statements = Value::Array(vec![statements.take()]);
+        }
+        statements
+    });
+    statements
+        .and_then(Value::as_array_mut)
+        .ok_or_else(|| ServiceError::invalid_attribute_value("Invalid value for the parameter Policy."))
+}
+
+/// The service writes a list of one as the one.
+fn one_or_many(mut values: Vec<String>) -> Value {
+    match values.pop() {
+        Some(only) if values.is_empty() => Value::String(only),
+        last => values.into_iter().chain(last).collect(),
+    }
+}

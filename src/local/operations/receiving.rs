@@ -1,0 +1,399 @@
+//! ReceiveMessage, and what one does with what was received: DeleteMessage and ChangeMessageVisibility with their
+//! batches.
+
+use super::batches::{Outcomes, write_failure};
+use super::nothing;
+use super::sending::sequence_number;
+use crate::local::digest::attributes_md5;
+use crate::local::error::ServiceError;
+use crate::local::handle::{Receipt as Opened, Seal};
+use crate::local::input::{self, Batch, Receipt, Text, read, required};
+use crate::local::message::{Attribute, Key, Message, Millis, Value};
+use crate::local::queue::{Lapse, MAX_IN_FLIGHT, Queue};
+use crate::local::reply::Reply;
+use crate::local::service::{Answer, Caller, Service};
+use crate::local::validate;
+
+/// A receive that can be tried again: what a long poll keeps while it waits.
+#[derive(Debug)]
+pub struct Wait {
+    pub queue: u32,
+    /// When the caller's patience ends.
+    pub until: Millis,
+    max: usize,
+    visibility: u32,
+    attempt: Option<String>,
+    system: SystemNames,
+    names: AttributeNames,
+}
+
+/// Who every message is said to be from: the server knows no users.
+const SENDER_ID: &str = "AIDAQTURBOSQSLOCALAAA";
+
+/// Which system attributes a caller wants to see.
+#[derive(Clone, Copy, Debug, Default)]
+struct SystemNames(u16);
+
+const SYSTEM_NAMES: [&str; 9] = [
+    "SenderId",
+    "SentTimestamp",
+    "ApproximateReceiveCount",
+    "ApproximateFirstReceiveTimestamp",
+    "SequenceNumber",
+    "MessageDeduplicationId",
+    "MessageGroupId",
+    "AWSTraceHeader",
+    "DeadLetterQueueSourceArn",
+];
+
+impl SystemNames {
+    fn of(names: &[Text<'_>]) -> Result<SystemNames, ServiceError> {
+        let mut wanted = 0;
+        for name in names {
+            wanted |= match SYSTEM_NAMES.iter().position(|known| *known == &**name) {
+                Some(bit) => 1 << bit,
+                None if &**name == "All" => u16::MAX,
+                None => return Err(ServiceError::unknown_attribute(name)),
+            };
+        }
+        Ok(SystemNames(wanted))
+    }
+}
+
+/// Which message attributes a caller wants to see.
+#[derive(Debug, Default)]
+struct AttributeNames {
+    all: bool,
+    exact: Vec<String>,
+    prefixes: Vec<String>,
+}
+
+impl AttributeNames {
+    fn of(names: &[Text<'_>]) -> AttributeNames {
+        let mut wanted = AttributeNames::default();
+        for name in names {
+            match &**name {
+                "All" | ".*" | "*" => wanted.all = true,
+                name => match name.strip_suffix(".*") {
+                    Some(prefix) => wanted.prefixes.push(prefix.to_owned()),
+                    None => wanted.exact.push(name.to_owned()),
+                },
+            }
+        }
+        wanted
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        self.all || self.exact.iter().any(|exact| exact == name) || self.prefixes.iter().any(|p| name.starts_with(&**p))
+    }
+}
+
+impl Service {
+    pub(super) fn receive_message(
+        &mut self,
+        caller: &Caller<'_>,
+        body: &[u8],
+        now: Millis,
+    ) -> Result<Answer, ServiceError> {
+        let input: input::Receive<'_> = read(body)?;
+        let id = self.find_by_url(input.queue_url.as_deref(), caller)?;
+        let queue = self.queue_mut(id)?;
+        let wait = match input.wait_time_seconds {
+            None => queue.settings.receive_wait,
+            Some(seconds) => {
+                validate::within(seconds, 0, 20, "WaitTimeSeconds", "Must be >= 0 and <= 20, if provided.")?
+            }
+        };
+        let most = input.max_number_of_messages.unwrap_or(1);
+        let max =
+            validate::within(most, 1, 10, "MaxNumberOfMessages", "Must be between 1 and 10, if provided.")? as usize;
+        let visibility = match input.visibility_timeout {
+            None => queue.settings.visibility_timeout,
+            Some(seconds) => validate::visibility_timeout(seconds)?,
+        };
+        let attempt = match &input.receive_request_attempt_id {
+            None => None,
+            Some(attempt) if queue.is_fifo() => {
+                validate::fifo_id(attempt, "ReceiveRequestAttemptId")?;
+                Some(attempt.to_string())
+            }
+            Some(attempt) => {
+                return Err(ServiceError::invalid_value(
+                    &**attempt,
+                    "ReceiveRequestAttemptId",
+                    "The request include parameter that is not valid for this queue type.",
+                ));
+            }
+        };
+        let system = [&input.attribute_names, &input.message_system_attribute_names];
+        let mut wanted = SystemNames::default();
+        for names in system {
+            wanted.0 |= SystemNames::of(names.as_deref().unwrap_or_default())?.0;
+        }
+        let request = Wait {
+            queue: id,
+            until: now + Millis::from(wait) * 1_000,
+            max,
+            visibility,
+            attempt,
+            system: wanted,
+            names: AttributeNames::of(input.message_attribute_names.as_deref().unwrap_or_default()),
+        };
+        // The service tells short polls of a full queue; long polls and FIFO queues just bring nothing.
+        if wait == 0 && !queue.is_fifo() && queue.counts(now).in_flight >= MAX_IN_FLIGHT {
+            return Err(ServiceError::over_limit("Too many messages in flight."));
+        }
+        // What is in flight now may be what waiting polls are to get next.
+        self.touched.push(id);
+        match self.try_receive(&request, now)? {
+            Some(reply) => Ok(Answer::Reply(reply)),
+            None if wait > 0 => Ok(Answer::Wait(request)),
+            None => Ok(Answer::Reply(nothing())),
+        }
+    }
+
+    /// Receives what can be had now; `None` when there is nothing.
+    pub fn try_receive(&mut self, request: &Wait, now: Millis) -> Result<Option<Vec<u8>>, ServiceError> {
+        let dead_letter = self.dead_letter_queue(request.queue)?;
+        let (queue, seal) = self.queue_and_seal(request.queue)?;
+        let again = match &request.attempt {
+            Some(attempt) => queue.receive_again(attempt, request.visibility, now),
+            None => None,
+        };
+        let (keys, dead) = match again {
+            Some(keys) => (keys, Vec::new()),
+            None => {
+                let most = dead_letter.map(|(_, most)| most);
+                let received = queue.receive(request.max, request.visibility, most, now);
+                if let Some(attempt) = &request.attempt
+                    && !received.keys.is_empty()
+                {
+                    queue.remember_attempt(attempt, &received.keys, now);
+                }
+                (received.keys, received.dead)
+            }
+        };
+        let reply = (!keys.is_empty()).then(|| write_messages(queue, seal, &keys, request));
+        let source = queue.arn.clone();
+        if let Some((target, _)) = dead_letter {
+            self.bury(dead, source, target, now)?;
+        }
+        Ok(reply)
+    }
+
+    pub(super) fn delete_message(
+        &mut self,
+        caller: &Caller<'_>,
+        body: &[u8],
+        now: Millis,
+    ) -> Result<Vec<u8>, ServiceError> {
+        let input: Receipt<'_> = read(body)?;
+        let id = self.find_by_url(input.queue_url.as_deref(), caller)?;
+        self.delete(id, &input, now)?;
+        Ok(nothing())
+    }
+
+    pub(super) fn delete_message_batch(
+        &mut self,
+        caller: &Caller<'_>,
+        body: &[u8],
+        now: Millis,
+    ) -> Result<Vec<u8>, ServiceError> {
+        self.for_each_entry(caller, body, "DeleteMessageBatchRequestEntry", |service, id, entry| {
+            service.delete(id, entry, now)
+        })
+    }
+
+    pub(super) fn change_message_visibility(
+        &mut self,
+        caller: &Caller<'_>,
+        body: &[u8],
+        now: Millis,
+    ) -> Result<Vec<u8>, ServiceError> {
+        let input: Receipt<'_> = read(body)?;
+        let id = self.find_by_url(input.queue_url.as_deref(), caller)?;
+        self.change_visibility(id, &input, now)?;
+        Ok(nothing())
+    }
+
+    pub(super) fn change_message_visibility_batch(
+        &mut self,
+        caller: &Caller<'_>,
+        body: &[u8],
+        now: Millis,
+    ) -> Result<Vec<u8>, ServiceError> {
+        self.for_each_entry(caller, body, "ChangeMessageVisibilityBatchRequestEntry", |service, id, entry| {
+            service.change_visibility(id, entry, now)
+        })
+    }
+
+    fn for_each_entry(
+        &mut self,
+        caller: &Caller<'_>,
+        body: &[u8],
+        kind: &str,
+        act: impl Fn(&mut Service, u32, &Receipt<'_>) -> Result<(), ServiceError>,
+    ) -> Result<Vec<u8>, ServiceError> {
+        let input: Batch<'_, Receipt<'_>> = read(body)?;
+        let id = self.find_by_url(input.queue_url.as_deref(), caller)?;
+        let entries = input.entries.as_deref().unwrap_or_default();
+        validate::batch(entries, kind, |entry| entry.id.as_deref())?;
+        let mut outcomes = Outcomes::new(entries.len() * 24);
+        let fault = self.entry_fault.take();
+        for (position, entry) in entries.iter().enumerate() {
+            let entry_id = entry.id.as_deref().unwrap_or_default();
+            let struck = fault.as_ref().and_then(|fault| fault.strike(position));
+            match struck.map_or_else(|| act(self, id, entry), Err) {
+                Ok(()) => {
+                    outcomes.successful(entry_id).close(b'}');
+                }
+                Err(error) => outcomes.failed(|reply| write_failure(reply, entry_id, &error)),
+            }
+        }
+        Ok(outcomes.finish())
+    }
+
+    fn delete(&mut self, id: u32, input: &Receipt<'_>, now: Millis) -> Result<(), ServiceError> {
+        let handle = required(&input.receipt_handle, "ReceiptHandle")?;
+        let Opened { key, receive, .. } = self.open_handle(handle, id)?;
+        let queue = self.queue_mut(id)?;
+        let fifo = queue.is_fifo();
+        match queue.delete(key, receive, now) {
+            Ok(()) => {
+                // Its group may be free now, or the queue below its limit of messages in flight.
+                self.touched.push(id);
+                Ok(())
+            }
+            Err(Lapse::Expired | Lapse::Superseded) if fifo => Err(expired(handle)),
+            // The documentation: deleting with an old handle succeeds, but the message might not be deleted.
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn change_visibility(&mut self, id: u32, input: &Receipt<'_>, now: Millis) -> Result<(), ServiceError> {
+        let handle = required(&input.receipt_handle, "ReceiptHandle")?;
+        let seconds = *required(&input.visibility_timeout, "VisibilityTimeout")?;
+        let visibility = validate::visibility_timeout(seconds)?;
+        let Opened { key, receive, .. } = self.open_handle(handle, id)?;
+        let queue = self.queue_mut(id)?;
+        let fifo = queue.is_fifo();
+        match queue.change_visibility(key, receive, visibility, now) {
+            Ok(()) => {
+                self.touched.push(id);
+                Ok(())
+            }
+            Err(Lapse::TooLong) => Err(ServiceError::invalid_value(
+                seconds,
+                "VisibilityTimeout",
+                "Total VisibilityTimeout for the message is beyond the limit [43200 seconds]",
+            )),
+            Err(Lapse::Expired | Lapse::Superseded) if fifo => Err(expired(handle)),
+            Err(Lapse::Expired) => Err(ServiceError::message_not_in_flight()),
+            Err(Lapse::Superseded | Lapse::Gone) => Err(ServiceError::invalid_value(
+                &**handle,
+                "ReceiptHandle",
+                "Message does not exist or is not available for visibility timeout change.",
+            )),
+        }
+    }
+}
+
+fn expired(handle: &str) -> ServiceError {
+    ServiceError::invalid_value(handle, "ReceiptHandle", "The receipt handle has expired.")
+}
+
+fn write_messages(queue: &Queue, seal: &Seal, keys: &[Key], request: &Wait) -> Vec<u8> {
+    let messages = || keys.iter().filter_map(|key| Some((*key, queue.message(*key)?)));
+    let bodies: usize = messages().map(|(_, message)| message.body.len()).sum();
+    let mut reply = Reply::object(bodies + bodies / 8 + keys.len() * 256);
+    reply.key("Messages").open(b'[');
+    for (key, message) in messages() {
+        let handle = seal.seal(Opened { queue: queue.id, key, receive: message.receive_count });
+        reply.open(b'{').key("MessageId").uuid(message.id).key("ReceiptHandle").text(&handle);
+        reply.key("MD5OfBody").md5(&message.md5).key("Body").text(&message.body);
+        write_system_attributes(&mut reply, queue, message, request.system);
+        write_attributes(&mut reply, message, &request.names);
+        reply.close(b'}');
+    }
+    reply.close(b']');
+    reply.finish()
+}
+
+fn write_system_attributes(reply: &mut Reply, queue: &Queue, message: &Message, wanted: SystemNames) {
+    if wanted.0 == 0 {
+        return;
+    }
+    let extra = message.extra();
+    let mut opened = false;
+    for (bit, name) in SYSTEM_NAMES.iter().enumerate().filter(|(bit, _)| wanted.0 & (1 << bit) != 0) {
+        let value = match bit {
+            0 => Shown::Text(SENDER_ID),
+            1 => Shown::Number(message.sent_at),
+            2 => Shown::Number(u64::from(message.receive_count)),
+            3 => Shown::Number(message.first_received_at),
+            4 if queue.is_fifo() => Shown::Sequence(message.sequence),
+            5 => Shown::of(extra.and_then(|extra| extra.deduplication_id.as_deref())),
+            6 => Shown::of(message.group_id().map(|group| &**group)),
+            7 => Shown::of(extra.and_then(|extra| extra.trace_header.as_deref())),
+            8 => Shown::of(extra.and_then(|extra| extra.dead_letter_source.as_deref())),
+            _ => Shown::Nothing,
+        };
+        if matches!(value, Shown::Nothing) {
+            continue;
+        }
+        if !opened {
+            reply.key("Attributes").open(b'{');
+            opened = true;
+        }
+        reply.key(name);
+        match value {
+            Shown::Text(text) => reply.text(text),
+            Shown::Number(number) => reply.text_number(number),
+            Shown::Sequence(sequence) => reply.text(&sequence_number(sequence)),
+            Shown::Nothing => reply,
+        };
+    }
+    if opened {
+        reply.close(b'}');
+    }
+}
+
+/// The value of a system attribute.
+enum Shown<'a> {
+    Text(&'a str),
+    Number(u64),
+    Sequence(u64),
+    Nothing,
+}
+
+impl<'a> Shown<'a> {
+    fn of(text: Option<&'a str>) -> Shown<'a> {
+        text.map_or(Shown::Nothing, Shown::Text)
+    }
+}
+
+/// The wanted attributes and their digest, which covers those alone.
+fn write_attributes(reply: &mut Reply, message: &Message, wanted: &AttributeNames) {
+    let Some(extra) = message.extra() else { return };
+    let shown = || extra.attributes.iter().filter(|attribute| wanted.wants(&attribute.name));
+    if shown().next().is_none() {
+        return;
+    }
+    reply.key("MD5OfMessageAttributes").md5(&attributes_md5(shown()));
+    reply.key("MessageAttributes").open(b'{');
+    for attribute in shown() {
+        write_attribute(reply, attribute);
+    }
+    reply.close(b'}');
+}
+
+fn write_attribute(reply: &mut Reply, attribute: &Attribute) {
+    use base64::Engine;
+    use base64::prelude::BASE64_STANDARD;
+    reply.text_key(&attribute.name).open(b'{');
+    match &attribute.value {
+        Value::Text(text) => reply.key("StringValue").text(text),
+        Value::Binary(bytes) => reply.key("BinaryValue").text(&BASE64_STANDARD.encode(bytes)),
+    };
+    reply.key("DataType").text(&attribute.data_type).close(b'}');
+}

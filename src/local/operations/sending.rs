@@ -1,0 +1,219 @@
+//! SendMessage and SendMessageBatch.
+
+use sha2::{Digest, Sha256};
+
+use super::batches::{Outcomes, write_failure};
+use crate::local::digest::{attributes_md5, hex, md5};
+use crate::local::error::ServiceError;
+use crate::local::input::{Batch, Send, read, required};
+use crate::local::message::{Attribute, Extra, Millis, Value};
+use crate::local::queue::{NewMessage, Queue, Sent};
+use crate::local::reply::Reply;
+use crate::local::service::{Caller, Service};
+use crate::local::settings::MAXIMUM_MESSAGE_SIZE;
+use crate::local::validate;
+
+/// A message that passed the checks, and what its sender is told of it.
+struct Prepared {
+    message: NewMessage,
+    attributes_md5: Option<[u8; 16]>,
+    system_attributes_md5: Option<[u8; 16]>,
+}
+
+/// The first number of the service's 20-digit sequence numbers; they grow by 256.
+const FIRST_SEQUENCE: u128 = 18_849_496_460_467_696_128;
+
+/// How a FIFO queue writes a position.
+pub fn sequence_number(sequence: u64) -> String {
+    (FIRST_SEQUENCE + u128::from(sequence) * 256).to_string()
+}
+
+impl Service {
+    pub(super) fn send_message(
+        &mut self,
+        caller: &Caller<'_>,
+        body: &[u8],
+        now: Millis,
+    ) -> Result<Vec<u8>, ServiceError> {
+        let input: Send<'_> = read(body)?;
+        let id = self.find_by_url(input.queue_url.as_deref(), caller)?;
+        let queue = self.queue_mut(id)?;
+        check_fifo_members(&input, queue, ServiceError::missing)?;
+        let (prepared, size) = prepare(&input, queue)?;
+        if size > queue.settings.maximum_message_size {
+            return Err(ServiceError::invalid_parameter(format!(
+                "One or more parameters are invalid. Reason: Message must be shorter than {} bytes.",
+                queue.settings.maximum_message_size
+            )));
+        }
+        let Prepared { message, attributes_md5, system_attributes_md5 } = prepared;
+        let body_md5 = message.md5;
+        let sent = queue.send(message, now);
+        self.touched.push(id);
+        let mut reply = Reply::object(256);
+        write_sent(&mut reply, sent, &body_md5, attributes_md5, system_attributes_md5);
+        Ok(reply.finish())
+    }
+
+    pub(super) fn send_message_batch(
+        &mut self,
+        caller: &Caller<'_>,
+        body: &[u8],
+        now: Millis,
+    ) -> Result<Vec<u8>, ServiceError> {
+        let input: Batch<'_, Send<'_>> = read(body)?;
+        let id = self.find_by_url(input.queue_url.as_deref(), caller)?;
+        let fault = self.entry_fault.take();
+        let queue = self.queue_mut(id)?;
+        let entries = input.entries.as_deref().unwrap_or_default();
+        validate::batch(entries, "SendMessageBatchRequestEntry", |entry| entry.id.as_deref())?;
+        for entry in entries {
+            // In a batch the whole request is refused for this, with another code than that of SendMessage.
+            check_fifo_members(entry, queue, |name| {
+                ServiceError::invalid_parameter(format!("The request must contain the parameter {name}."))
+            })?;
+        }
+        let mut total = 0;
+        let mut prepared = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let checked = prepare(entry, queue);
+            total += match &checked {
+                Ok((_, size)) => *size,
+                Err(_) => entry.message_body.as_deref().map_or(0, str::len),
+            };
+            prepared.push(checked.and_then(|(prepared, size)| {
+                let limit = queue.settings.maximum_message_size;
+                // A batch of one message over 1 MiB is too long as a batch.
+                if size > limit && size <= MAXIMUM_MESSAGE_SIZE {
+                    return Err(ServiceError::invalid_parameter(format!(
+                        "One or more parameters cannot be validated. Reason: Message must be shorter than {limit} bytes."
+                    )));
+                }
+                Ok(prepared)
+            }));
+        }
+        if total > MAXIMUM_MESSAGE_SIZE {
+            return Err(ServiceError::batch_too_long(MAXIMUM_MESSAGE_SIZE, total));
+        }
+        let mut outcomes = Outcomes::new(entries.len() * 160);
+        for (position, (entry, prepared)) in entries.iter().zip(prepared).enumerate() {
+            let entry_id = entry.id.as_deref().unwrap_or_default();
+            let struck = fault.as_ref().and_then(|fault| fault.strike(position));
+            match struck.map_or(prepared, Err) {
+                Ok(Prepared { message, attributes_md5, system_attributes_md5 }) => {
+                    let body_md5 = message.md5;
+                    let sent = queue.send(message, now);
+                    let reply = outcomes.successful(entry_id);
+                    write_sent(reply, sent, &body_md5, attributes_md5, system_attributes_md5);
+                    reply.close(b'}');
+                }
+                Err(error) => outcomes.failed(|reply| write_failure(reply, entry_id, &error)),
+            }
+        }
+        self.touched.push(id);
+        Ok(outcomes.finish())
+    }
+}
+
+fn write_sent(
+    reply: &mut Reply,
+    sent: Sent,
+    body_md5: &[u8; 16],
+    attributes_md5: Option<[u8; 16]>,
+    system_attributes_md5: Option<[u8; 16]>,
+) {
+    reply.key("MessageId").uuid(sent.id).key("MD5OfMessageBody").md5(body_md5);
+    if let Some(digest) = attributes_md5 {
+        reply.key("MD5OfMessageAttributes").md5(&digest);
+    }
+    if let Some(digest) = system_attributes_md5 {
+        reply.key("MD5OfMessageSystemAttributes").md5(&digest);
+    }
+    if sent.sequence > 0 {
+        reply.key("SequenceNumber").text(&sequence_number(sent.sequence));
+    }
+}
+
+/// What FIFO queues demand of every message.
+fn check_fifo_members(
+    input: &Send<'_>,
+    queue: &Queue,
+    missing: impl Fn(&str) -> ServiceError,
+) -> Result<(), ServiceError> {
+    let Some(fifo) = queue.settings.fifo else { return Ok(()) };
+    required(&input.message_group_id, "MessageGroupId").map_err(|_| missing("MessageGroupId"))?;
+    if input.message_deduplication_id.is_none() && !fifo.content_based_deduplication {
+        return Err(ServiceError::invalid_parameter(
+            "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly",
+        ));
+    }
+    Ok(())
+}
+
+fn prepare(input: &Send<'_>, queue: &Queue) -> Result<(Prepared, usize), ServiceError> {
+    let body = input.message_body.as_deref().filter(|body| !body.is_empty());
+    let body = body.ok_or_else(|| ServiceError::missing("MessageBody"))?;
+    validate::characters(body)?;
+    let delay = match (input.delay_seconds, queue.is_fifo()) {
+        (None, _) => None,
+        // A FIFO queue takes 0 for not given, and nothing else.
+        (Some(0), true) => None,
+        (Some(seconds), true) => {
+            return Err(ServiceError::invalid_value(
+                seconds,
+                "DelaySeconds",
+                "The request include parameter that is not valid for this queue type.",
+            ));
+        }
+        (Some(seconds), false) => Some(validate::delay(seconds)?),
+    };
+    if let Some(group) = &input.message_group_id {
+        validate::fifo_id(group, "MessageGroupId")?;
+    }
+    if let Some(id) = &input.message_deduplication_id {
+        validate::fifo_id(id, "MessageDeduplicationId")?;
+        if !queue.is_fifo() {
+            return Err(ServiceError::invalid_value(
+                &**id,
+                "MessageDeduplicationId",
+                "The request include parameter that is not valid for this queue type.",
+            ));
+        }
+    }
+    let attributes = match &input.message_attributes {
+        Some(wanted) => validate::message_attributes(wanted)?,
+        None => Vec::new(),
+    };
+    let trace_header = match &input.message_system_attributes {
+        Some(wanted) => validate::system_attributes(wanted)?,
+        None => None,
+    };
+    let size = validate::size(body, &attributes);
+    let content_based = queue.settings.fifo.is_some_and(|fifo| fifo.content_based_deduplication);
+    let deduplication_id = match &input.message_deduplication_id {
+        Some(id) => Some(Box::from(&**id)),
+        None if content_based => Some(sha256(body)),
+        None => None,
+    };
+    let group = input.message_group_id.as_deref().map(Into::into);
+    let attributes_md5 = (!attributes.is_empty()).then(|| attributes_md5(&attributes));
+    let system_attributes_md5 = trace_header.as_ref().map(|header| {
+        let header = Attribute {
+            name: "AWSTraceHeader".into(),
+            data_type: "String".into(),
+            value: Value::Text(Box::clone(header)),
+        };
+        crate::local::digest::attributes_md5([&header])
+    });
+    let plain = attributes.is_empty() && trace_header.is_none() && group.is_none() && deduplication_id.is_none();
+    let extra =
+        (!plain).then(|| Box::new(Extra { attributes, trace_header, group, deduplication_id, ..Extra::default() }));
+    let message = NewMessage { md5: md5(body.as_bytes()), body: body.into(), delay, extra };
+    Ok((Prepared { message, attributes_md5, system_attributes_md5 }, size))
+}
+
+fn sha256(body: &str) -> Box<str> {
+    let mut out = Vec::new();
+    hex(&Sha256::digest(body.as_bytes()), &mut out);
+    String::from_utf8_lossy(&out).into()
+}

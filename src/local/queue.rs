@@ -1,0 +1,495 @@
+//! One queue as a pure state machine: no clock, no I/O. Whoever calls says what time it is, and time never runs back.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::deadlines::Deadlines;
+use super::fifo::Groups;
+use super::message::{Extra, Key, Message, Millis, State, Store};
+use super::reply::fresh_uuid;
+#[cfg(test)]
+use super::settings::FifoSettings;
+use super::settings::{DeduplicationScope, Settings};
+use super::standard::Line;
+use super::window::Window;
+
+/// The most messages that one queue lets be in flight.
+pub const MAX_IN_FLIGHT: usize = 120_000;
+
+/// The longest that a message can be kept invisible, counted from its receive.
+pub const MAX_VISIBILITY: Millis = 43_200_000;
+
+/// What a sender brings, checked already.
+#[derive(Debug)]
+pub struct NewMessage {
+    pub body: Box<str>,
+    pub md5: [u8; 16],
+    /// `None` for the queue's own.
+    pub delay: Option<u32>,
+    pub extra: Option<Box<Extra>>,
+}
+
+/// What a sender is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    pub id: u128,
+    /// 0 outside of FIFO queues.
+    pub sequence: u64,
+}
+
+/// What a receive brings about.
+#[derive(Debug, Default)]
+pub struct Received {
+    pub keys: Vec<Key>,
+    /// Messages that had been received too often: they are out of this queue and belong into its dead-letter queue.
+    pub dead: Vec<Message>,
+}
+
+/// Why a receipt does not name a message in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lapse {
+    /// Deleted, expired, purged or moved away.
+    Gone,
+    /// Received again since, by somebody else.
+    Superseded,
+    /// Visible again, received by nobody yet.
+    Expired,
+    /// Longer than [`MAX_VISIBILITY`] in all.
+    TooLong,
+}
+
+/// How many messages are in which state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub visible: usize,
+    pub in_flight: usize,
+    pub delayed: usize,
+}
+
+impl Counts {
+    fn of(&mut self, state: State) -> &mut usize {
+        match state {
+            State::Visible => &mut self.visible,
+            State::InFlight(_) => &mut self.in_flight,
+            State::Delayed(_) => &mut self.delayed,
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Order {
+    Standard(Line),
+    Fifo(Groups),
+}
+
+/// The messages that an earlier receive with the same ReceiveRequestAttemptId brought, as they were left then.
+#[derive(Debug)]
+struct Attempt {
+    messages: Vec<(Key, u32, State)>,
+}
+
+#[derive(Debug)]
+pub struct Queue {
+    pub id: u32,
+    pub name: Arc<str>,
+    pub account: Arc<str>,
+    pub arn: Arc<str>,
+    pub settings: Settings,
+    pub tags: BTreeMap<String, String>,
+    pub created_at: Millis,
+    pub modified_at: Millis,
+    pub purged_at: Option<Millis>,
+    messages: Store,
+    order: Order,
+    counts: Counts,
+    /// When delayed messages and those in flight become visible.
+    wakes: Deadlines,
+    /// When messages were sent, for their retention to run out.
+    ages: Deadlines,
+    last_sequence: u64,
+    deduplication: Window<Sent>,
+    attempts: Window<Attempt>,
+}
+
+impl Queue {
+    pub fn new(id: u32, account: Arc<str>, name: Arc<str>, arn: Arc<str>, settings: Settings, now: Millis) -> Queue {
+        let order = match settings.fifo {
+            Some(_) => Order::Fifo(Groups::default()),
+            None => Order::Standard(Line::default()),
+        };
+        Queue {
+            id,
+            name,
+            account,
+            arn,
+            settings,
+            tags: BTreeMap::new(),
+            created_at: now,
+            modified_at: now,
+            purged_at: None,
+            messages: Store::default(),
+            order,
+            counts: Counts::default(),
+            wakes: Deadlines::default(),
+            ages: Deadlines::default(),
+            last_sequence: 0,
+            deduplication: Window::default(),
+            attempts: Window::default(),
+        }
+    }
+
+    pub fn is_fifo(&self) -> bool {
+        matches!(self.order, Order::Fifo(_))
+    }
+
+    pub fn message(&self, key: Key) -> Option<&Message> {
+        self.messages.get(key)
+    }
+
+    pub fn counts(&mut self, now: Millis) -> Counts {
+        self.settle(now);
+        self.counts
+    }
+
+    /// Gives the queue other settings. The delay of a FIFO queue holds for the messages that it has already, as the
+    /// documentation of delay queues says; that of a standard queue for new ones alone.
+    pub fn set(&mut self, settings: Settings, now: Millis) {
+        self.settle(now);
+        let delay = Millis::from(settings.delay) * 1_000;
+        let retroactive = self.is_fifo() && settings.delay != self.settings.delay;
+        self.settings = settings;
+        self.modified_at = now;
+        if !retroactive {
+            return;
+        }
+        let not_received = |message: &Message| message.receive_count == 0;
+        for key in self.messages.keys_where(not_received) {
+            let Some(message) = self.messages.get(key) else { continue };
+            let until = message.sent_at + delay;
+            let state = if until > now { State::Delayed(until) } else { State::Visible };
+            if state != message.state {
+                self.shift(key, state);
+            }
+        }
+    }
+
+    /// Takes a message in, unless the queue has had it already.
+    pub fn send(&mut self, new: NewMessage, now: Millis) -> Sent {
+        self.settle(now);
+        let deduplication = self.deduplication_name(new.extra.as_deref());
+        if let Some((name, id)) = &deduplication {
+            // Names recorded under the scope `queue` hold on when the scope is narrowed to the group.
+            let known = self.deduplication.get(name, now).copied();
+            if let Some(sent) = known.or_else(|| self.deduplication.get(id, now).copied()) {
+                return sent;
+            }
+        }
+        let delay = Millis::from(new.delay.unwrap_or(self.settings.delay)) * 1_000;
+        let state = if delay == 0 { State::Visible } else { State::Delayed(now + delay) };
+        let id = fresh_uuid();
+        let message = Message {
+            id,
+            body: new.body,
+            md5: new.md5,
+            sent_at: now,
+            first_received_at: 0,
+            received_at: 0,
+            receive_count: 0,
+            group: 0,
+            sequence: 0,
+            state,
+            extra: new.extra,
+        };
+        let sequence = self.add(message);
+        let sent = Sent { id, sequence };
+        if let Some((name, _)) = deduplication {
+            self.deduplication.insert(&name, sent, now);
+        }
+        sent
+    }
+
+    /// Under which name (by the queue's scope) and which id a message of a FIFO queue is deduplicated.
+    fn deduplication_name(&self, extra: Option<&Extra>) -> Option<(String, String)> {
+        let scope = self.settings.fifo?.scope;
+        let id = extra?.deduplication_id.as_deref()?;
+        let name = match (scope, &extra?.group) {
+            // Neither part can hold a line feed.
+            (DeduplicationScope::MessageGroup, Some(group)) => format!("{group}\n{id}"),
+            _ => id.to_owned(),
+        };
+        Some((name, id.to_owned()))
+    }
+
+    /// Takes in a message that another queue has given up: its id and its receives stay what they were, and in a
+    /// standard queue its age as well.
+    pub fn adopt(&mut self, mut message: Message, now: Millis) {
+        self.settle(now);
+        if self.is_fifo() {
+            message.sent_at = now;
+        }
+        message.state = State::Visible;
+        if message.receive_count > 0 || message.extra.is_some() {
+            message.extra.get_or_insert_default().received_before = message.receive_count;
+        }
+        self.add(message);
+    }
+
+    fn add(&mut self, mut message: Message) -> u64 {
+        if let Order::Fifo(groups) = &mut self.order {
+            self.last_sequence += 1;
+            message.sequence = self.last_sequence;
+            if let Some(group) = message.group_id() {
+                message.group = groups.place(&group.clone());
+            }
+        }
+        let (state, sent_at, sequence) = (message.state, message.sent_at, message.sequence);
+        let key = self.messages.insert(message);
+        *self.counts.of(state) += 1;
+        self.ages.push(sent_at, key);
+        match &mut self.order {
+            Order::Standard(line) if state == State::Visible => {
+                line.became_visible(key, self.counts.visible, &self.messages);
+            }
+            Order::Standard(_) => {}
+            Order::Fifo(groups) => {
+                if let Some(message) = self.messages.get(key) {
+                    groups.append(key, message, &self.messages);
+                }
+            }
+        }
+        if let State::Delayed(until) = state {
+            self.wakes.push(until, key);
+        }
+        sequence
+    }
+
+    /// Hands out up to `max` messages, invisible to others for `visibility` seconds. With `max_receive_count`, those
+    /// received so often by this queue already are given up instead.
+    pub fn receive(&mut self, max: usize, visibility: u32, max_receive_count: Option<u32>, now: Millis) -> Received {
+        self.settle(now);
+        let mut received = Received::default();
+        let mut taken = Vec::new();
+        let max = max.min(MAX_IN_FLIGHT.saturating_sub(self.counts.in_flight));
+        let until = now + Millis::from(visibility) * 1_000;
+        let mut shown_again = Vec::new();
+        while received.keys.len() < max {
+            taken.clear();
+            let room = max - received.keys.len();
+            match &mut self.order {
+                Order::Standard(line) => line.take(room, self.counts.in_flight, &self.messages, &mut taken),
+                Order::Fifo(groups) => groups.take(room, &self.messages, &mut taken),
+            }
+            if taken.is_empty() {
+                break;
+            }
+            for &key in &taken {
+                let Some(message) = self.messages.get_mut(key) else { continue };
+                if max_receive_count.is_some_and(|most| message.received_here() >= most) {
+                    received.dead.extend(self.remove(key));
+                    continue;
+                }
+                message.receive_count += 1;
+                message.received_at = now;
+                if message.first_received_at == 0 {
+                    message.first_received_at = now;
+                }
+                received.keys.push(key);
+                // Even with a visibility of 0 it is not for this receive to hand it out twice.
+                self.shift(key, State::InFlight(until));
+                if until <= now {
+                    shown_again.push(key);
+                }
+            }
+        }
+        for key in shown_again {
+            self.shift(key, State::Visible);
+        }
+        received
+    }
+
+    /// Receives as `attempt` did before, if that was within five minutes and nothing has happened to its messages
+    /// since; their visibility begins anew.
+    pub fn receive_again(&mut self, attempt: &str, visibility: u32, now: Millis) -> Option<Vec<Key>> {
+        self.settle(now);
+        let until = now + Millis::from(visibility) * 1_000;
+        let messages = &self.messages;
+        let untouched = |&(key, receive, state): &(Key, u32, State)| {
+            messages.get(key).is_some_and(|message| message.receive_count == receive && message.state == state)
+        };
+        let earlier = self.attempts.get(attempt, now).filter(|attempt| attempt.messages.iter().all(untouched))?;
+        for (_, _, state) in &mut earlier.messages {
+            *state = State::InFlight(until);
+        }
+        let keys: Vec<Key> = earlier.messages.iter().map(|(key, _, _)| *key).collect();
+        for &key in &keys {
+            self.shift(key, State::InFlight(until));
+        }
+        Some(keys)
+    }
+
+    /// Remembers what a receive brought, for [`receive_again`](Queue::receive_again).
+    pub fn remember_attempt(&mut self, attempt: &str, keys: &[Key], now: Millis) {
+        let left = |&key: &Key| self.messages.get(key).map(|message| (key, message.receive_count, message.state));
+        let messages = keys.iter().filter_map(left).collect();
+        self.attempts.insert(attempt, Attempt { messages }, now);
+    }
+
+    /// Finds the message that a receipt names.
+    fn look_up(&self, key: Key, receive: u32) -> Result<&Message, Lapse> {
+        let message = self.messages.get(key).ok_or(Lapse::Gone)?;
+        if message.receive_count != receive { Err(Lapse::Superseded) } else { Ok(message) }
+    }
+
+    /// Deletes what a receipt names. A FIFO queue wants it still in flight.
+    pub fn delete(&mut self, key: Key, receive: u32, now: Millis) -> Result<(), Lapse> {
+        self.settle(now);
+        let message = self.look_up(key, receive)?;
+        if self.is_fifo() && !matches!(message.state, State::InFlight(_)) {
+            return Err(Lapse::Expired);
+        }
+        self.remove(key);
+        Ok(())
+    }
+
+    pub fn change_visibility(&mut self, key: Key, receive: u32, visibility: u32, now: Millis) -> Result<(), Lapse> {
+        self.settle(now);
+        let message = self.look_up(key, receive)?;
+        if !matches!(message.state, State::InFlight(_)) {
+            return Err(Lapse::Expired);
+        }
+        let until = now + Millis::from(visibility) * 1_000;
+        if until > message.received_at + MAX_VISIBILITY {
+            return Err(Lapse::TooLong);
+        }
+        self.shift(key, if visibility == 0 { State::Visible } else { State::InFlight(until) });
+        Ok(())
+    }
+
+    /// The message that a move task is to take next, left where it is.
+    pub fn peek(&mut self, now: Millis) -> Option<Key> {
+        self.settle(now);
+        let mut taken = Vec::new();
+        match &mut self.order {
+            Order::Standard(line) => {
+                line.take(1, self.counts.in_flight, &self.messages, &mut taken);
+                taken.iter().for_each(|key| line.put_back(*key));
+            }
+            Order::Fifo(groups) => groups.take(1, &self.messages, &mut taken),
+        }
+        taken.first().copied()
+    }
+
+    /// Takes a message out of the queue for good.
+    pub fn take_out(&mut self, key: Key) -> Option<Message> {
+        self.remove(key)
+    }
+
+    pub fn purge(&mut self, now: Millis) {
+        self.messages.clear();
+        self.counts = Counts::default();
+        self.wakes.clear();
+        self.ages.clear();
+        self.deduplication.clear();
+        self.attempts.clear();
+        match &mut self.order {
+            Order::Standard(line) => line.clear(),
+            Order::Fifo(groups) => groups.clear(),
+        }
+        self.purged_at = Some(now);
+    }
+
+    /// When the next message becomes visible that is not now.
+    pub fn next_wake(&mut self) -> Option<Millis> {
+        let messages = &self.messages;
+        self.wakes.earliest(|at, key| wakes_at(messages, at, key)).map(|(at, _)| at)
+    }
+
+    /// Lets everything happen that was due by now.
+    pub fn settle(&mut self, now: Millis) {
+        let retention = Millis::from(self.settings.retention) * 1_000;
+        let mut expired = Vec::new();
+        while let Some(oldest) = now.checked_sub(retention)
+            && let Some(key) = self.ages.pop_due(oldest, |_, key| self.messages.get(key).is_some())
+        {
+            expired.push(key);
+        }
+        expired.sort_by_key(|key| self.messages.get(*key).map(|message| message.sequence));
+        for key in expired {
+            self.remove(key);
+        }
+        let mut woken = Vec::new();
+        while let Some(key) = self.wakes.pop_due(now, |at, key| wakes_at(&self.messages, at, key)) {
+            match self.order {
+                Order::Standard(_) => self.shift(key, State::Visible),
+                Order::Fifo(_) => woken.push(key),
+            }
+        }
+        // Groups draw their tickets in the order in which they became ready, and of those that did at once the older
+        // goes first.
+        woken.sort_by_key(|key| {
+            self.messages.get(*key).map(|message| match message.state {
+                State::InFlight(until) | State::Delayed(until) => (until, message.sequence),
+                State::Visible => (0, 0),
+            })
+        });
+        for key in woken {
+            self.shift(key, State::Visible);
+        }
+    }
+
+    fn shift(&mut self, key: Key, to: State) {
+        let Some(message) = self.messages.get_mut(key) else { return };
+        let from = std::mem::replace(&mut message.state, to);
+        *self.counts.of(from) -= 1;
+        *self.counts.of(to) += 1;
+        if let State::InFlight(until) | State::Delayed(until) = to {
+            self.wakes.push(until, key);
+            let alive = self.counts.in_flight + self.counts.delayed;
+            self.wakes.shed(alive, |at, key| wakes_at(&self.messages, at, key));
+        }
+        let Some(message) = self.messages.get(key) else { return };
+        match &mut self.order {
+            Order::Fifo(groups) => groups.refresh(message.group, &self.messages),
+            Order::Standard(line) => {
+                if let Some(tenant) = message.group_id() {
+                    match (from, to) {
+                        (State::InFlight(_), State::InFlight(_)) => {}
+                        (State::InFlight(_), _) => line.left_flight(tenant, self.counts.in_flight),
+                        (_, State::InFlight(_)) => line.entered_flight(tenant),
+                        _ => {}
+                    }
+                }
+                if to == State::Visible {
+                    line.became_visible(key, self.counts.visible, &self.messages);
+                }
+            }
+        }
+    }
+
+    fn remove(&mut self, key: Key) -> Option<Message> {
+        let message = self.messages.remove(key)?;
+        *self.counts.of(message.state) -= 1;
+        match &mut self.order {
+            Order::Fifo(groups) => groups.left(message.group, &self.messages),
+            Order::Standard(line) => {
+                if let (State::InFlight(_), Some(tenant)) = (message.state, message.group_id()) {
+                    line.left_flight(tenant, self.counts.in_flight);
+                }
+            }
+        }
+        self.ages.shed(self.messages.len(), |_, key| self.messages.get(key).is_some());
+        Some(message)
+    }
+}
+
+/// Whether an entry of `wakes` still says what its message's state says.
+fn wakes_at(messages: &Store, at: Millis, key: Key) -> bool {
+    messages
+        .get(key)
+        .is_some_and(|message| matches!(message.state, State::InFlight(until) | State::Delayed(until) if until == at))
+}
+
+#[cfg(test)]
+mod reference;
+#[cfg(test)]
+mod tests;

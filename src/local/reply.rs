@@ -1,0 +1,182 @@
+//! Replies, written as JSON straight into a buffer.
+
+use super::digest;
+
+/// A JSON text in the making. Commas are put where the text so far calls for one.
+#[derive(Debug)]
+pub struct Reply {
+    out: Vec<u8>,
+}
+
+impl Reply {
+    /// An open object.
+    pub fn object(capacity: usize) -> Reply {
+        let mut out = Vec::with_capacity(capacity);
+        out.push(b'{');
+        Reply { out }
+    }
+
+    pub fn open(&mut self, bracket: u8) -> &mut Reply {
+        self.comma();
+        self.out.push(bracket);
+        self
+    }
+
+    pub fn close(&mut self, bracket: u8) -> &mut Reply {
+        self.out.push(bracket);
+        self
+    }
+
+    pub fn finish(mut self) -> Vec<u8> {
+        self.out.push(b'}');
+        self.out
+    }
+
+    fn comma(&mut self) {
+        if !matches!(self.out.last(), None | Some(b'{' | b'[' | b':')) {
+            self.out.push(b',');
+        }
+    }
+
+    /// A key of the model's, which never needs escaping.
+    pub fn key(&mut self, key: &'static str) -> &mut Reply {
+        self.comma();
+        self.out.push(b'"');
+        self.out.extend_from_slice(key.as_bytes());
+        self.out.extend_from_slice(b"\":");
+        self
+    }
+
+    /// A key of the user's.
+    pub fn text_key(&mut self, key: &str) -> &mut Reply {
+        self.text(key);
+        self.out.push(b':');
+        self
+    }
+
+    pub fn text(&mut self, text: &str) -> &mut Reply {
+        self.comma();
+        self.out.push(b'"');
+        let bytes = text.as_bytes();
+        let mut clean_from = 0;
+        for (position, &byte) in bytes.iter().enumerate() {
+            let escaped: &[u8] = match byte {
+                b'"' => b"\\\"",
+                b'\\' => b"\\\\",
+                b'\n' => b"\\n",
+                b'\r' => b"\\r",
+                b'\t' => b"\\t",
+                0..0x20 => b"",
+                _ => continue,
+            };
+            self.out.extend_from_slice(bytes.get(clean_from..position).unwrap_or_default());
+            clean_from = position + 1;
+            if escaped.is_empty() {
+                self.out.extend_from_slice(b"\\u00");
+                digest::hex(&[byte], &mut self.out);
+            } else {
+                self.out.extend_from_slice(escaped);
+            }
+        }
+        self.out.extend_from_slice(bytes.get(clean_from..).unwrap_or_default());
+        self.out.push(b'"');
+        self
+    }
+
+    pub fn number(&mut self, number: u64) -> &mut Reply {
+        self.comma();
+        push_number(number, &mut self.out);
+        self
+    }
+
+    /// A number as a string: SQS writes the values of attributes so.
+    pub fn text_number(&mut self, number: u64) -> &mut Reply {
+        self.comma();
+        self.out.push(b'"');
+        push_number(number, &mut self.out);
+        self.out.push(b'"');
+        self
+    }
+
+    pub fn boolean(&mut self, value: bool) -> &mut Reply {
+        self.comma();
+        self.out.extend_from_slice(if value { b"true" } else { b"false" });
+        self
+    }
+
+    pub fn md5(&mut self, digest: &[u8; 16]) -> &mut Reply {
+        self.comma();
+        self.out.push(b'"');
+        digest::hex(digest, &mut self.out);
+        self.out.push(b'"');
+        self
+    }
+
+    pub fn uuid(&mut self, id: u128) -> &mut Reply {
+        self.comma();
+        self.out.push(b'"');
+        push_uuid(id, &mut self.out);
+        self.out.push(b'"');
+        self
+    }
+}
+
+fn push_number(number: u64, out: &mut Vec<u8>) {
+    let mut digits = [0u8; 20];
+    let mut rest = number;
+    let mut used = 0;
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        used += 1;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(digits.len() - used..).unwrap_or_default());
+}
+
+/// `01234567-89ab-cdef-0123-456789abcdef`.
+pub fn push_uuid(id: u128, out: &mut Vec<u8>) {
+    let bytes = id.to_be_bytes();
+    for (position, byte) in bytes.iter().enumerate() {
+        if matches!(position, 4 | 6 | 8 | 10) {
+            out.push(b'-');
+        }
+        digest::hex(std::slice::from_ref(byte), out);
+    }
+}
+
+/// A fresh random UUID (version 4).
+pub fn fresh_uuid() -> u128 {
+    let random = fastrand::u128(..);
+    (random & !(0xf << 76) & !(0b11 << 62)) | (0x4 << 76) | (0b10 << 62)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replies_are_json_that_reads_back() {
+        let mut reply = Reply::object(0);
+        reply.key("a").number(0).key("b").open(b'[').number(10).number(u64::MAX).close(b']');
+        reply.key("c").open(b'{').text_key("k\"").text("line\nä\u{1}\\").key("t").boolean(true).close(b'}');
+        reply.key("n").text_number(120);
+        let value: serde_json::Value = serde_json::from_slice(&reply.finish()).unwrap();
+        let expected = serde_json::json!({
+            "a": 0, "b": [10, u64::MAX], "c": {"k\"": "line\nä\u{1}\\", "t": true}, "n": "120"
+        });
+        assert_eq!(value, expected);
+    }
+
+    #[test]
+    fn ids_are_version_4_uuids() {
+        let mut out = Vec::new();
+        push_uuid(fresh_uuid(), &mut out);
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text.len(), 36);
+        assert_eq!(&text[14..15], "4");
+        assert!("89ab".contains(&text[19..20]), "{text}");
+    }
+}

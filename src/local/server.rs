@@ -1,0 +1,414 @@
+//! The server: one thread that owns the listener, the connections and the queues.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use http::HeaderMap;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{Notify, oneshot};
+
+use super::clock::{Clock, ClockMode};
+use super::error::ServiceError;
+use super::faults::{EntryFault, Fault, Faults, Plan};
+use super::http::{self as front, milliseconds};
+use super::input::{Map, Text};
+use super::message::Millis;
+use super::operations::Wait;
+use super::polls::Polls;
+use super::service::{Answer, Caller, Service, is_account};
+use super::wire::{Breaker, Wire};
+use crate::model::Action;
+
+/// How a server is set up. The default listens on a free port of the loopback interface.
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    pub host: IpAddr,
+    /// 0 for any free one.
+    pub port: u16,
+    pub clock: ClockMode,
+    /// Enforce the service's rules on purging twice within 60 seconds and on making a queue again within 60 seconds
+    /// of its deletion.
+    pub sixty_second_rules: bool,
+    /// The account of callers whose access key is not an account number itself.
+    pub account: String,
+    /// The region of callers that do not sign.
+    pub region: String,
+    /// A line per request on standard error.
+    pub log: bool,
+}
+
+impl Default for ServerOptions {
+    fn default() -> ServerOptions {
+        ServerOptions {
+            host: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: 0,
+            clock: ClockMode::Real,
+            sixty_second_rules: false,
+            account: "000000000000".to_owned(),
+            region: "us-east-1".to_owned(),
+            log: false,
+        }
+    }
+}
+
+/// What a server has done so far.
+#[derive(Clone, Debug, Default)]
+pub struct Stats {
+    /// Requests by action, those refused included.
+    pub requests: BTreeMap<&'static str, u64>,
+    /// Connections accepted.
+    pub connections: u64,
+}
+
+/// Everything that requests change, behind one lock that is never held across a wait.
+#[derive(Debug)]
+pub struct State {
+    service: Service,
+    polls: Polls,
+    clock: Clock,
+    stats: Stats,
+    faults: Faults,
+}
+
+impl State {
+    pub fn now(&self) -> Millis {
+        self.clock.now()
+    }
+
+    /// Decides what faults a request meets.
+    pub fn plan(&mut self, action: Action) -> Plan {
+        self.faults.plan(action)
+    }
+
+    /// Counts a request. One that waits is counted under the same lock, so whoever sees it counted can rely on it.
+    pub fn count(&mut self, action: Action) {
+        *self.stats.requests.entry(action.operation().name).or_default() += 1;
+    }
+
+    /// Carries an action out, and hands what it made available to whoever waits for it.
+    pub fn call(
+        &mut self,
+        action: Action,
+        caller: &Caller<'_>,
+        body: &[u8],
+        entry_fault: Option<EntryFault>,
+    ) -> Result<Answer, ServiceError> {
+        self.count(action);
+        let now = self.clock.now();
+        self.service.entry_fault = entry_fault;
+        let answer = self.service.call(action, caller, body, now);
+        self.service.unblock_tasks(now);
+        self.polls.serve(&mut self.service, now);
+        answer
+    }
+
+    /// When something happens by time alone: a waiting poll's message becomes visible, a move task goes on.
+    fn next_event(&self) -> Option<Millis> {
+        let polls = self.polls.next_wake();
+        polls.into_iter().chain(self.service.next_task()).min()
+    }
+
+    /// Lets what is due happen.
+    fn tick(&mut self) {
+        let now = self.clock.now();
+        self.service.run_tasks(now);
+        self.polls.tick(&mut self.service, now);
+    }
+
+    pub fn wait(&mut self, request: Wait) -> oneshot::Receiver<Result<Vec<u8>, ServiceError>> {
+        let queue = request.queue;
+        let receiver = self.polls.add(request);
+        // Not to receive, which was tried just now, but to be scheduled.
+        self.service.touched.push(queue);
+        let now = self.clock.now();
+        self.polls.serve(&mut self.service, now);
+        receiver
+    }
+}
+
+/// What the server's thread and its owner share.
+#[derive(Debug)]
+pub struct Shared {
+    state: Mutex<State>,
+    /// When the ticker means to look at the queues next; [`Millis::MAX`] for never.
+    ticks_at: Mutex<Millis>,
+    ticker: Notify,
+    stop: Notify,
+    pub log: bool,
+    account: String,
+    region: String,
+    address: SocketAddr,
+    host_and_port: String,
+}
+
+impl Shared {
+    /// A panic while the lock was held is a bug, but not one that should take every other request with it.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn caller<'a>(&'a self, headers: &'a HeaderMap) -> Caller<'a> {
+        front::caller(headers, &self.account, &self.region, &self.host_and_port)
+    }
+
+    /// Wakes the ticker if it would sleep too long.
+    pub fn reconsider(&self) {
+        let next = self.state().next_event();
+        let ticks_at = *self.ticks_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if next.is_some_and(|next| next < ticks_at) {
+            self.ticker.notify_one();
+        }
+    }
+
+    pub fn log_request(&self, action: &str, queue: &str, status: u16, elapsed: Duration) {
+        let queue = if queue.is_empty() { "-" } else { queue };
+        let line = format!("{action} {queue} {status} {} ms\n", milliseconds(elapsed));
+        // Nobody can be told that nobody can be told.
+        let _ = io::stderr().lock().write_all(line.as_bytes());
+    }
+
+    /// Lets the time that passes have its effect on those who wait: the only timer there is.
+    async fn tick(&self) {
+        loop {
+            let next = {
+                let mut state = self.state();
+                state.tick();
+                let now = state.now();
+                // A clock that stands still brings nothing about that is not due already.
+                let moves = state.clock.mode() == ClockMode::Real;
+                let next = state.next_event().filter(|next| moves || *next <= now);
+                next.map(|next| (next, Duration::from_millis(next.saturating_sub(now))))
+            };
+            *self.ticks_at.lock().unwrap_or_else(PoisonError::into_inner) = next.map_or(Millis::MAX, |(next, _)| next);
+            match next {
+                None => self.ticker.notified().await,
+                Some((_, Duration::ZERO)) => tokio::task::yield_now().await,
+                Some((_, delay)) => {
+                    // Either way there is something to look at.
+                    let _ = tokio::time::timeout(delay, self.ticker.notified()).await;
+                }
+            }
+        }
+    }
+}
+
+/// A running embedded SQS. It stops when it is dropped.
+#[derive(Debug)]
+pub struct Server {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+    /// The process whose server it is: a forked child has neither its thread nor its sockets to serve.
+    process: u32,
+}
+
+impl Server {
+    /// Starts a server; it takes requests when this returns.
+    pub fn start(options: ServerOptions) -> io::Result<Server> {
+        if !is_account(&options.account) {
+            let message = format!("an account is a number of 12 digits, not {:?}", options.account);
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        let of_a_region = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        if options.region.is_empty() || !options.region.bytes().all(of_a_region) {
+            let message = format!("a region is made of letters, digits and hyphens, unlike {:?}", options.region);
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        let (started, outcome) = mpsc::channel();
+        let thread =
+            std::thread::Builder::new().name("turbosqs-local".to_owned()).spawn(move || run(options, started))?;
+        let stopped = || io::Error::other("the server's thread ended before it had started");
+        let shared = outcome.recv().map_err(|_| stopped())??;
+        Ok(Server { shared, thread: Some(thread), process: std::process::id() })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.shared.address
+    }
+
+    /// `http://127.0.0.1:9324`.
+    pub fn endpoint_url(&self) -> String {
+        format!("http://{}", self.shared.host_and_port)
+    }
+
+    /// Moves the clock forward, at once: delays, visibility and retention run out, and long polls see it.
+    pub fn advance(&self, by: Duration) {
+        let mut state = self.shared.state();
+        state.clock.advance(by);
+        let State { service, polls, clock, .. } = &mut *state;
+        let now = clock.now();
+        service.run_tasks(now);
+        polls.tick_all(service, now);
+        drop(state);
+        self.shared.ticker.notify_one();
+    }
+
+    /// Lets these faults strike from now on, instead of those before.
+    pub fn set_faults(&self, faults: Vec<Fault>) {
+        self.shared.state().faults.set(faults);
+    }
+
+    /// Lets this fault strike besides those before.
+    pub fn add_fault(&self, fault: Fault) {
+        self.shared.state().faults.add(fault);
+    }
+
+    /// Forgets all queues, faults and counts; connections and the time stay. Long polls end.
+    pub fn reset(&self) {
+        let mut state = self.shared.state();
+        state.faults = Faults::default();
+        state.polls.release();
+        state.service.reset();
+        state.stats = Stats::default();
+    }
+
+    pub fn stats(&self) -> Stats {
+        self.shared.state().stats.clone()
+    }
+
+    /// Makes a queue as CreateQueue does, in the server's default account and region. Its URL.
+    pub fn create_queue(&self, name: &str, attributes: &[(&str, &str)]) -> Result<String, ServiceError> {
+        let text = |text: &str| Text(text.to_owned().into());
+        let attributes = Map(attributes.iter().map(|(name, value)| (text(name), text(value))).collect());
+        let shared = &self.shared;
+        let caller = Caller { account: &shared.account, region: &shared.region, host: &shared.host_and_port };
+        let mut state = shared.state();
+        let now = state.clock.now();
+        state.service.create(&caller, name, &attributes, &Map::default(), now)
+    }
+
+    /// Stops listening, ends every connection and waits for the thread. In a forked child it does nothing: what it
+    /// would stop is the parent's.
+    pub fn stop(&mut self) {
+        let Some(thread) = self.thread.take() else { return };
+        if std::process::id() != self.process {
+            std::mem::forget(thread);
+            return;
+        }
+        self.shared.state().polls.release();
+        self.shared.stop.notify_one();
+        // A thread that panicked has stopped as well.
+        let _ = thread.join();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn run(options: ServerOptions, started: mpsc::Sender<io::Result<Arc<Shared>>>) {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            // Without a receiver nobody is left to care.
+            let _ = started.send(Err(error));
+            return;
+        }
+    };
+    runtime.block_on(async {
+        let (listener, shared) = match listen(options) {
+            Ok(listening) => listening,
+            Err(error) => {
+                let _ = started.send(Err(error));
+                return;
+            }
+        };
+        if started.send(Ok(shared.clone())).is_err() {
+            return;
+        }
+        tokio::select! {
+            () = accept(listener, &shared) => {}
+            () = shared.tick() => {}
+            () = shared.stop.notified() => {}
+        }
+        // Polls were released: let their replies reach their connections.
+        for _ in 0..16 {
+            tokio::task::yield_now().await;
+        }
+    });
+    // Dropping the runtime drops every connection.
+}
+
+/// How many connections may wait to be accepted.
+const BACKLOG: u32 = 4_096;
+
+fn listen(options: ServerOptions) -> io::Result<(TcpListener, Arc<Shared>)> {
+    let socket = if options.host.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(SocketAddr::new(options.host, options.port))?;
+    let listener = socket.listen(BACKLOG)?;
+    let address = listener.local_addr()?;
+    // An address that means every interface is none that a client can be sent to.
+    let reachable = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), address.port()),
+        IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::new(std::net::Ipv6Addr::LOCALHOST.into(), address.port()),
+        _ => address,
+    };
+    let state = State {
+        service: Service::new(options.sixty_second_rules),
+        polls: Polls::default(),
+        clock: Clock::new(options.clock),
+        stats: Stats::default(),
+        faults: Faults::default(),
+    };
+    let shared = Shared {
+        state: Mutex::new(state),
+        ticks_at: Mutex::new(Millis::MAX),
+        ticker: Notify::new(),
+        stop: Notify::new(),
+        log: options.log,
+        account: options.account,
+        region: options.region,
+        address,
+        host_and_port: reachable.to_string(),
+    };
+    Ok((listener, Arc::new(shared)))
+}
+
+async fn accept(listener: TcpListener, shared: &Arc<Shared>) {
+    // Given up for a moment when there are no descriptors left, so that a caller is turned away instead of left hanging.
+    let mut spare = std::fs::File::open("/dev/null").ok();
+    let mut complained: Option<Instant> = None;
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                shared.state().stats.connections += 1;
+                tokio::spawn(connection(stream, shared.clone()));
+            }
+            Err(error) => {
+                let now = Instant::now();
+                if complained.is_none_or(|last| now - last > Duration::from_secs(1)) {
+                    complained = Some(now);
+                    let line = format!("turbosqs: cannot accept a connection: {error}\n");
+                    let _ = io::stderr().lock().write_all(line.as_bytes());
+                }
+                // Turns one caller away with the descriptor kept for it, and never spins.
+                drop(spare.take());
+                let turned_away = tokio::time::timeout(Duration::from_millis(10), listener.accept()).await;
+                drop(turned_away);
+                spare = std::fs::File::open("/dev/null").ok();
+                if spare.is_none() {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            }
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, shared: Arc<Shared>) {
+    // Replies are written whole; without this each would wait for the peer's acknowledgement.
+    let _ = stream.set_nodelay(true);
+    let breaker = Breaker::default();
+    let wire = Wire::new(stream, breaker.clone());
+    let service = service_fn(move |request| front::serve(shared.clone(), breaker.clone(), request));
+    // A connection that fails has nobody left to tell: hyper has answered what could be answered.
+    let _ = http1::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(wire), service).await;
+}

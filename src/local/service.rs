@@ -1,0 +1,260 @@
+//! All queues of one server, by account and region, and the way from a request to the queue that it means.
+//! Pure like the queues themselves: the time is an argument.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::error::ServiceError;
+use super::faults::EntryFault;
+use super::handle::{Receipt, Seal};
+use super::message::Millis;
+use super::operations::Wait;
+use super::queue::Queue;
+use super::settings::Settings;
+use super::tasks::MoveTask;
+
+/// Who asks, as the request's signature and its Host header say.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller<'a> {
+    pub account: &'a str,
+    pub region: &'a str,
+    /// Host and port under which the client reached the server: queue URLs are made of it.
+    pub host: &'a str,
+}
+
+/// What an action comes to.
+#[derive(Debug)]
+pub enum Answer {
+    Reply(Vec<u8>),
+    /// Nothing to receive yet, and the caller is ready to wait.
+    Wait(Wait),
+}
+
+/// The queues of one account in one region.
+#[derive(Debug, Default)]
+pub struct Realm {
+    pub names: BTreeMap<Arc<str>, u32>,
+    /// When names were deleted, kept only under the 60-second rules.
+    pub deleted: HashMap<Arc<str>, Millis>,
+}
+
+#[derive(Debug)]
+pub struct Service {
+    /// By `account/region`.
+    realms: HashMap<String, Realm>,
+    queues: HashMap<u32, Queue>,
+    last_queue: u32,
+    pub(super) seal: Seal,
+    /// The service's rules of 60 seconds between purges, and between deleting a name and making it again.
+    pub(super) sixty_second_rules: bool,
+    /// Queues in which messages may have become available since this was last emptied.
+    pub touched: Vec<u32>,
+    /// Oldest first, those that are done included.
+    pub(super) tasks: Vec<MoveTask>,
+    /// A fault for the entries of the batch at hand.
+    pub entry_fault: Option<EntryFault>,
+}
+
+fn realm_key(account: &str, region: &str) -> String {
+    [account, "/", region].concat()
+}
+
+/// Account and queue name of a queue URL; a bare name is taken as one of the caller's own queues.
+fn parse_queue_url<'a>(url: &'a str, caller: &Caller<'a>) -> Option<(&'a str, &'a str)> {
+    let path = match url.split_once("://") {
+        Some((_, rest)) => rest.split_once('/')?.1,
+        None => url.trim_start_matches('/'),
+    };
+    let path = path.strip_suffix('/').unwrap_or(path);
+    match path.rsplit_once('/') {
+        None if !path.is_empty() && !url.contains("://") => Some((caller.account, path)),
+        None => None,
+        Some((front, name)) => {
+            let account = front.rsplit('/').next().unwrap_or(front);
+            (is_account(account) && !name.is_empty()).then_some((account, name))
+        }
+    }
+}
+
+pub fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The parts of a queue's ARN: region, account, name.
+pub fn parse_arn(arn: &str) -> Option<(&str, &str, &str)> {
+    let mut parts = arn.split(':');
+    let (Some("arn"), Some(partition), Some("sqs")) = (parts.next(), parts.next(), parts.next()) else { return None };
+    let (region, account, name) = (parts.next()?, parts.next()?, parts.next()?);
+    let whole = parts.next().is_none() && partition.starts_with("aws") && !region.is_empty() && !name.is_empty();
+    (whole && is_account(account)).then_some((region, account, name))
+}
+
+pub fn arn(region: &str, account: &str, name: &str) -> String {
+    let partition = match region {
+        _ if region.starts_with("cn-") => "aws-cn",
+        _ if region.starts_with("us-gov-") => "aws-us-gov",
+        _ => "aws",
+    };
+    format!("arn:{partition}:sqs:{region}:{account}:{name}")
+}
+
+impl Service {
+    pub fn new(sixty_second_rules: bool) -> Service {
+        Service {
+            realms: HashMap::new(),
+            queues: HashMap::new(),
+            last_queue: 0,
+            seal: Seal::new(),
+            sixty_second_rules,
+            touched: Vec::new(),
+            tasks: Vec::new(),
+            entry_fault: None,
+        }
+    }
+
+    /// Forgets everything. Receipt handles from before open to queues that are no more.
+    pub fn reset(&mut self) {
+        self.realms.clear();
+        self.queues.clear();
+        self.tasks.clear();
+    }
+
+    pub fn realm(&mut self, account: &str, region: &str) -> &mut Realm {
+        self.realms.entry(realm_key(account, region)).or_default()
+    }
+
+    fn find(&self, account: &str, region: &str, name: &str) -> Option<u32> {
+        self.realms.get(&realm_key(account, region))?.names.get(name).copied()
+    }
+
+    pub fn find_by_name(&self, account: &str, region: &str, name: &str) -> Result<&Queue, ServiceError> {
+        let id = self.find(account, region, name);
+        id.and_then(|id| self.queues.get(&id)).ok_or_else(ServiceError::queue_does_not_exist)
+    }
+
+    pub fn find_by_arn(&self, arn: &str) -> Option<u32> {
+        let (region, account, name) = parse_arn(arn)?;
+        self.find(account, region, name)
+    }
+
+    /// The queue that a request's QueueUrl names.
+    pub fn find_by_url(&self, url: Option<&str>, caller: &Caller<'_>) -> Result<u32, ServiceError> {
+        let url = url.filter(|url| !url.is_empty()).ok_or_else(|| ServiceError::missing("QueueUrl"))?;
+        let (account, name) = parse_queue_url(url, caller).ok_or_else(|| ServiceError::invalid_address(url))?;
+        self.find(account, caller.region, name).ok_or_else(ServiceError::queue_does_not_exist)
+    }
+
+    pub fn queue(&self, id: u32) -> Result<&Queue, ServiceError> {
+        self.queues.get(&id).ok_or_else(ServiceError::queue_does_not_exist)
+    }
+
+    pub fn queue_mut(&mut self, id: u32) -> Result<&mut Queue, ServiceError> {
+        self.queues.get_mut(&id).ok_or_else(ServiceError::queue_does_not_exist)
+    }
+
+    /// A queue with the seal of its receipt handles: replies need both.
+    pub fn queue_and_seal(&mut self, id: u32) -> Result<(&mut Queue, &Seal), ServiceError> {
+        let queue = self.queues.get_mut(&id).ok_or_else(ServiceError::queue_does_not_exist)?;
+        Ok((queue, &self.seal))
+    }
+
+    pub fn queues(&self) -> impl Iterator<Item = &Queue> {
+        self.queues.values()
+    }
+
+    pub fn add_queue(&mut self, caller: &Caller<'_>, name: &str, settings: Settings, now: Millis) -> &mut Queue {
+        self.last_queue += 1;
+        let id = self.last_queue;
+        let name: Arc<str> = name.into();
+        self.realm(caller.account, caller.region).names.insert(name.clone(), id);
+        let arn = arn(caller.region, caller.account, &name).into();
+        let queue = Queue::new(id, caller.account.into(), name, arn, settings, now);
+        self.queues.entry(id).insert_entry(queue).into_mut()
+    }
+
+    pub fn remove_queue(&mut self, id: u32, now: Millis) {
+        let Some(queue) = self.queues.remove(&id) else { return };
+        self.tasks.retain(|task| task.source_id != id);
+        let remember = self.sixty_second_rules;
+        if let Some((region, account, name)) = parse_arn(&queue.arn) {
+            let realm = self.realm(account, region);
+            realm.names.remove(name);
+            if remember {
+                realm.deleted.insert(name.into(), now);
+            }
+        }
+        // Long polls on it are to hear that it is gone.
+        self.touched.push(id);
+    }
+
+    pub fn queue_url(&self, caller: &Caller<'_>, queue: &Queue) -> String {
+        format!("http://{}/{}/{}", caller.host, queue.account, queue.name)
+    }
+
+    /// What a receipt handle names, when it is one of this queue's.
+    pub fn open_handle(&self, handle: &str, queue: u32) -> Result<Receipt, ServiceError> {
+        self.seal
+            .open(handle)
+            .filter(|receipt| receipt.queue == queue)
+            .ok_or_else(|| ServiceError::receipt_handle_is_invalid(handle))
+    }
+}
+
+impl Realm {
+    /// Queue names after `after` (exclusive) that begin with `prefix`, in order.
+    pub fn names_from<'a>(&'a self, prefix: &'a str, after: Option<&str>) -> impl Iterator<Item = (&'a Arc<str>, u32)> {
+        let start = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix),
+        };
+        self.names
+            .range::<str, _>((start, Bound::Unbounded))
+            .take_while(move |(name, _)| name.starts_with(prefix))
+            .map(|(name, id)| (name, *id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CALLER: Caller<'static> = Caller { account: "000000000000", region: "eu-west-1", host: "localhost:9324" };
+
+    #[test]
+    fn queue_urls_in_every_form_that_clients_send() {
+        for url in [
+            "http://localhost:9324/123456789012/q",
+            "https://sqs.eu-west-1.amazonaws.com/123456789012/q",
+            "/123456789012/q",
+        ] {
+            assert_eq!(parse_queue_url(url, &CALLER), Some(("123456789012", "q")), "{url}");
+        }
+        assert_eq!(parse_queue_url("q.fifo", &CALLER), Some(("000000000000", "q.fifo")));
+        for url in [
+            "http://localhost",
+            "http://localhost/",
+            "http://localhost/q",
+            "http://h/12/q",
+            "/",
+            "http://h/123456789012/",
+        ] {
+            assert_eq!(parse_queue_url(url, &CALLER), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn arns_read_back_and_others_do_not() {
+        let of = arn("cn-north-1", "123456789012", "q");
+        assert_eq!(of, "arn:aws-cn:sqs:cn-north-1:123456789012:q");
+        assert_eq!(parse_arn(&of), Some(("cn-north-1", "123456789012", "q")));
+        for wrong in [
+            "dummy",
+            "arn:aws:sns:eu-west-1:123456789012:q",
+            "arn:aws:sqs:eu-west-1:123456789012:q:x",
+            "arn:aws:sqs:eu-west-1:1:q",
+        ] {
+            assert_eq!(parse_arn(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The order in which a standard queue hands messages out.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use super::message::{Key, Message, State, Store};
+
+/// First come, first served, except that fair queues serve quiet tenants first. The developer guide calls a tenant (a
+/// MessageGroupId) noisy above 10 % of what is in flight, with 30 or more in flight.
+#[derive(Debug, Default)]
+pub struct Line {
+    ready: VecDeque<Key>,
+    /// Messages passed over because their tenant was noisy, by tenant.
+    passed_over: HashMap<Arc<str>, PassedOver>,
+    /// Whose turn it is among those passed over, lowest first.
+    turns: BTreeMap<i64, Arc<str>>,
+    /// How many messages are passed over in all, dead keys included.
+    held_back: usize,
+    in_flight_by_tenant: HashMap<Arc<str>, usize>,
+}
+
+#[derive(Debug)]
+struct PassedOver {
+    keys: VecDeque<Key>,
+    turn: i64,
+}
+
+const NOISY_FROM: usize = 30;
+const NOISY_SHARE: usize = 10;
+
+/// Messages that left while they were visible (deleted, expired) stay in the line as dead keys until they are met.
+fn visible(store: &Store, key: Key) -> Option<&Message> {
+    store.get(key).filter(|message| message.state == State::Visible)
+}
+
+impl Line {
+    pub fn became_visible(&mut self, key: Key, visible: usize, store: &Store) {
+        self.ready.push_back(key);
+        if self.ready.len() + self.held_back > 2 * visible + 64 {
+            self.ready.retain(|key| self::visible(store, *key).is_some());
+            self.passed_over.retain(|_, passed| {
+                passed.keys.retain(|key| self::visible(store, *key).is_some());
+                !passed.keys.is_empty()
+            });
+            self.turns.retain(|_, tenant| self.passed_over.contains_key(tenant));
+            self.held_back = self.passed_over.values().map(|passed| passed.keys.len()).sum();
+        }
+    }
+
+    /// Lets a message that was taken go first again.
+    pub fn put_back(&mut self, key: Key) {
+        self.ready.push_front(key);
+    }
+
+    pub fn entered_flight(&mut self, tenant: &Arc<str>) {
+        *self.in_flight_by_tenant.entry(tenant.clone()).or_default() += 1;
+    }
+
+    pub fn left_flight(&mut self, tenant: &Arc<str>, in_flight: usize) {
+        if let Some(count) = self.in_flight_by_tenant.get_mut(tenant) {
+            *count -= 1;
+            if *count == 0 {
+                self.in_flight_by_tenant.remove(tenant);
+            }
+        }
+        if !self.is_noisy(tenant, in_flight)
+            && let Some((first, _)) = self.turns.first_key_value()
+        {
+            self.give_turn(tenant, first - 1);
+        }
+    }
+
+    fn give_turn(&mut self, tenant: &Arc<str>, turn: i64) {
+        if let Some(passed) = self.passed_over.get_mut(tenant) {
+            self.turns.remove(&passed.turn);
+            passed.turn = turn;
+            self.turns.insert(turn, tenant.clone());
+        }
+    }
+
+    fn is_noisy(&self, tenant: &Arc<str>, in_flight: usize) -> bool {
+        let own = self.in_flight_by_tenant.get(tenant).copied().unwrap_or(0);
+        own >= NOISY_FROM && own * NOISY_SHARE > in_flight
+    }
+
+    fn pass_over(&mut self, key: Key, tenant: &Arc<str>) {
+        let next = self.turns.last_key_value().map_or(0, |(last, _)| last + 1);
+        let passed = self.passed_over.entry(tenant.clone()).or_insert_with(|| {
+            self.turns.insert(next, tenant.clone());
+            PassedOver { keys: VecDeque::new(), turn: next }
+        });
+        passed.keys.push_back(key);
+        self.held_back += 1;
+    }
+
+    /// The next of those passed over: a quiet tenant's, or, when there is nothing else, a noisy one's.
+    fn take_passed_over(&mut self, in_flight: usize) -> Option<Key> {
+        let (_, tenant) = self.turns.first_key_value()?;
+        let tenant = tenant.clone();
+        let noisy = self.is_noisy(&tenant, in_flight);
+        if noisy && !self.ready.is_empty() {
+            return None;
+        }
+        let passed = self.passed_over.get_mut(&tenant)?;
+        let key = passed.keys.pop_front()?;
+        self.held_back -= 1;
+        if passed.keys.is_empty() {
+            self.turns.remove(&passed.turn);
+            self.passed_over.remove(&tenant);
+        } else if noisy && let Some((last, _)) = self.turns.last_key_value() {
+            self.give_turn(&tenant, last + 1);
+        }
+        Some(key)
+    }
+
+    /// Takes up to `max` visible messages out of the line.
+    pub fn take(&mut self, max: usize, in_flight: usize, store: &Store, taken: &mut Vec<Key>) {
+        while taken.len() < max {
+            if let Some(key) = self.take_passed_over(in_flight) {
+                taken.extend(visible(store, key).map(|_| key));
+                continue;
+            }
+            let Some(key) = self.ready.pop_front() else { return };
+            let Some(message) = visible(store, key) else { continue };
+            match message.group_id() {
+                Some(tenant) if self.is_noisy(tenant, in_flight) => self.pass_over(key, tenant),
+                _ => taken.push(key),
+            }
+        }
+    }
+
+    pub fn clear(&mut self) {
+        *self = Line::default();
+    }
+}

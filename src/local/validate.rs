@@ -1,0 +1,202 @@
+//! What the service accepts in the parameters of messages and batches, and what it says otherwise.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
+use super::error::ServiceError;
+use super::input::{AttributeValue, Map};
+use super::message::{Attribute, Value};
+
+pub const MAX_BATCH: usize = 10;
+
+/// A number within bounds, or the service's sentence.
+pub fn within(value: i64, low: i64, high: i64, parameter: &str, reason: &str) -> Result<u32, ServiceError> {
+    if (low..=high).contains(&value) {
+        Ok(value as u32)
+    } else {
+        Err(ServiceError::invalid_value(value, parameter, reason))
+    }
+}
+
+pub fn visibility_timeout(seconds: i64) -> Result<u32, ServiceError> {
+    within(seconds, 0, 43_200, "VisibilityTimeout", "Must be >= 0 and <= 43200, if provided.")
+}
+
+pub fn delay(seconds: i64) -> Result<u32, ServiceError> {
+    within(seconds, 0, 900, "DelaySeconds", "DelaySeconds must be >= 0 and <= 900.")
+}
+
+/// `#x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF`: what a message may hold.
+pub fn characters(text: &str) -> Result<(), ServiceError> {
+    // U+FFFE and U+FFFF are EF BF BE and EF BF BF in UTF-8; surrogates cannot be in a string at all.
+    let bytes = text.as_bytes();
+    // Without an early end: that lets it look at many bytes at once, and nearly every body is good.
+    let control =
+        bytes.iter().fold(false, |found, &byte| found | (byte < 0x20) & !matches!(byte, b'\t' | b'\n' | b'\r'));
+    let beyond = bytes.contains(&0xEF) && text.contains(['\u{FFFE}', '\u{FFFF}']);
+    if control || beyond {
+        return Err(ServiceError::invalid_contents(
+            "Invalid characters found. Valid unicode characters are \
+             #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF",
+        ));
+    }
+    Ok(())
+}
+
+/// MessageGroupId and MessageDeduplicationId.
+pub fn fifo_id(value: &str, parameter: &str) -> Result<(), ServiceError> {
+    if (1..=128).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(());
+    }
+    let reason = format!("{parameter} can only include alphanumeric and punctuation characters. 1 to 128 in length.");
+    Err(ServiceError::invalid_value(value, parameter, &reason))
+}
+
+/// The entries of a batch as such: their number and their ids.
+pub fn batch<'a, T: 'a>(
+    entries: &'a [T],
+    kind: &str,
+    id: impl Fn(&'a T) -> Option<&'a str>,
+) -> Result<(), ServiceError> {
+    if entries.is_empty() {
+        return Err(ServiceError::empty_batch(kind));
+    }
+    if entries.len() > MAX_BATCH {
+        return Err(ServiceError::too_many_entries(entries.len()));
+    }
+    for (position, entry) in entries.iter().enumerate() {
+        let Some(this) = id(entry) else {
+            return Err(ServiceError::missing(&format!("{kind}.{}.Id", position + 1)));
+        };
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        if !(1..=80).contains(&this.len()) || !this.bytes().all(allowed) {
+            return Err(ServiceError::invalid_entry_id());
+        }
+        if entries.iter().take(position).any(|earlier| id(earlier) == Some(this)) {
+            return Err(ServiceError::entry_ids_not_distinct(this));
+        }
+    }
+    Ok(())
+}
+
+/// Message attributes as they are kept: checked, decoded, sorted by name.
+pub fn message_attributes(wanted: &Map<'_, AttributeValue<'_>>) -> Result<Vec<Attribute>, ServiceError> {
+    if wanted.0.len() > 10 {
+        return Err(ServiceError::invalid_parameter(format!(
+            "Number of message attributes [{}] exceeds the allowed maximum [10].",
+            wanted.0.len()
+        )));
+    }
+    let mut attributes = Vec::with_capacity(wanted.0.len());
+    for (name, value) in &wanted.0 {
+        attribute_name(name)?;
+        attributes.push(attribute(name, value)?);
+    }
+    attributes.sort_unstable_by(|left: &Attribute, right| left.name.cmp(&right.name));
+    Ok(attributes)
+}
+
+fn attribute_name(name: &str) -> Result<(), ServiceError> {
+    if name.is_empty() {
+        return Err(ServiceError::invalid_parameter("Message (user) attribute names must not be empty."));
+    }
+    if name.len() > 256 {
+        return Err(ServiceError::invalid_parameter("Message (user) attribute names must be shorter than 256 Bytes"));
+    }
+    // The documentation says A-Z, a-z and 0-9; the service takes letters of other Latin alphabets as well.
+    let allowed =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.') || ('\u{C0}'..='\u{17F}').contains(&c);
+    if !name.chars().all(allowed) {
+        return Err(ServiceError::invalid_parameter(
+            "Message (user) attributes name can only contain upper and lower score characters, digits, periods, \
+             hyphens and underscores.",
+        ));
+    }
+    let starts = |prefix: &str| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+    if starts("AWS.") || starts("Amazon.") || name.starts_with('.') || name.ends_with('.') || name.contains("..") {
+        return Err(ServiceError::invalid_parameter(
+            "You can't use message attribute names beginning with 'AWS.' or 'Amazon.'. These strings are reserved for \
+             internal use. Additionally, they cannot start or end with '.', nor have two of them in a row.",
+        ));
+    }
+    Ok(())
+}
+
+fn attribute(name: &str, value: &AttributeValue<'_>) -> Result<Attribute, ServiceError> {
+    let invalid = ServiceError::invalid_parameter;
+    let data_type = value.data_type.as_deref().unwrap_or_default();
+    if data_type.is_empty() {
+        return Err(invalid(format!("The message attribute '{name}' must contain non-empty message attribute type.")));
+    }
+    let kind = data_type.split('.').next().unwrap_or_default();
+    if !matches!(kind, "String" | "Number" | "Binary") {
+        return Err(invalid(format!(
+            "The message attribute '{name}' has an invalid message attribute type, the set of supported type prefixes \
+             is Binary, Number, and String."
+        )));
+    }
+    if data_type.len() > 256 {
+        return Err(invalid("Message (user) attribute types must be shorter than 256 Bytes".to_owned()));
+    }
+    if value.string_list_values.is_some() || value.binary_list_values.is_some() {
+        return Err(ServiceError::unsupported("Message attribute list values are not supported."));
+    }
+    let empty =
+        || invalid(format!("Message (user) attribute '{name}' must contain a non-empty value of type '{kind}'."));
+    if kind == "Binary" {
+        let encoded = value.binary_value.as_deref().filter(|text| !text.is_empty()).ok_or_else(empty)?;
+        let bytes = BASE64_STANDARD
+            .decode(encoded)
+            .map_err(|_| ServiceError::serialization(format!("The value of attribute '{name}' is not base64.")))?;
+        return Ok(Attribute { name: name.into(), data_type: data_type.into(), value: Value::Binary(bytes.into()) });
+    }
+    let text = value.string_value.as_deref().filter(|text| !text.is_empty()).ok_or_else(empty)?;
+    characters(text).map_err(|error| invalid(error.message))?;
+    if kind == "Number" && !is_number(text) {
+        return Err(invalid(format!("Can't cast the value of message (user) attribute '{name}' to a number.")));
+    }
+    Ok(Attribute { name: name.into(), data_type: data_type.into(), value: Value::Text(text.into()) })
+}
+
+fn is_number(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.' | b'e' | b'E'))
+        && text.parse::<f64>().is_ok()
+}
+
+/// The X-Ray header, the one system attribute that can be sent.
+pub fn system_attributes(wanted: &Map<'_, AttributeValue<'_>>) -> Result<Option<Box<str>>, ServiceError> {
+    let mut header = None;
+    for (name, value) in &wanted.0 {
+        if &**name != "AWSTraceHeader" {
+            return Err(ServiceError::invalid_parameter(format!(
+                "Message system attribute name '{}' is invalid. The only supported message system attribute is \
+                 AWSTraceHeader.",
+                &**name
+            )));
+        }
+        if value.data_type.as_deref() != Some("String") {
+            return Err(ServiceError::invalid_parameter(
+                "Message system attribute 'AWSTraceHeader' must have the type String.",
+            ));
+        }
+        let text = value.string_value.as_deref().filter(|text| !text.is_empty()).ok_or_else(|| {
+            ServiceError::invalid_parameter(
+                "Message system attribute 'AWSTraceHeader' must contain a non-empty value of type 'String'.",
+            )
+        })?;
+        header = Some(text.into());
+    }
+    Ok(header)
+}
+
+/// What counts against the size limits: the body, and name, type and value of every attribute.
+pub fn size(body: &str, attributes: &[Attribute]) -> usize {
+    let of = |attribute: &Attribute| {
+        let value = match &attribute.value {
+            Value::Text(text) => text.len(),
+            Value::Binary(bytes) => bytes.len(),
+        };
+        attribute.name.len() + attribute.data_type.len() + value
+    };
+    body.len() + attributes.iter().map(of).sum::<usize>()
+}

@@ -1,0 +1,138 @@
+//! `turbosqs._core.Client`: kwargs in, dict or exception out.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyInt, PyString};
+
+use super::marshal::Unfit;
+use super::{config, error, marshal, query, reply, validate, wait};
+use crate::client::Client as Core;
+use crate::model::{Action, Operation};
+use crate::transport::{Presign, Request};
+
+#[pyclass(frozen, module = "turbosqs._core")]
+pub struct Client {
+    core: Core,
+}
+
+#[pymethods]
+impl Client {
+    #[new]
+    fn new(arguments: &Bound<'_, PyDict>) -> PyResult<Self> {
+        Ok(Client { core: Core::new(config::settings(arguments)?) })
+    }
+
+    /// One operation, from its arguments to its reply.
+    fn call<'py>(&self, py: Python<'py>, operation: &str, params: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyDict>> {
+        let operation = find(operation)?;
+        let request = self.request(py, operation, params)?;
+        let failed = |error| error::failure(py, error, operation.action);
+        let mut pending = self.core.start(request).map_err(failed)?;
+        let answer = wait::wait(py, &mut pending)?.map_err(failed)?;
+        reply::dict(py, operation, &answer)
+    }
+
+    /// A URL that carries an operation and its signature; `expires_in` in seconds, as a number or a text of digits.
+    fn presign(
+        &self,
+        py: Python<'_>,
+        operation: &str,
+        params: &Bound<'_, PyDict>,
+        expires_in: &Bound<'_, PyAny>,
+        http_method: Option<String>,
+    ) -> PyResult<String> {
+        let operation = find(operation)?;
+        let expires_in = seconds(expires_in)?;
+        let request = self.request(py, operation, params)?;
+        let presign = Presign {
+            action: operation.action,
+            query: query::of_json(py, &request.body)?,
+            method: http_method.unwrap_or_else(|| "POST".into()),
+            expires_in,
+        };
+        let failed = |error| error::failure(py, error, operation.action);
+        let mut pending = self.core.presign(presign).map_err(failed)?;
+        wait::wait(py, &mut pending)?.map_err(failed)
+    }
+
+    /// Let go of connections and cached credentials; the next call makes new ones.
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| self.core.close());
+    }
+
+    #[getter]
+    fn region_name(&self) -> &str {
+        &self.core.settings().region
+    }
+
+    #[getter]
+    fn endpoint_url(&self) -> &str {
+        &self.core.settings().endpoint
+    }
+
+    #[getter]
+    fn partition(&self) -> &str {
+        self.core.settings().partition
+    }
+}
+
+impl Client {
+    fn request(&self, py: Python<'_>, operation: &'static Operation, params: &Bound<'_, PyDict>) -> PyResult<Request> {
+        let strict = self.core.settings().parameter_validation;
+        let body = marshal::to_json(params, operation.input, strict).map_err(|unfit| match unfit {
+            Unfit::Python(error) => error,
+            Unfit::Invalid => match validate::report(params, operation.input) {
+                Err(error) => error,
+                Ok(report) if report.is_empty() => PyRuntimeError::new_err(format!(
+                    "the arguments of {} were refused without a reason, which is a bug in turbosqs",
+                    operation.name
+                )),
+                Ok(report) => error::with_texts(py, "ParamValidationError", &[("report", &report)]),
+            },
+        })?;
+        Ok(Request {
+            action: operation.action,
+            body: Bytes::from(body),
+            long_poll: long_poll(operation.action, params),
+        })
+    }
+}
+
+fn find(name: &str) -> PyResult<&'static Operation> {
+    match Action::from_name(name) {
+        Some(action) => Ok(action.operation()),
+        None => {
+            let message = format!("SQS has no operation '{name}'; operations have the API's names, as 'SendMessage'");
+            Err(PyTypeError::new_err(message))
+        }
+    }
+}
+
+/// A validity in seconds. boto3 takes a text for it as well, and has a default for None.
+fn seconds(value: &Bound<'_, PyAny>) -> PyResult<Duration> {
+    if value.is_none() {
+        return Ok(Duration::from_secs(3600));
+    }
+    if !value.is_instance_of::<PyInt>() && !value.is_instance_of::<PyString>() {
+        let found = value.get_type().name()?;
+        return Err(PyTypeError::new_err(format!("ExpiresIn must be an int, not {found}")));
+    }
+    let text = value.call_method0("__repr__")?.extract::<String>()?;
+    let number = value.py().get_type::<PyInt>().call1((value,)).and_then(|number| number.extract::<u64>());
+    match number {
+        Ok(number) => Ok(Duration::from_secs(number)),
+        Err(_) => Err(PyValueError::new_err(format!("ExpiresIn must be a number of seconds, not {text}"))),
+    }
+}
+
+/// How long the service may hold the request. Arguments out of range are the service's to refuse.
+fn long_poll(action: Action, params: &Bound<'_, PyDict>) -> Duration {
+    if action != Action::ReceiveMessage {
+        return Duration::ZERO;
+    }
+    let seconds = params.get_item("WaitTimeSeconds").ok().flatten().and_then(|value| value.extract::<u32>().ok());
+    Duration::from_secs(seconds.unwrap_or(0).into())
+}

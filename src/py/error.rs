@@ -1,0 +1,111 @@
+//! The core's errors on their way to being boto3's exceptions.
+//!
+//! No exception of boto3's is made here. Their constructors are Python code, and a daemon thread that runs Python
+//! code when the interpreter ends is ended in the middle of it, which must not unwind through Rust. So what is raised
+//! is a [`Failure`], made without running any; `turbosqs.errorfactory` turns it into the exception proper.
+
+use pyo3::exceptions::{PyException, PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use serde_json::Value;
+
+use super::reply;
+use crate::config::{self, ConfigError};
+use crate::error::{Error, Failure as LostAt, Lost, ServiceError};
+use crate::model::Action;
+
+pyo3::create_exception!(
+    turbosqs._core,
+    Failure,
+    PyException,
+    "What an exception is to be made of: `(class_name, kwargs)`, or `(error_name, response, operation)` for a refusal."
+);
+
+/// What went wrong with an operation.
+pub fn failure(py: Python<'_>, error: Error, action: Action) -> PyErr {
+    match error {
+        Error::Service(error) => service(py, &error, action).unwrap_or_else(|error| error),
+        Error::Lost(lost) => self::lost(py, &lost),
+        Error::Config(error) => config(py, &error),
+        Error::NoCredentials => with_texts(py, "NoCredentialsError", &[]),
+        Error::Credentials { provider, detail } => {
+            with_texts(py, "CredentialRetrievalError", &[("provider", provider), ("error_msg", &detail)])
+        }
+        Error::Runtime(detail) => PyRuntimeError::new_err(detail),
+    }
+}
+
+fn service(py: Python<'_>, error: &ServiceError, action: Action) -> PyResult<PyErr> {
+    let description = PyDict::new(py);
+    if error.is_generic {
+        // In botocore's order, which is another one here.
+        description.set_item("Code", &error.code)?;
+    }
+    description.set_item("Message", value(py, &error.message)?)?;
+    description.set_item("Code", &error.code)?;
+    if let Some(query) = &error.query {
+        description.set_item("QueryErrorCode", &query.name)?;
+        description.set_item("Type", &query.fault)?;
+    }
+    let response = PyDict::new(py);
+    response.set_item("Error", description)?;
+    response.set_item("ResponseMetadata", reply::metadata_of_error(py, error)?)?;
+    for (name, member) in &error.members {
+        response.set_item(name, value(py, member)?)?;
+    }
+    let operation = action.operation().name;
+    Ok(Failure::new_err((error.class_name().to_owned(), response.unbind(), operation)))
+}
+
+/// JSON of no known shape as Python has it.
+fn value<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
+    match value {
+        Value::String(text) => Ok(text.into_pyobject(py)?.into_any()),
+        other => py.import("json")?.call_method1("loads", (other.to_string(),)),
+    }
+}
+
+fn lost(py: Python<'_>, lost: &Lost) -> PyErr {
+    let (url, error) = (("endpoint_url", lost.url.as_str()), ("error", lost.detail.as_str()));
+    // The order is that of botocore's keyword arguments, which the exceptions keep.
+    match lost.failure {
+        LostAt::Dns | LostAt::Connect => with_texts(py, "EndpointConnectionError", &[url, error]),
+        LostAt::ConnectTimeout => with_texts(py, "ConnectTimeoutError", &[url, error]),
+        LostAt::ReadTimeout => with_texts(py, "ReadTimeoutError", &[url, error]),
+        LostAt::Tls => with_texts(py, "SSLError", &[url, error]),
+        LostAt::Proxy => with_texts(py, "ProxyConnectionError", &[("proxy_url", &lost.url), error]),
+        LostAt::Closed => with_texts(py, "ConnectionClosedError", &[error, url]),
+        LostAt::Other => with_texts(py, "HTTPClientError", &[error]),
+    }
+}
+
+/// What is wrong with settings that do not make a client.
+pub fn config(py: Python<'_>, error: &ConfigError) -> PyErr {
+    if let ConfigError::Value(message) = error {
+        return PyValueError::new_err(message.clone());
+    }
+    let built = || -> PyResult<PyErr> {
+        let kwargs = PyDict::new(py);
+        for (name, value) in error.kwargs() {
+            match value {
+                config::Value::Text(text) => kwargs.set_item(name, text)?,
+                config::Value::Integer(number) => kwargs.set_item(name, number)?,
+                config::Value::Tuple(items) => kwargs.set_item(name, PyTuple::new(py, items)?)?,
+            }
+        }
+        Ok(Failure::new_err((error.class(), kwargs.unbind())))
+    };
+    built().unwrap_or_else(|error| error)
+}
+
+/// The failure that becomes an exception of `turbosqs.exceptions` with these keyword arguments.
+pub fn with_texts(py: Python<'_>, class: &'static str, arguments: &[(&str, &str)]) -> PyErr {
+    let built = || -> PyResult<PyErr> {
+        let kwargs = PyDict::new(py);
+        for (name, value) in arguments {
+            kwargs.set_item(name, value)?;
+        }
+        Ok(Failure::new_err((class, kwargs.unbind())))
+    };
+    built().unwrap_or_else(|error| error)
+}

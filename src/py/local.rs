@@ -1,0 +1,203 @@
+//! The embedded SQS for Python: `turbosqs.local.Server` is documented there.
+
+use std::io::ErrorKind;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::local::{ClockMode, Fault, FaultKind, MAX_DELAY, MAX_ENTRIES, Server, ServerOptions, ServiceError};
+use crate::model::Action;
+
+/// A running server; `None` inside once it is stopped.
+#[derive(Debug)]
+#[pyclass(module = "turbosqs._core", frozen)]
+pub struct LocalServer {
+    server: std::sync::Mutex<Option<Server>>,
+    endpoint_url: String,
+    port: u16,
+    /// Whose server it is: in a forked child its locks may be held by threads that are not there.
+    process: u32,
+}
+
+impl LocalServer {
+    /// Runs `act` on the server, without the interpreter: it may wait for the server's lock.
+    fn with<T: Send>(&self, py: Python<'_>, act: impl FnOnce(&Server) -> T + Send) -> PyResult<T> {
+        // Before any lock: a thread that the child does not have may hold the copy of each for ever.
+        if std::process::id() != self.process {
+            return Err(PyRuntimeError::new_err("the server belongs to the parent of this forked process"));
+        }
+        py.detach(|| {
+            let server =
+                self.server.lock().map_err(|_| PyRuntimeError::new_err("the server failed in another thread"))?;
+            server.as_ref().map(act).ok_or_else(|| PyRuntimeError::new_err("the server is stopped"))
+        })
+    }
+}
+
+fn duration(seconds: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(seconds)
+        .map_err(|_| PyValueError::new_err(format!("seconds must be a number from 0 up, not {seconds}")))
+}
+
+fn service_error(error: ServiceError) -> PyErr {
+    PyValueError::new_err(format!("{}: {}", error.code, error.message))
+}
+
+#[pymethods]
+impl LocalServer {
+    #[new]
+    #[pyo3(signature = (*, host, port, clock, sixty_second_rules, account, region, log))]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of a Python class")]
+    fn start(
+        py: Python<'_>,
+        host: &str,
+        port: i64,
+        clock: &str,
+        sixty_second_rules: bool,
+        account: String,
+        region: String,
+        log: bool,
+    ) -> PyResult<LocalServer> {
+        let host = match host {
+            "localhost" => IpAddr::from([127, 0, 0, 1]),
+            host => host.parse().map_err(|_| {
+                PyValueError::new_err(format!("host must be an IP address or 'localhost', not {host:?}"))
+            })?,
+        };
+        let port = u16::try_from(port)
+            .map_err(|_| PyValueError::new_err(format!("port must be from 0 to 65535, not {port}")))?;
+        let clock = match clock {
+            "real" => ClockMode::Real,
+            "manual" => ClockMode::Manual,
+            clock => return Err(PyValueError::new_err(format!("clock must be 'real' or 'manual', not {clock:?}"))),
+        };
+        let options = ServerOptions { host, port, clock, sixty_second_rules, account, region, log };
+        let server = py.detach(|| Server::start(options)).map_err(|error| match error.kind() {
+            // What the operating system refuses has its number and stays an OSError.
+            ErrorKind::InvalidInput if error.raw_os_error().is_none() => PyValueError::new_err(error.to_string()),
+            _ => PyErr::from(error),
+        })?;
+        Ok(LocalServer {
+            endpoint_url: server.endpoint_url(),
+            port: server.address().port(),
+            server: std::sync::Mutex::new(Some(server)),
+            process: std::process::id(),
+        })
+    }
+
+    #[getter]
+    fn endpoint_url(&self) -> &str {
+        &self.endpoint_url
+    }
+
+    #[getter]
+    fn port(&self) -> u16 {
+        self.port
+    }
+
+    fn advance(&self, py: Python<'_>, seconds: f64) -> PyResult<()> {
+        let by = duration(seconds)?;
+        self.with(py, |server| server.advance(by))
+    }
+
+    fn reset(&self, py: Python<'_>) -> PyResult<()> {
+        self.with(py, Server::reset)
+    }
+
+    fn create_queue(&self, py: Python<'_>, name: &str, attributes: Vec<(String, String)>) -> PyResult<String> {
+        let attributes: Vec<(&str, &str)> = attributes.iter().map(|(name, value)| (&**name, &**value)).collect();
+        self.with(py, |server| server.create_queue(name, &attributes))?.map_err(service_error)
+    }
+
+    #[pyo3(signature = (kind, *, actions, rate, times, seconds, status, performed, entries, sender_fault))]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of a Python method")]
+    fn add_fault(
+        &self,
+        py: Python<'_>,
+        kind: &str,
+        actions: Vec<String>,
+        rate: f64,
+        times: Option<i64>,
+        seconds: f64,
+        status: i64,
+        performed: bool,
+        entries: Option<Vec<i64>>,
+        sender_fault: bool,
+    ) -> PyResult<()> {
+        let kind = match kind {
+            "delay" => {
+                FaultKind::Delay(duration(seconds).ok().filter(|delay| *delay <= MAX_DELAY).ok_or_else(|| {
+                    let most = MAX_DELAY.as_secs();
+                    PyValueError::new_err(format!("seconds must be a number from 0 to {most}, not {seconds}"))
+                })?)
+            }
+            "throttle" => FaultKind::Throttle,
+            "server_error" => match u16::try_from(status) {
+                Ok(status @ 500..600) => FaultKind::ServerError(status),
+                _ => return Err(PyValueError::new_err(format!("status must be from 500 to 599, not {status}"))),
+            },
+            "reset" => FaultKind::Reset { performed },
+            "half_reply" => FaultKind::HalfReply,
+            "partial_failure" => {
+                let position = |entry: i64| {
+                    usize::try_from(entry).ok().filter(|position| *position < MAX_ENTRIES).ok_or_else(|| {
+                        PyValueError::new_err(format!("entries must be from 0 to {}, not {entry}", MAX_ENTRIES - 1))
+                    })
+                };
+                let entries = entries.map(|entries| entries.into_iter().map(position).collect()).transpose()?;
+                FaultKind::PartialFailure { entries, sender_fault }
+            }
+            kind => {
+                return Err(PyValueError::new_err(format!(
+                    "kind must be 'delay', 'throttle', 'server_error', 'reset', 'half_reply' or 'partial_failure', \
+                     not {kind:?}"
+                )));
+            }
+        };
+        if !(0.0..=1.0).contains(&rate) {
+            return Err(PyValueError::new_err(format!("rate must be a number from 0 to 1, not {rate}")));
+        }
+        let times = times
+            .map(|times| {
+                u64::try_from(times)
+                    .map_err(|_| PyValueError::new_err(format!("times must be 0 or more, or None, not {times}")))
+            })
+            .transpose()?;
+        let known = |name: &String| {
+            Action::from_name(name).ok_or_else(|| PyValueError::new_err(format!("SQS has no action {name:?}")))
+        };
+        let actions = actions.iter().map(known).collect::<PyResult<_>>()?;
+        self.with(py, |server| server.add_fault(Fault { kind, actions, rate, times }))
+    }
+
+    fn clear_faults(&self, py: Python<'_>) -> PyResult<()> {
+        self.with(py, |server| server.set_faults(Vec::new()))
+    }
+
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let stats = self.with(py, Server::stats)?;
+        let requests = PyDict::new(py);
+        for (action, count) in stats.requests {
+            requests.set_item(action, count)?;
+        }
+        let all = PyDict::new(py);
+        all.set_item("requests", requests)?;
+        all.set_item("connections", stats.connections)?;
+        Ok(all)
+    }
+
+    /// Stops the server; a second time, or in a forked child, it does nothing.
+    fn stop(&self, py: Python<'_>) {
+        if std::process::id() != self.process {
+            return;
+        }
+        py.detach(|| {
+            if let Ok(mut server) = self.server.lock() {
+                drop(server.take());
+            }
+        });
+    }
+}

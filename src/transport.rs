@@ -1,0 +1,71 @@
+//! What carries an operation to SQS and its answer back.
+//!
+//! A transport moves JSON bytes: the caller has written the request, the caller reads the reply. Signing,
+//! retries, timeouts and connections are the transport's own affair.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::error::Error;
+use crate::model::Action;
+
+pub mod aws;
+
+/// An operation on its way out.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub action: Action,
+    /// The JSON document of the operation's input.
+    pub body: Bytes,
+    /// How long the service may hold the request before it answers (`WaitTimeSeconds`); a read timeout
+    /// starts counting after it.
+    pub long_poll: Duration,
+}
+
+/// What came back over HTTP, of whatever status.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    pub status: u16,
+    /// Names in lower case, in the order of arrival; values of a repeated name are separate entries.
+    pub headers: Vec<(Box<str>, Box<str>)>,
+    pub body: Bytes,
+    /// How many attempts were made, this reply's included.
+    pub attempts: u32,
+    /// How many attempts the configuration allows.
+    pub max_attempts: u32,
+}
+
+impl Reply {
+    /// A header; `name` in lower case. The values of a repeated header are joined, as HTTP allows.
+    pub fn header(&self, name: &str) -> Option<Cow<'_, str>> {
+        let mut values = self.headers.iter().filter(|(key, _)| &**key == name).map(|(_, value)| &**value);
+        let first = values.next()?;
+        Some(values.fold(Cow::Borrowed(first), |joined, value| Cow::Owned(format!("{joined}, {value}"))))
+    }
+}
+
+/// A request that somebody else will send.
+#[derive(Clone, Debug)]
+pub struct Presign {
+    pub action: Action,
+    /// The operation's arguments, percent-encoded, without a leading `?`.
+    pub query: String,
+    pub method: String,
+    pub expires_in: Duration,
+}
+
+pub type Answer<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
+
+pub trait Transport: Send + Sync + fmt::Debug {
+    /// Carry one operation. The future may be dropped at any point: the request is then given up, though the
+    /// service may have received it.
+    fn send(&self, request: Request) -> Answer<Reply>;
+
+    /// The URL that carries a request and its signature.
+    fn presign(&self, presign: Presign) -> Answer<String>;
+}

@@ -1,0 +1,290 @@
+//! aws-sdk-sqs as the lane of the `adaptive` retry mode, which has no other implementation worth having.
+//!
+//! The SDK signs, retries and caches credentials, over HTTP connections of our own (see [`connector`]); its typed
+//! inputs and outputs stay empty. One interceptor, set once on the client, swaps the serializer and the deserializer of
+//! each operation: the former writes the caller's JSON bytes, the latter keeps the raw reply. Both find the
+//! call that they belong to in a task-local, because the SDK runs an operation within one task. A reply that
+//! is no success is also given to the operation's own deserializer, so that the SDK's retry classifiers see
+//! the typed error that they know.
+
+use std::cell::RefCell;
+use std::error::Error as _;
+use std::time::Duration;
+
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_sqs::config::interceptors::{
+    BeforeSerializationInterceptorContextMut, BeforeTransmitInterceptorContextMut,
+};
+use aws_sdk_sqs::config::retry::RetryConfig;
+use aws_sdk_sqs::config::{BehaviorVersion, Intercept, Region, RuntimeComponents, StalledStreamProtectionConfig};
+use aws_smithy_runtime::client::retries::RetryPartition;
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::context::{Input, InterceptorContext, OutputOrError};
+use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, OrchestratorError};
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_runtime_api::client::retries::RequestAttempts;
+use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction, RetryClassifierPriority};
+use aws_smithy_runtime_api::client::ser_de::{
+    DeserializeResponse, SerializeRequest, SharedRequestSerializer, SharedResponseDeserializer,
+};
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::config_bag::ConfigBag;
+use aws_smithy_types::retry::ErrorKind;
+use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::region::SigningRegion;
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
+
+use super::{Endpoint, connector, credentials, describe, failure, latin_1, operations, user_agent};
+use crate::config::Settings;
+use crate::error::{Error, Failure, Lost, Retry, ServiceError};
+use crate::model::Action;
+use crate::transport::{Answer, Reply, Request};
+
+/// Stands in for an empty region, which is good for signing (some emulators do not care) and which the SDK's endpoint
+/// rules refuse, although the endpoint is given.
+const ANY_REGION: &str = "us-east-1";
+
+/// The SDK's client for one set of settings.
+#[derive(Debug)]
+pub(super) struct Sdk {
+    client: aws_sdk_sqs::Client,
+    max_attempts: u32,
+    endpoint: Endpoint,
+}
+
+impl Sdk {
+    /// Cheap: nothing is connected, read or asked for before the first operation.
+    pub fn new(settings: &Settings, endpoint: Endpoint, credentials: Option<SharedCredentialsProvider>) -> Sdk {
+        let http_client = connector::http_client(settings);
+        let max_attempts = settings.retries.total_max_attempts;
+        let mut config = aws_sdk_sqs::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(if settings.region.is_empty() { ANY_REGION } else { &settings.region }.to_owned()))
+            .endpoint_url(endpoint.origin())
+            .retry_config(RetryConfig::adaptive().with_max_attempts(max_attempts))
+            .retry_classifier(BotocoreRules)
+            // The SDK shares one retry quota among all clients of a process; botocore gives each client its own.
+            .retry_partition(RetryPartition::custom("turbosqs").build())
+            .timeout_config(timeouts(settings, Duration::ZERO))
+            // The read timeout covers a reply that stalls.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .interceptor(RawJson::new(settings, endpoint.target()))
+            .identity_cache(credentials::identity_cache())
+            .http_client(http_client);
+        config.set_credentials_provider(credentials.clone());
+        if credentials.is_none() {
+            config = config.allow_no_auth();
+        }
+        let client = aws_sdk_sqs::Client::from_conf(config.build());
+        Sdk { client, max_attempts, endpoint }
+    }
+
+    pub fn send(&self, request: Request) -> Answer<Reply> {
+        let client = self.client.clone();
+        let endpoint = self.endpoint.clone();
+        let call = Call {
+            action: request.action,
+            body: request.body,
+            long_poll: request.long_poll,
+            max_attempts: self.max_attempts,
+            reply: RefCell::new(None),
+        };
+        Box::pin(CALL.scope(call, async move {
+            let outcome = operations::dispatch(&client, request.action).await;
+            let reply = CALL.with(|call| call.reply.take());
+            match (outcome, reply) {
+                (Ok(()), Some(reply)) => Ok(reply),
+                (Err(Unanswered::Refused), Some(reply)) => {
+                    Err(Error::Service(Box::new(ServiceError::from_reply(reply))))
+                }
+                (Err(Unanswered::Lost(failure, detail, proxy)), _) => {
+                    let url = proxy.unwrap_or(endpoint.0);
+                    Err(Error::Lost(Box::new(Lost { failure, url, detail })))
+                }
+                (Err(Unanswered::Error(error)), _) => Err(error),
+                (Ok(()) | Err(Unanswered::Refused), None) => {
+                    Err(Error::Runtime("the SDK reported a reply that its deserializer never saw".into()))
+                }
+            }
+        }))
+    }
+}
+
+/// Both are our connector's to keep, per connection and per read. A long poll is silence that was asked for.
+fn timeouts(settings: &Settings, long_poll: Duration) -> TimeoutConfig {
+    let mut builder = TimeoutConfig::builder().disable_operation_timeout().disable_operation_attempt_timeout();
+    builder = match settings.connect_timeout {
+        Some(timeout) => builder.connect_timeout(timeout),
+        None => builder.disable_connect_timeout(),
+    };
+    builder = match settings.read_timeout {
+        Some(timeout) => builder.read_timeout(timeout + long_poll),
+        None => builder.disable_read_timeout(),
+    };
+    builder.build()
+}
+
+tokio::task_local! {
+    static CALL: Call;
+}
+
+/// One operation on its way through the SDK.
+#[derive(Debug)]
+pub(super) struct Call {
+    action: Action,
+    body: Bytes,
+    long_poll: Duration,
+    max_attempts: u32,
+    reply: RefCell<Option<Reply>>,
+}
+
+/// Why there is no successful reply.
+pub(super) enum Unanswered {
+    /// There is a reply; it is a refusal.
+    Refused,
+    /// What happened, in words, and the proxy where it was the proxy.
+    Lost(Failure, String, Option<String>),
+    Error(Error),
+}
+
+impl Unanswered {
+    pub fn from_sdk<E: std::error::Error + Send + Sync + 'static>(error: SdkError<E, HttpResponse>) -> Self {
+        // Missing credentials come as a failure to dispatch too.
+        if let Some(error) = credentials::failure(&error) {
+            return Unanswered::Error(error);
+        }
+        match &error {
+            SdkError::ServiceError(_) => Unanswered::Refused,
+            SdkError::DispatchFailure(dispatch) => match dispatch.as_connector_error() {
+                Some(connector) => Unanswered::Lost(
+                    failure::classify(connector),
+                    connector.source().map_or_else(|| connector.to_string(), describe),
+                    failure::proxy_url(connector).map(str::to_owned),
+                ),
+                // The SDK's text would show the request, and with it the message.
+                None => Unanswered::Lost(Failure::Connect, "no request can be made for this endpoint".into(), None),
+            },
+            _ => Unanswered::Error(Error::Runtime(describe(&error))),
+        }
+    }
+}
+
+/// The interceptor that makes the SDK carry our bytes.
+#[derive(Debug)]
+struct RawJson {
+    serializer: SharedRequestSerializer,
+    settings: Settings,
+}
+
+impl RawJson {
+    fn new(settings: &Settings, target: String) -> Self {
+        let serializer = SharedRequestSerializer::new(RawSerializer { target });
+        RawJson { serializer, settings: settings.clone() }
+    }
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for RawJson {
+    fn name(&self) -> &'static str {
+        "RawJson"
+    }
+
+    fn modify_before_serialization(
+        &self,
+        _context: &mut BeforeSerializationInterceptorContextMut<'_>,
+        _components: &RuntimeComponents,
+        cfg: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let long_poll = CALL.with(|call| call.long_poll);
+        let state = cfg.interceptor_state();
+        if self.settings.region.is_empty() {
+            state.store_put(SigningRegion::from(Region::from_static("")));
+        }
+        state.store_put(self.serializer.clone());
+        state.store_put(SharedResponseDeserializer::new(RawDeserializer));
+        if !long_poll.is_zero() {
+            state.store_put(timeouts(&self.settings, long_poll));
+        }
+        Ok(())
+    }
+
+    fn modify_before_transmit(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _components: &RuntimeComponents,
+        _cfg: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let headers = context.request_mut().headers_mut();
+        let value = user_agent::complete(&self.settings.user_agent, headers.get(USER_AGENT).unwrap_or_default());
+        headers.try_insert(USER_AGENT, value)?;
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct RawSerializer {
+    target: String,
+}
+
+impl SerializeRequest for RawSerializer {
+    fn serialize_input(&self, _input: Input, _cfg: &mut ConfigBag) -> Result<HttpRequest, BoxError> {
+        let (target, body) = CALL.with(|call| (operations::target(call.action), call.body.clone()));
+        let request = http::Request::post(&self.target)
+            .header(CONTENT_TYPE, const { HeaderValue::from_static("application/x-amz-json-1.0") })
+            .header(const { HeaderName::from_static("x-amz-target") }, target)
+            .header(const { HeaderName::from_static("x-amzn-query-mode") }, const { HeaderValue::from_static("true") })
+            .header(CONTENT_LENGTH, body.len())
+            .body(SdkBody::from(body))?;
+        Ok(request.try_into()?)
+    }
+}
+
+#[derive(Debug)]
+struct RawDeserializer;
+
+impl DeserializeResponse for RawDeserializer {
+    fn deserialize_nonstreaming_with_config(&self, response: &HttpResponse, cfg: &ConfigBag) -> OutputOrError {
+        let attempts = cfg.load::<RequestAttempts>().map_or(1, RequestAttempts::attempts);
+        CALL.with(|call| {
+            call.reply.replace(Some(Reply {
+                status: response.status().as_u16(),
+                headers: response.headers().iter_bytes().map(|(name, value)| (name.into(), latin_1(value))).collect(),
+                body: Bytes::copy_from_slice(response.body().bytes().unwrap_or_default()),
+                attempts,
+                max_attempts: call.max_attempts,
+            }));
+            if response.status().is_success() {
+                return operations::empty_output(call.action).map_err(OrchestratorError::other);
+            }
+            operations::typed_error(call.action, response, cfg)
+        })
+    }
+}
+
+/// botocore's rules for replies, over the SDK's own; attempts without a reply are left to the SDK.
+#[derive(Debug)]
+struct BotocoreRules;
+
+impl ClassifyRetry for BotocoreRules {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        if context.response().is_none() || !context.is_failed() {
+            return RetryAction::NoActionIndicated;
+        }
+        let Some(reply) = CALL.with(|call| call.reply.borrow().clone()) else { return RetryAction::NoActionIndicated };
+        match ServiceError::from_reply(reply).retry() {
+            Some(Retry::Throttled) => RetryAction::throttling_error(),
+            Some(Retry::Transient) => RetryAction::retryable_error(ErrorKind::TransientError),
+            None => RetryAction::RetryForbidden,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "botocore rules"
+    }
+
+    fn priority(&self) -> RetryClassifierPriority {
+        RetryClassifierPriority::run_after(RetryClassifierPriority::transient_error_classifier())
+    }
+}

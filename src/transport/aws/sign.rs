@@ -1,0 +1,283 @@
+//! Signature Version 4 for the one shape of request that we send: a POST of JSON to a fixed URL.
+//!
+//! aws-sigv4's signer takes any request apart and derives its key anew; here all that is constant is prepared once,
+//! and a key serves for its day. The tests hold this against aws-sigv4.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwapOption;
+use aws_credential_types::Credentials;
+use aws_sigv4::sign::v4;
+use http::header::InvalidHeaderValue;
+use http::{HeaderValue, Uri};
+use percent_encoding::{AsciiSet, percent_decode, utf8_percent_encode};
+use sha2::{Digest, Sha256};
+
+use super::presign::RESERVED;
+
+#[derive(Debug)]
+pub(super) struct Signer {
+    region: String,
+    /// The canonical request as far as the date.
+    beginning: String,
+    key: ArcSwapOption<Key>,
+}
+
+struct Key {
+    /// Whose it is; the same allocation is the same credentials.
+    credentials: Arc<Credentials>,
+    day: u64,
+    bytes: Box<[u8]>,
+    token: Option<HeaderValue>,
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Key").field("day", &self.day).finish_non_exhaustive()
+    }
+}
+
+/// The headers that a signature consists of.
+#[derive(Debug)]
+pub(super) struct Signature {
+    /// `x-amz-date`
+    pub date: HeaderValue,
+    /// `x-amz-security-token`
+    pub token: Option<HeaderValue>,
+    pub authorization: HeaderValue,
+}
+
+impl Signer {
+    /// `host` as in the header.
+    pub fn new(region: String, uri: &Uri, host: &str) -> Signer {
+        let (path, query) = (canonical_path(uri.path()), canonical_query(uri.query().unwrap_or_default()));
+        let beginning =
+            format!("POST\n{path}\n{query}\ncontent-type:application/x-amz-json-1.0\nhost:{host}\nx-amz-date:");
+        Signer { region, beginning, key: ArcSwapOption::empty() }
+    }
+
+    /// Sign a request with this `x-amz-target` and this body.
+    pub fn sign(
+        &self,
+        credentials: &Arc<Credentials>,
+        now: SystemTime,
+        target: &str,
+        body: &[u8],
+    ) -> Result<Signature, InvalidHeaderValue> {
+        let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let key = self.key(credentials, now, seconds / SECONDS_A_DAY)?;
+        let date = timestamp(seconds);
+        let day = date.get(..8).unwrap_or_default();
+        let mut request = String::with_capacity(self.beginning.len() + 512);
+        request.push_str(&self.beginning);
+        request.push_str(&date);
+        let signed_headers = match credentials.session_token() {
+            Some(token) => {
+                request.push_str("\nx-amz-security-token:");
+                request.push_str(token);
+                "content-type;host;x-amz-date;x-amz-security-token;x-amz-target;x-amzn-query-mode"
+            }
+            None => "content-type;host;x-amz-date;x-amz-target;x-amzn-query-mode",
+        };
+        request.push_str("\nx-amz-target:");
+        request.push_str(target);
+        request.push_str("\nx-amzn-query-mode:true\n\n");
+        request.push_str(signed_headers);
+        request.push('\n');
+        push_hash(&mut request, body);
+        let scope = format!("{day}/{}/sqs/aws4_request", self.region);
+        let mut to_sign = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n");
+        push_hash(&mut to_sign, request.as_bytes());
+        let signature = v4::calculate_signature(&key.bytes, to_sign.as_bytes());
+        let id = credentials.access_key_id();
+        let mut authorization = HeaderValue::try_from(format!(
+            "AWS4-HMAC-SHA256 Credential={id}/{scope}, SignedHeaders={signed_headers}, Signature={signature}"
+        ))?;
+        authorization.set_sensitive(true);
+        Ok(Signature { date: HeaderValue::try_from(date)?, token: key.token.clone(), authorization })
+    }
+
+    /// The key of these credentials for this day.
+    fn key(&self, credentials: &Arc<Credentials>, now: SystemTime, day: u64) -> Result<Arc<Key>, InvalidHeaderValue> {
+        let known = self.key.load();
+        if let Some(key) = known.as_ref().filter(|key| key.day == day && Arc::ptr_eq(&key.credentials, credentials)) {
+            return Ok(Arc::clone(key));
+        }
+        let token = credentials.session_token().map(HeaderValue::from_str).transpose()?.map(|mut token| {
+            token.set_sensitive(true);
+            token
+        });
+        let bytes = v4::generate_signing_key(credentials.secret_access_key(), now, &self.region, "sqs");
+        let key = Arc::new(Key { credentials: credentials.clone(), day, bytes: bytes.as_ref().into(), token });
+        self.key.store(Some(key.clone()));
+        Ok(key)
+    }
+}
+
+fn push_hash(text: &mut String, bytes: &[u8]) {
+    for byte in Sha256::digest(bytes) {
+        let digits = [byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16).unwrap_or_default());
+        text.extend(digits);
+    }
+}
+
+const SECONDS_A_DAY: u64 = 24 * 60 * 60;
+
+/// `YYYYMMDDThhmmssZ`
+fn timestamp(seconds: u64) -> String {
+    let (days, of_day) = (seconds / SECONDS_A_DAY, seconds % SECONDS_A_DAY);
+    // Years that begin in March have their leap day last; an era is the 400 years after which the calendar repeats.
+    let shifted = days + 719_468;
+    let (era, of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+    format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
+}
+
+/// A path is encoded as often as it is in the request, and once more.
+const PATH: &AsciiSet = &RESERVED.remove(b'/');
+
+fn canonical_path(path: &str) -> String {
+    let normal = if path.contains('.') || path.contains("//") { without_dots(path) } else { path.to_owned() };
+    utf8_percent_encode(if normal.is_empty() { "/" } else { &normal }, PATH).to_string()
+}
+
+/// Without empty segments, `.` and `..`.
+fn without_dots(path: &str) -> String {
+    let mut segments = Vec::new();
+    for segment in path.split('/') {
+        match segment {
+            "" | "." => {}
+            ".." => {
+                segments.pop();
+            }
+            other => segments.push(other),
+        }
+    }
+    let is_folder = ["/", "/.", "/.."].iter().any(|end| path.ends_with(end));
+    format!("/{}{}", segments.join("/"), if is_folder && !segments.is_empty() { "/" } else { "" })
+}
+
+fn canonical_query(query: &str) -> String {
+    let recoded = |text: &str| {
+        let text = text.replace('+', " ");
+        let text = percent_decode(text.as_bytes()).decode_utf8_lossy();
+        utf8_percent_encode(&text, RESERVED).to_string()
+    };
+    let mut pairs: Vec<_> = query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (recoded(name), recoded(value))
+        })
+        .collect();
+    pairs.sort();
+    pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The headers that aws-sigv4 adds: date, token, authorization.
+    fn reference(
+        credentials: &Credentials,
+        region: &str,
+        uri: &str,
+        host: &str,
+        now: SystemTime,
+        target: &str,
+        body: &[u8],
+    ) -> Vec<(String, String)> {
+        let identity = credentials.clone().into();
+        let params = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(region)
+            .name("sqs")
+            .time(now)
+            .settings(SigningSettings::default())
+            .build()
+            .unwrap()
+            .into();
+        let headers = [
+            ("content-type", "application/x-amz-json-1.0"),
+            ("host", host),
+            ("x-amz-target", target),
+            ("x-amzn-query-mode", "true"),
+            ("user-agent", "not signed"),
+        ];
+        let request = SignableRequest::new("POST", uri, headers.into_iter(), SignableBody::Bytes(body)).unwrap();
+        let (instructions, _) = sign(request, &params).unwrap().into_parts();
+        let mut headers: Vec<_> =
+            instructions.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        headers.sort();
+        headers
+    }
+
+    fn ours(signature: &Signature) -> Vec<(String, String)> {
+        let mut headers = vec![("authorization", &signature.authorization), ("x-amz-date", &signature.date)];
+        headers.extend(signature.token.as_ref().map(|token| ("x-amz-security-token", token)));
+        headers.into_iter().map(|(name, value)| (name.to_owned(), value.to_str().unwrap().to_owned())).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn signatures_are_those_of_aws_sigv4(
+            id in "[A-Z0-9]{1,20}",
+            secret in "[A-Za-z0-9+/]{0,80}",
+            token in prop::option::of("[A-Za-z0-9+/=]{1,400}"),
+            region in "[a-z0-9-]{1,20}",
+            host in "[a-z0-9.-]{1,30}(:[0-9]{1,4})?",
+            path in "(/[a-zA-Z0-9._~%:@!$&'()*+,;=-]{0,6}){0,5}",
+            query in prop::option::of("([a-zA-Z0-9._~:@!$'()*,;/?-]|%[2-7][0-9A-F]|[&=+]){0,40}"),
+            seconds in 0..7_000_000_000_u64,
+            operation in "[A-Za-z]{1,30}",
+            bodies in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 1..4),
+        ) {
+            let uri = format!("https://{host}{path}{}", query.map(|query| format!("?{query}")).unwrap_or_default());
+            let Ok(parsed) = uri.parse::<Uri>() else { return Ok(()) };
+            let credentials = Arc::new(Credentials::new(id, secret, token, None, "test"));
+            let target = format!("AmazonSQS.{operation}");
+            let signer = Signer::new(region.clone(), &parsed, &host);
+            for (step, body) in bodies.iter().enumerate() {
+                // The next one is on the same day, or on another.
+                let now = UNIX_EPOCH + Duration::from_secs(seconds + 40_000 * step as u64);
+                let signature = signer.sign(&credentials, now, &target, body).unwrap();
+                let expected = reference(&credentials, &region, &uri, &host, now, &target, body);
+                prop_assert_eq!(ours(&signature), expected, "{}", uri);
+            }
+        }
+    }
+
+    #[test]
+    fn other_credentials_have_another_key() {
+        let uri = Uri::from_static("https://h/");
+        let signer = Signer::new("r".into(), &uri, "h");
+        for (id, secret, token) in [("a", "s", None), ("a", "t", None), ("a", "t", Some("u")), ("a", "s", None)] {
+            let credentials = Arc::new(Credentials::new(id, secret, token.map(str::to_owned), None, "test"));
+            let signature = signer.sign(&credentials, UNIX_EPOCH, "t", b"").unwrap();
+            assert_eq!(ours(&signature), reference(&credentials, "r", "https://h/", "h", UNIX_EPOCH, "t", b""));
+        }
+    }
+
+    #[test]
+    fn keys_that_fit_no_header_are_refused() {
+        let signer = Signer::new("r".into(), &Uri::from_static("https://h/"), "h");
+        for (id, token) in [("a\nb", None), ("a", Some("t\n"))] {
+            let credentials = Arc::new(Credentials::new(id, "s", token.map(str::to_owned), None, "test"));
+            assert!(signer.sign(&credentials, UNIX_EPOCH, "t", b"").is_err());
+        }
+    }
+}

@@ -1,0 +1,98 @@
+"""What every test here stands on: a clean machine, the two libraries, and the servers they are asked on.
+
+The library under test is turbosqs. ``SUBJECT=boto3 pytest tests/python`` puts boto3 on both sides: whatever fails
+then is the test's own mistake (an id that is not masked, a race), so that is how the tests are tested.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from libraries import BOTO3, SUBJECT, Library
+from service import Service
+
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
+BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+def clean_environment(home: Path) -> dict[str, str]:
+    """This environment without anything that AWS clients read, at a home with nothing in it."""
+    unwanted = {*PROXIES, *BUNDLES, *(name.lower() for name in PROXIES)}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_") and name not in unwanted}
+    return {**kept, "HOME": str(home), "AWS_EC2_METADATA_DISABLED": "true"}
+
+
+@pytest.fixture(autouse=True)
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Nothing of the machine's own AWS set-up reaches a test; nothing that a test sets reaches another."""
+    home = tmp_path / "home"
+    home.mkdir()
+    wanted = clean_environment(home)
+    for name in set(os.environ) - set(wanted):
+        monkeypatch.delenv(name)
+    for name in ("HOME", "AWS_EC2_METADATA_DISABLED"):
+        monkeypatch.setenv(name, wanted[name])
+    return wanted
+
+
+@pytest.fixture(scope="session")
+def moto_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """moto's server, in a process of its own."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from moto.server import main; main(['-p', '0'])"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=clean_environment(tmp_path_factory.mktemp("moto")),
+    )
+    try:
+        assert process.stderr is not None
+        # It logs its port, then every request: somebody has to go on reading.
+        for line in process.stderr:
+            if found := re.search(r"Running on (http://127\.0\.0\.1:\d+)", line):
+                break
+        else:
+            raise RuntimeError(f"moto's server ended with {process.wait()}")
+        drain = subprocess.Popen(["cat"], stdin=process.stderr, stdout=subprocess.DEVNULL)
+        process.stderr.close()
+        yield found[1]
+    finally:
+        process.terminate()
+        process.wait(10)
+    drain.wait(10)
+
+
+@pytest.fixture(scope="session")
+def embedded() -> Iterator[Any]:
+    """The embedded SQS: a ``turbosqs.local.Server``."""
+    from turbosqs.local import Server
+
+    with Server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=["moto", "embedded"])
+def service(request: pytest.FixtureRequest) -> Service:
+    if request.param == "moto":
+        url = request.getfixturevalue("moto_url")
+
+        def reset() -> None:
+            urllib.request.urlopen(urllib.request.Request(f"{url}/moto-api/reset", method="POST"), timeout=10).close()
+
+        return Service("moto", url, reset, None)
+    server = request.getfixturevalue("embedded")
+    return Service("embedded", server.endpoint_url, server.reset, server.advance)
+
+
+@pytest.fixture(params=[BOTO3, SUBJECT], ids=["boto3", "subject"])
+def library(request: pytest.FixtureRequest) -> Library:
+    """Each library in turn, for what both must do and no comparison is needed."""
+    return request.param

@@ -1,0 +1,98 @@
+"""The two libraries that are compared, and the one list of what turbosqs does otherwise on purpose."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+KEYS: dict[str, str] = {"aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_key": "wJalrXUtnFEMI"}
+
+#: Every deliberate difference from boto3, with its reason. A test that allows for one names it.
+DIFFERENCES = {
+    "AWS_REGION": "read last of all; boto3 never reads it, every other SDK of AWS does",
+    "long poll": "a ReceiveMessage may take read_timeout and WaitTimeSeconds together, so that a long poll outlives it",
+    "TLS wording": "what follows 'SSL validation failed for URL' is the TLS library's own sentence",
+    "product tokens": "the User-Agent names turbosqs and the Rust SDK where boto3 names itself",
+    "file for a binary": "it is read and sent; boto3's validation takes it, then it is a TypeError",
+    "isolated partitions": "in us-iso and us-isob, meta has the FIPS and dual-stack endpoints of the published rules, "
+    "where boto3's requests go as well, while its meta names others",
+    "wrong types": "a setting of the wrong type is a TypeError that names it, from client(); boto3 fails later in "
+    "other words, or passes it over",
+    "half a credential": "half of a Session's key pair is a PartialCredentialsError from client(), as boto3 has it for "
+    "half of client()'s own; boto3 signs with None there, or fails as it does",
+    "unprintable keys": "an access key with a control character is a CredentialRetrievalError at the call; boto3's "
+    "HTTP library refuses line breaks alone, with the whole header in the text",
+    "impossible expiries": "ExpiresIn that is no number of seconds is a ValueError; boto3 signs what SQS will refuse",
+    "header blanks": "blanks after a header's value are no part of it, as HTTP says; boto3 keeps them",
+    "broken refusals": "a refusal that is no JSON object, or not in UTF-8, is a ClientError all the same; botocore's "
+    "parser fails on it with TypeError, AttributeError or UnicodeDecodeError",
+    "lone surrogates": "half a surrogate pair in the text of a refusal is shown as U+FFFD",
+    "status 300": "a refusal as any other; boto3's ClientError has a response without Error, and says 'Unknown'",
+    "half replies": "a reply that breaks off is asked for again and ends in ConnectionClosedError; boto3 takes "
+    "what came for a success without members",
+}
+
+
+def ours(difference: str) -> bool:
+    """Whether to expect what DIFFERENCES has under this name: not where boto3 stands on both sides."""
+    assert difference in DIFFERENCES
+    return SUBJECT != BOTO3
+
+
+@dataclass(frozen=True)
+class Library:
+    """boto3, or something that claims to be it."""
+
+    name: str
+
+    @property
+    def module(self) -> Any:
+        return importlib.import_module(self.name)
+
+    @property
+    def config(self) -> Any:
+        """Its ``Config``."""
+        if self.name == "boto3":
+            from botocore.config import Config
+
+            return Config
+        return self.module.Config
+
+    @property
+    def exceptions(self) -> Any:
+        return importlib.import_module("botocore.exceptions" if self.name == "boto3" else f"{self.name}.exceptions")
+
+    def client(self, endpoint_url: str | None = None, **options: Any) -> Any:
+        """A client with keys and a region, unless the options say otherwise, from a session of its own."""
+        settings = {"region_name": "us-east-1", **KEYS, **options}
+        if endpoint_url is not None:
+            settings["endpoint_url"] = endpoint_url
+        return self.bare(**settings)
+
+    def bare(self, **options: Any) -> Any:
+        """A client from a new session with these options and nothing else."""
+        return self.session().client("sqs", **options)
+
+    def session(self, **options: Any) -> Any:
+        """A new session. boto3's share what they have read of botocore's data: it is the same for all, and slow."""
+        if self.name != "boto3":
+            return self.module.Session(**options)
+        import botocore.session
+
+        inner = botocore.session.get_session()
+        inner.register_component("data_loader", _loader())
+        return self.module.Session(botocore_session=inner, **options)
+
+
+@cache
+def _loader() -> Any:
+    from botocore.loaders import create_loader
+
+    return create_loader()
+
+
+BOTO3 = Library("boto3")
+SUBJECT = Library(os.environ.get("SUBJECT", "turbosqs"))

@@ -1,0 +1,182 @@
+"""Every argument of every operation, right or wrong: the same error, or the same request on the wire."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fakes import Reply, Request, Scripted
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from libraries import BOTO3, SUBJECT, ours
+from observe import Outcome, Raised, Returned, describe, outcome, same
+from parity.arguments import OPERATIONS, some, variations
+
+Both = tuple[Scripted, Any, Any]
+
+
+@pytest.fixture(scope="module")
+def both() -> Iterator[Both]:
+    """A server that says yes to everything, and the two clients."""
+    with Scripted(Reply()) as server:
+        yield server, BOTO3.client(server.url), SUBJECT.client(server.url)
+
+
+@pytest.fixture(scope="module")
+def unchecked() -> Iterator[Both]:
+    """The same, with clients that do not validate."""
+    with Scripted(Reply()) as server:
+        boto3, subject = (
+            library.client(server.url, config=library.config(parameter_validation=False))
+            for library in (BOTO3, SUBJECT)
+        )
+        yield server, boto3, subject
+
+
+def asked(server: Scripted, client: Any, method: str, arguments: dict[str, Any]) -> tuple[Outcome, list[Any]]:
+    """What it came to, and what was sent."""
+    server.play(Reply())
+    result = outcome(getattr(client, method), **arguments)
+    return result, [essence(request) for request in server.requests]
+
+
+def essence(request: Request) -> list[Any]:
+    """The part of a request that the arguments decide. NaN is told apart from itself by ``repr``."""
+    return [request.method, request.target, request.headers["x-amz-target"], repr(sorted_members(request.json))]
+
+
+def sorted_members(value: Any) -> Any:
+    """JSON without an order of keys, which means nothing on the wire."""
+    match value:
+        case dict():
+            return {key: sorted_members(value[key]) for key in sorted(value)}
+        case list():
+            return [sorted_members(member) for member in value]
+    return value
+
+
+@pytest.mark.parametrize("method", OPERATIONS)
+def test_every_mistake(method: str, both: Both) -> None:
+    """Missing, unknown, of every wrong type, in every place: the whole text of the error is the same."""
+    server, boto3, subject = both
+    failures = []
+    for name, arguments in variations(OPERATIONS[method]):
+        results = [asked(server, client, method, arguments) for client in (boto3, subject)]
+        try:
+            same(*results, about=f"{method}: {name}")
+        except AssertionError as failure:
+            failures.append(str(failure))
+    assert not failures, f"{len(failures)} differ, the first of them:\n" + "\n".join(failures[:5])
+
+
+def test_variations_reach_both_answers(both: Both) -> None:
+    """The test above compares errors as well as requests: it would prove little if either never came up."""
+    server, boto3, _ = both
+    results = [
+        asked(server, boto3, "send_message", arguments) for _, arguments in variations(OPERATIONS["send_message"])
+    ]
+    refused = sum(not sent for _, sent in results)
+    assert refused > 100
+    assert len(results) - refused > 20
+
+
+@pytest.mark.parametrize("method", OPERATIONS)
+@given(data=st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+def test_any_arguments(method: str, data: st.DataObject, both: Both) -> None:
+    """Whatever is passed, both refuse it in the same words or send the same thing."""
+    server, boto3, subject = both
+    arguments = data.draw(some(OPERATIONS[method].input_shape))
+    same(*(asked(server, client, method, arguments) for client in (boto3, subject)), about=f"{method}: {arguments!r}")
+
+
+UNCHECKED: dict[str, dict[str, Any]] = {
+    "nothing": {},
+    "a number for a text": {"QueueUrl": "u", "MessageBody": 5},
+    "a text for a number": {"QueueUrl": "u", "MessageBody": "b", "DelaySeconds": "5"},
+    "a float for a number": {"QueueUrl": "u", "MessageBody": "b", "DelaySeconds": 5.5},
+    "infinity for a number": {"QueueUrl": "u", "MessageBody": "b", "DelaySeconds": float("inf")},
+    "less than any number": {"QueueUrl": "u", "MessageBody": ["b", float("-inf")]},
+    "not a number": {"QueueUrl": "u", "MessageBody": float("nan")},
+    "half a surrogate pair in a list for a text": {"QueueUrl": "u", "MessageBody": ["a\ud800b"]},
+    "None for a text": {"QueueUrl": "u", "MessageBody": None},
+    "None for a number": {"QueueUrl": "u", "MessageBody": "b", "DelaySeconds": None},
+    "an unknown member": {"QueueUrl": "u", "MessageBody": "b", "Unknown": "x"},
+    "a list for a text": {"QueueUrl": "u", "MessageBody": ["a", 1, None]},
+    "a text for a structure": {"QueueUrl": "u", "MessageBody": "b", "MessageAttributes": "x"},
+    "a structure short of a member": {
+        "QueueUrl": "u",
+        "MessageBody": "b",
+        "MessageAttributes": {"a": {"StringValue": "v"}},
+    },
+    "bytes for a text": {"QueueUrl": "u", "MessageBody": b"b"},
+    "a number for a blob": {
+        "QueueUrl": "u",
+        "MessageBody": "b",
+        "MessageAttributes": {"a": {"DataType": "Binary", "BinaryValue": 5}},
+    },
+}
+
+
+@pytest.mark.parametrize("name", UNCHECKED)
+def test_without_validation(name: str, unchecked: Both) -> None:
+    """``parameter_validation=False``: what is wrong is sent, or fails, as boto3 sends it or fails."""
+    server, boto3, subject = unchecked
+    same(*(asked(server, client, "send_message", UNCHECKED[name]) for client in (boto3, subject)), about=name)
+
+
+@pytest.mark.parametrize("method", OPERATIONS)
+@given(data=st.data())
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+def test_any_arguments_without_validation(method: str, data: st.DataObject, unchecked: Both) -> None:
+    """Unvalidated, whatever is passed: both send the same thing, or both fail before anything is sent."""
+    server, boto3, subject = unchecked
+    arguments = data.draw(some(OPERATIONS[method].input_shape))
+    (left, sent), (right, also_sent) = (asked(server, client, method, arguments) for client in (boto3, subject))
+    # Failures come from deep inside botocore, in words about its insides.
+    assert (type(left), sent) == (type(right), also_sent), f"{method}: {arguments!r}\n{describe([left, right])}"
+
+
+@pytest.mark.parametrize("kind", [io.BytesIO, io.StringIO])
+def test_a_file_for_a_binary(kind: Any, both: Both) -> None:
+    """Validation takes anything that can be read; ours reads it too."""
+    server, boto3, subject = both
+
+    def sent(client: Any) -> tuple[Outcome, list[Any]]:
+        file = kind(b"bytes" if kind is io.BytesIO else "bytes")
+        value = {"DataType": "Binary", "BinaryValue": file}
+        return asked(
+            server, client, "send_message", {"QueueUrl": "u", "MessageBody": "b", "MessageAttributes": {"a": value}}
+        )
+
+    result, requests = sent(boto3)
+    assert isinstance(result, Raised)
+    assert (type(result.error), requests) == (TypeError, [])
+    if ours("file for a binary"):
+        result, requests = sent(subject)
+        assert isinstance(result, Returned)
+        assert "'BinaryValue': 'Ynl0ZXM='" in requests[0][-1]
+
+
+def test_positional_arguments(both: Both) -> None:
+    _, boto3, subject = both
+    for method in OPERATIONS:
+        for arguments in ((), ("url",), ("url", "body"), ({},)):
+            if arguments:
+                same(*(outcome(getattr(client, method), *arguments) for client in (boto3, subject)))
+
+
+def test_arguments_are_left_alone(both: Both) -> None:
+    """A call changes nothing of what it was given."""
+    for client in both[1:]:
+        arguments = {
+            "QueueUrl": "u",
+            "Entries": [
+                {"Id": "a", "MessageBody": "b", "MessageAttributes": {"x": {"DataType": "Binary", "BinaryValue": b"y"}}}
+            ],
+        }
+        before = describe(arguments)
+        client.send_message_batch(**arguments)
+        assert describe(arguments) == before

@@ -1,0 +1,223 @@
+"""How a refusal of the service becomes an exception: scripted replies, one attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import botocore.exceptions
+import pytest
+from fakes import JSON, Reply, Scripted, fault
+from libraries import BOTO3, SUBJECT, ours
+from observe import outcome, same
+from parity.arguments import model
+
+Both = tuple[Scripted, Any, Any]
+PREFIX = "com.amazonaws.sqs#"
+MODELLED = [shape.name for shape in model().error_shapes]
+
+
+@pytest.fixture(scope="module")
+def both() -> Iterator[Both]:
+    with Scripted() as server:
+        boto3, subject = (
+            library.client(server.url, config=library.config(retries={"total_max_attempts": 1}))
+            for library in (BOTO3, SUBJECT)
+        )
+        yield server, boto3, subject
+
+
+def compare(both: Both, reply: Reply) -> None:
+    """The same exception, of the same modelled class or none, after the same number of requests."""
+    server, *clients = both
+    results = []
+    for client in clients:
+        server.play(reply)
+        result = outcome(client.send_message, QueueUrl="u", MessageBody="b")
+        error = getattr(result, "error", None)
+        caught = [name for name in (*MODELLED, "ClientError") if isinstance(error, getattr(client.exceptions, name))]
+        results.append([result, caught, len(server.requests)])
+    same(*results, about=repr(reply))
+
+
+@pytest.mark.parametrize("name", MODELLED)
+def test_modelled(name: str, both: Both) -> None:
+    """Every modelled error: with its query code, without one, with another, as SQS and as emulators send them."""
+    code = model().shape_for(name).metadata.get("error", {}).get("code", name)
+    for reply in (
+        fault(400, PREFIX + name, "text", f"{code};Sender"),
+        fault(400, PREFIX + name, "text"),
+        fault(400, name, "text", f"{code};Receiver"),
+        fault(400, PREFIX + name, "text", f"{name};Sender"),
+        fault(400, PREFIX + name, "text", "Something.Else;Sender"),
+        fault(400, PREFIX + code, "text", f"{code};Sender"),
+        fault(400, code, "text"),
+        fault(400, PREFIX + name, None, f"{code};Sender", extra=1, Message="upper case", Detail={"a": None}),
+    ):
+        compare(both, reply)
+
+
+CODE = PREFIX + "QueueDoesNotExist"
+FAULTS: dict[str, Reply] = {
+    "unmodelled": fault(400, "Nonsense", "text"),
+    "unmodelled with a query code": fault(400, PREFIX + "Nonsense", "text", "Old.Nonsense;Sender"),
+    "access denied": fault(403, "AccessDeniedException", "not you", "AccessDenied;Sender"),
+    "an expired token": fault(403, "ExpiredTokenException", "late", "ExpiredToken;Sender"),
+    "a bad signature": fault(403, "SignatureDoesNotMatch", "no", "SignatureDoesNotMatch;Sender"),
+    "a query code alone": fault(400, None, "text", "Old.Code;Sender"),
+    "a query code without a type": fault(400, CODE, "text", "Old.Code"),
+    "a query code with too much": fault(400, CODE, "text", "Old.Code;Sender;More"),
+    "an empty query code": fault(400, CODE, "text", ""),
+    "a semicolon": fault(400, CODE, "text", ";"),
+    "a query type alone": fault(400, CODE, "text", ";Sender"),
+    "a query code and an empty type": fault(400, CODE, "text", "Old.Code;"),
+    "a query code with spaces": fault(400, CODE, "text", " Old.Code ; Sender"),
+    "a URL before the type": fault(400, "http://internal.amazon.com/coral/" + CODE, "text"),
+    "a colon after the type": fault(400, CODE + ":http://internal.amazon.com/", "text"),
+    "two hashes": fault(400, "a#b#QueueDoesNotExist", "text"),
+    "code in lower case": fault(400, None, "text", code="QueueDoesNotExist"),
+    "code in upper case": fault(400, None, "text", Code="QueueDoesNotExist"),
+    "code and type": fault(400, "QueueDoesNotExist", "text", code="OverLimit"),
+    "code as a number": fault(400, None, "text", code=5),
+    "a type that is null": Reply(400, b'{"__type": null, "message": "text"}'),
+    "an empty type": fault(400, "", "text"),
+    "no message": fault(400, CODE, None, "AWS.SimpleQueueService.NonExistentQueue;Sender"),
+    "an empty message": fault(400, CODE, ""),
+    "Message in upper case": fault(400, CODE, None, None, Message="upper"),
+    "message in both cases": fault(400, CODE, "lower", None, Message="upper"),
+    "errorMessage": fault(400, CODE, None, None, errorMessage="other"),
+    "a message that is null": Reply(400, b'{"__type": "QueueDoesNotExist", "message": null}'),
+    "a message that is a number": Reply(400, b'{"__type": "QueueDoesNotExist", "message": 5}'),
+    "a message that is an object": Reply(400, b'{"__type": "QueueDoesNotExist", "message": {"a": 1}}'),
+    "a message in unicode": fault(400, CODE, "Zürich 🚀 \n{0} %s"),
+    "a header for the code": Reply(400, b"{}", [JSON, ("x-amzn-ErrorType", "QueueDoesNotExist:http://x/")]),
+    "a header and a type": Reply(400, b'{"__type": "OverLimit"}', [JSON, ("x-amzn-errortype", "QueueDoesNotExist")]),
+    "an empty object": Reply(400, b"{}"),
+    "an empty body": Reply(400, b""),
+    "half of an object": Reply(400, b'{"__type": "Queue'),
+    "HTML": Reply(400, b"<html><body>Bad</body></html>", [("Content-Type", "text/html")]),
+    "XML": Reply(
+        400,
+        b"<ErrorResponse><Error><Type>Sender</Type><Code>Old</Code><Message>m</Message></Error>"
+        b"<RequestId>id</RequestId></ErrorResponse>",
+        [("Content-Type", "text/xml")],
+    ),
+    "a request id": Reply(400, b'{"__type": "QueueDoesNotExist"}', [JSON, ("x-amzn-RequestId", "id-1")]),
+    "a host id": Reply(400, b"{}", [JSON, ("x-amz-request-id", "id-1"), ("x-amz-id-2", "id-2")]),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_fault(name: str, both: Both) -> None:
+    compare(both, FAULTS[name])
+
+
+#: On these botocore's parser itself fails. With what it raises, and the code and message that ours has.
+BROKEN: dict[str, tuple[bytes, type[Exception], str, str]] = {
+    "a type that is a number": (b'{"__type": 5, "message": "text"}', TypeError, "400", "text"),
+    "null": (b"null", AttributeError, "400", ""),
+    "a list": (b"[]", AttributeError, "400", ""),
+    "a text": (b'"text"', AttributeError, "400", ""),
+    "invalid UTF-8": (
+        b'{"__type": "QueueDoesNotExist", "message": "\xff"}',
+        UnicodeDecodeError,
+        "QueueDoesNotExist",
+        "\N{REPLACEMENT CHARACTER}",
+    ),
+    "invalid UTF-8 and no JSON": (b"\xff", UnicodeDecodeError, "400", "\N{REPLACEMENT CHARACTER}"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_refusal(name: str, both: Both) -> None:
+    body, theirs, code, message = BROKEN[name]
+    server, boto3, subject = both
+    server.play(Reply(400, body))
+    with pytest.raises(theirs):
+        boto3.send_message(QueueUrl="u", MessageBody="b")
+    if ours("broken refusals"):
+        with pytest.raises(botocore.exceptions.ClientError) as caught:
+            subject.send_message(QueueUrl="u", MessageBody="b")
+        assert caught.value.response["Error"] == {"Message": message, "Code": code}
+        assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+        assert len(server.requests) == 2
+
+
+def refusals(both: Both, reply: Reply) -> list[dict[str, Any]]:
+    """The responses in the exceptions of both."""
+    server, *clients = both
+    server.play(reply)
+    responses = []
+    for client in clients:
+        with pytest.raises(botocore.exceptions.ClientError) as caught:
+            client.send_message(QueueUrl="u", MessageBody="b")
+        responses.append(caught.value.response)
+    return responses
+
+
+def test_a_lone_surrogate(both: Both) -> None:
+    boto3, subject = refusals(both, fault(400, CODE, "\ud800 \U0001f680 x\udc00"))
+    if ours("lone surrogates"):
+        boto3["Error"]["Message"] = boto3["message"] = "\N{REPLACEMENT CHARACTER} \U0001f680 x\N{REPLACEMENT CHARACTER}"
+    same(boto3, subject)
+
+
+def test_blanks_after_a_header(both: Both) -> None:
+    boto3, subject = refusals(both, fault(400, CODE, "text", " Old.Code ; Sender  "))
+    if ours("header blanks"):
+        boto3["Error"]["Type"] = boto3["Error"]["Type"].rstrip()
+        headers = boto3["ResponseMetadata"]["HTTPHeaders"]
+        headers["x-amzn-query-error"] = headers["x-amzn-query-error"].rstrip()
+    same(boto3, subject)
+
+
+def test_status_300(both: Both) -> None:
+    boto3, subject = refusals(both, Reply(300, b'{"__type": "Nonsense", "message": "text"}'))
+    if ours("status 300"):
+        assert "Error" not in boto3
+        boto3 = {"Error": {"Message": "text", "Code": "Nonsense"}, **boto3}
+    same(boto3, subject)
+    boto3, subject = refusals(both, Reply(300, b""))
+    if ours("status 300"):
+        assert subject["Error"] == {"Message": "", "Code": "300"}
+
+
+STATUSES = (
+    301,
+    302,
+    304,
+    307,
+    308,
+    400,
+    401,
+    403,
+    404,
+    405,
+    408,
+    409,
+    413,
+    418,
+    429,
+    431,
+    499,
+    500,
+    501,
+    502,
+    503,
+    504,
+    599,
+)
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_status(status: int, both: Both) -> None:
+    """Each status by itself, with and without something to say."""
+    bodies = (b"",) if status == 304 else (b"", b"{}", b"<html></html>", b'{"__type": "Nonsense", "message": "text"}')
+    for body in bodies:
+        compare(both, Reply(status, body))
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_redirections_are_not_followed(status: int, both: Both) -> None:
+    for target in ("http://127.0.0.1:1/elsewhere", "/elsewhere", ""):
+        compare(both, Reply(status, b"", [("Location", target)]))

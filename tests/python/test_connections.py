@@ -1,0 +1,75 @@
+"""Connections to peers that keep to no rule: nothing is believed of them that costs memory or time."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from libraries import SUBJECT
+
+OK = b'HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: 16\r\n\r\n{"QueueUrl":"u"}'
+
+
+@contextmanager
+def peer(serve: Callable[[socket.socket], object]) -> Iterator[str]:
+    """A server that treats each connection as it likes; its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def accept() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                threading.Thread(target=serve, args=(connection,), daemon=True).start()
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def head_of(connection: socket.socket) -> bytes:
+    """What came up to the end of the head, at least."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += connection.recv(65536)
+    return data
+
+
+def client(url: str, **options: object) -> object:
+    return SUBJECT.client(url, config=SUBJECT.config(retries={"total_max_attempts": 1}, **options))
+
+
+def test_an_announced_terabyte_is_not_reserved() -> None:
+    def serve(connection: socket.socket) -> None:
+        with connection:
+            head_of(connection)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1099511627776\r\n\r\n{")
+            time.sleep(0.05)  # a second read, which is where the rest is reserved
+            connection.sendall(b'"QueueUrl"')
+            time.sleep(0.05)
+
+    with peer(serve) as url, pytest.raises(SUBJECT.exceptions.ConnectionClosedError):
+        client(url).get_queue_url(QueueName="q")
+
+
+def test_a_connection_with_an_unread_request_is_not_used_again() -> None:
+    """The peer answers before it has read the body, keeps the connection open and reads no more."""
+    connections: list[socket.socket] = []
+
+    def serve(connection: socket.socket) -> None:
+        connections.append(connection)
+        head_of(connection)
+        connection.sendall(OK)
+
+    with peer(serve) as url:
+        sqs = client(url, read_timeout=5)
+        sqs.send_message(QueueUrl="u", MessageBody="x" * 12_000_000)
+        assert sqs.get_queue_url(QueueName="q")["QueueUrl"] == "u"
+        assert len(connections) == 2
+    for connection in connections:
+        connection.close()

@@ -1,0 +1,39 @@
+"""What is generated from botocore's model is what the generator makes of it today."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+#: As it was before the fixtures gave the tests another home: rustfmt's toolchain lives in the real one.
+ENVIRONMENT = dict(os.environ)
+
+
+def check(root: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(root / "scripts" / "generate_model.py"), "--check"]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=ENVIRONMENT)
+
+
+def test_generated_files_are_fresh() -> None:
+    done = check(ROOT)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_check_can_fail(tmp_path: Path) -> None:
+    """A member that botocore's model no longer has makes the table stale."""
+    for folder in ("scripts", "src/model", "python/turbosqs"):
+        copied = tmp_path / folder
+        copied.mkdir(parents=True)
+        for file in (ROOT / folder).iterdir():
+            if file.suffix in {".py", ".pyi", ".rs"}:
+                copied.joinpath(file.name).write_text(file.read_text("utf-8"), "utf-8")
+    for name in ("rustfmt.toml", "pyproject.toml"):
+        (tmp_path / name).write_text((ROOT / name).read_text("utf-8"), "utf-8")
+    table = tmp_path / "src" / "model" / "table.rs"
+    table.write_text(table.read_text("utf-8").replace('name: "DelaySeconds"', 'name: "Delay"', 1), "utf-8")
+    done = check(tmp_path)
+    assert done.returncode == 1
+    assert "table.rs" in done.stderr
