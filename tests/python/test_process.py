@@ -327,7 +327,7 @@ def test_ctrl_c_that_nobody_catches(library: Library, server: Scripted) -> None:
 IN_FLIGHT = """
 sqs = client()
 def call():
-    print(url_of(sqs), flush=True)
+    say(url_of(sqs))
 threading.Thread(target=call, daemon=DAEMON).start()
 time.sleep(0.2)
 """
@@ -397,7 +397,7 @@ def test_a_daemon_flushes_at_exit(library: Library, server: Scripted) -> None:
     def worker():
         while True:
             work.get()
-            print(url_of(sqs), flush=True)
+            say(url_of(sqs))
             work.task_done()
     threading.Thread(target=worker, daemon=True).start()
     for number in range(5):
