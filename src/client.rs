@@ -64,11 +64,6 @@ impl<T: Send + 'static> Pending<T> {
         Ok(Pending { receiver, task: task.abort_handle() })
     }
 
-    /// Block until the answer is there.
-    pub fn wait(&mut self) -> Result<T, Error> {
-        self.receiver.recv().unwrap_or_else(|_| Err(lost_task()))
-    }
-
     /// Block until the answer is there or `patience` is over; `None` is the latter.
     pub fn wait_for(&mut self, patience: Duration) -> Option<Result<T, Error>> {
         match self.receiver.recv_timeout(patience) {

@@ -25,7 +25,6 @@ struct Owned<T> {
 
 impl<T: Clone> PerProcess<T> {
     pub const fn new() -> Self {
-        // `from(None)` is not const; `const_empty` is.
         PerProcess { current: ArcSwapOption::const_empty() }
     }
 
@@ -49,7 +48,9 @@ impl<T: Clone> PerProcess<T> {
             }
         }
     }
+}
 
+impl<T> PerProcess<T> {
     /// Let go of this process's value; the next use makes a new one.
     pub fn clear(&self) {
         if let Some(owned) = self.current.swap(None)
@@ -68,11 +69,7 @@ impl<T: Clone> Default for PerProcess<T> {
 
 impl<T> Drop for PerProcess<T> {
     fn drop(&mut self) {
-        if let Some(owned) = self.current.swap(None)
-            && owned.pid != std::process::id()
-        {
-            std::mem::forget(owned);
-        }
+        self.clear();
     }
 }
 

@@ -1,7 +1,7 @@
 """Names and regions of the profiles in the shared files, for what a session tells about itself.
 
-The core reads the same files, with the AWS SDK's rules, for what a client needs. The rules here are botocore's: in the
-config file a profile is ``[default]`` or ``[profile name]`` (shell quoting allowed), in the credentials file any
+The core reads the same files itself, in ``src/config/ini.rs``, for what a client needs. Both have botocore's rules: in
+the config file a profile is ``[default]`` or ``[profile name]`` (shell quoting allowed), in the credentials file any
 section; where both have it, the credentials file's values win.
 """
 
