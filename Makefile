@@ -45,8 +45,9 @@ lint: build ## formatting, lints and types of both languages
 	$(BIN)/python -m mypy.stubtest turbosqs
 	$(BIN)/python scripts/generate_model.py --check
 
-bench: build ## side by side with boto3, cores pinned, as ratios
-	$(BIN)/python benches/client.py
+bench: build ## side by side with boto3 and others, cores pinned, as ratios; writes docs/bench.md (ARGS=--quick)
+	$(BIN)/python -m benches.environments
+	$(BIN)/python -m benches $(ARGS)
 
 model: $(VENV)/made ## the service model, anew from botocore's
 	$(BIN)/python scripts/generate_model.py

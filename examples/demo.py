@@ -1,5 +1,7 @@
 """turbosqs at work, against the embedded SQS: create, send, receive and delete, with the same through boto3 beside it.
 
+The third part sends one message a call from 32 threads, where turbosqs lets calls that overlap share requests.
+
 python examples/demo.py [--messages 10000]
 """
 
@@ -8,6 +10,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import boto3
@@ -16,6 +19,7 @@ from tqdm import tqdm
 from turbosqs.local import Server
 
 TEN = 10
+THREADS = 32
 BODY = "x" * 200
 
 
@@ -34,6 +38,15 @@ def send(sqs: Any, url: str, count: int, done: Callable[[int], object]) -> None:
         done(len(reply["Successful"]))
 
 
+def send_one_by_one(sqs: Any, url: str, count: int, done: Callable[[int], object]) -> None:
+    def send_one(number: int) -> None:
+        sqs.send_message(QueueUrl=url, MessageBody=f"{number} {BODY}")
+        done(1)
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(send_one, range(count)))  # the list is what raises, if a call did
+
+
 def receive_and_delete(sqs: Any, url: str, count: int, done: Callable[[int], object]) -> None:
     seen: set[str] = set()
     while len(seen) < count:
@@ -49,17 +62,25 @@ def receive_and_delete(sqs: Any, url: str, count: int, done: Callable[[int], obj
         done(len(messages))
 
 
-def run(name: str, module: Any, server: Server, count: int) -> dict[str, float]:
-    """The whole job through one library: messages a second, by stage."""
+def run(name: str, module: Any, server: Server, count: int) -> dict[str, tuple[float, int]]:
+    """The whole job through one library: messages a second, and requests made, by stage."""
     keys = {"aws_access_key_id": "demo", "aws_secret_access_key": "demo", "region_name": "us-east-1"}
     sqs = module.client("sqs", endpoint_url=server.endpoint_url, **keys)
     url = sqs.create_queue(QueueName=f"demo-{name}")["QueueUrl"]
     speed = {}
-    for stage, work in (("send", send), ("receive + delete", receive_and_delete)):
-        with tqdm(total=count, desc=f"{name:>9} {stage:<16}", unit=" msg", mininterval=0.2) as bar:
+    stages = (
+        ("send by tens", send, count),
+        ("receive + delete", receive_and_delete, count),
+        (f"send, {THREADS} threads", send_one_by_one, count // 5),
+        ("and receive those", receive_and_delete, count // 5),
+    )
+    for stage, work, number in stages:
+        with tqdm(total=number, desc=f"{name:>9} {stage:<17}", unit=" msg", mininterval=0.2) as bar:
+            before = sum(server.stats()["requests"].values())
             started = time.perf_counter()
-            work(sqs, url, count, bar.update)
-            speed[stage] = count / (time.perf_counter() - started)
+            work(sqs, url, number, bar.update)
+            took = time.perf_counter() - started
+        speed[stage] = number / took, sum(server.stats()["requests"].values()) - before
     left = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     if left["ApproximateNumberOfMessages"] != "0" or left["ApproximateNumberOfMessagesNotVisible"] != "0":
         raise SystemExit(f"messages left in the queue: {left}")
@@ -75,12 +96,12 @@ def main() -> None:
         print(f"the embedded SQS listens on {server.endpoint_url}")
         ours = run("turbosqs", turbosqs, server, count)
         theirs = run("boto3", boto3, server, count)
-        requests = server.stats()["requests"]
-    print(f"\n{count:,} messages created, received and deleted by each library; all accounted for.")
-    print(f"{'':16} {'turbosqs':>12} {'boto3':>12}   messages a second")
-    for stage, speed in ours.items():
-        print(f"{stage:16} {speed:12,.0f} {theirs[stage]:12,.0f}   {speed / theirs[stage]:.1f} times as fast")
-    print("requests:", ", ".join(f"{action} {number:,}" for action, number in sorted(requests.items())))
+    print(f"\n{count + count // 5:,} messages created, received and deleted by each library; all accounted for.")
+    print(f"{'messages a second':18} {'turbosqs':>10} {'boto3':>8}                       requests: turbosqs    boto3")
+    for stage, (speed, requests) in ours.items():
+        their_speed, their_requests = theirs[stage]
+        ratio = f"{speed / their_speed:.1f} times as fast"
+        print(f"{stage:18} {speed:10,.0f} {their_speed:8,.0f}   {ratio:>20} {requests:18,} {their_requests:8,}")
 
 
 if __name__ == "__main__":

@@ -1,86 +1,125 @@
-//! The client: settings, and one transport per process made from them.
+//! The client: settings, and what carries operations made from them, once per process.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
-use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
+use crate::batch::{Limits, MAX_BYTES, MAX_ENTRIES};
+use crate::batcher::{Batchers, Entered, Entry, Single};
+use crate::caller::Caller;
 use crate::config::Settings;
 use crate::error::Error;
 use crate::runtime::{self, PerProcess};
+use crate::stats::Stats;
 use crate::transport::aws::AwsTransport;
 use crate::transport::{Answer, Presign, Reply, Request, Transport};
 
 #[derive(Debug)]
 pub struct Client {
     settings: Settings,
-    transport: PerProcess<Arc<dyn Transport>>,
+    stats: Arc<Stats>,
+    carriers: PerProcess<Arc<Carriers>>,
+}
+
+/// An operation, ready to go.
+#[derive(Debug)]
+pub enum Call {
+    /// As a request of its own.
+    Request(Request),
+    /// As one that may share a request with others of its kind: the queue's URL as JSON, and the rest.
+    Entry(Single, Vec<u8>, Entry),
+}
+
+/// What belongs to one process.
+#[derive(Debug)]
+pub struct Carriers {
+    pub transport: Arc<dyn Transport>,
+    pub batchers: Arc<Batchers>,
 }
 
 impl Client {
     pub fn new(settings: Settings) -> Self {
-        Client { settings, transport: PerProcess::new() }
+        Client { settings, stats: Arc::default(), carriers: PerProcess::new() }
     }
 
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// Set an operation going. It runs whether or not anybody waits, until the [`Pending`] is dropped.
-    pub fn start(&self, request: Request) -> Result<Pending<Reply>, Error> {
-        Pending::spawn(self.transport()?.send(request))
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Set an operation going. It runs whether or not anybody waits for it, until it is abandoned.
+    pub fn begin(&self, call: Call, caller: Caller<Reply>) -> Result<Underway, Error> {
+        let carriers = self.carriers()?;
+        match call {
+            Call::Request(request) => run(carriers.transport.send(request), caller),
+            Call::Entry(action, queue, entry) => {
+                carriers.batchers.of(action, &queue).enter(entry, caller).map(Underway::Entry)
+            }
+        }
     }
 
     /// Have a URL signed, which may take a request for credentials.
-    pub fn presign(&self, presign: Presign) -> Result<Pending<String>, Error> {
-        Pending::spawn(self.transport()?.presign(presign))
+    pub fn presign(&self, presign: Presign, caller: Caller<String>) -> Result<Underway, Error> {
+        run(self.carriers()?.transport.presign(presign), caller)
     }
 
-    fn transport(&self) -> Result<Arc<dyn Transport>, Error> {
-        self.transport.get_or_try_make(|| Ok(Arc::new(AwsTransport::new(&self.settings)?)))
+    /// The transport and the batchers of this process.
+    pub fn carriers(&self) -> Result<Arc<Carriers>, Error> {
+        self.carriers.get_or_try_make(|| {
+            let transport: Arc<dyn Transport> = Arc::new(AwsTransport::new(&self.settings, Arc::clone(&self.stats))?);
+            let batching = self.settings.batching.unwrap_or_default();
+            let limits = Limits {
+                entries: MAX_ENTRIES,
+                bytes: MAX_BYTES,
+                linger: batching.linger,
+                max_in_flight: batching.max_in_flight,
+                at_once: true,
+            };
+            let batchers = Batchers::new(Arc::clone(&transport), Arc::clone(&self.stats), limits);
+            Ok(Arc::new(Carriers { transport, batchers: Arc::new(batchers) }))
+        })
+    }
+
+    /// Let everything leave that waits, and answer the caller when all of it has been answered.
+    pub fn flush(&self, caller: Caller<()>) -> Result<(), Error> {
+        match self.carriers.get() {
+            Some(carriers) => carriers.batchers.flush(caller),
+            None => {
+                caller.answer(Ok(()));
+                Ok(())
+            }
+        }
     }
 
     /// Let go of connections and cached credentials. As in boto3, the client can be used afterwards.
     pub fn close(&self) {
-        self.transport.clear();
+        self.carriers.clear();
     }
 }
 
-/// An answer under way. Dropping it gives the operation up.
+fn run<T: Send + 'static>(answer: Answer<T>, caller: Caller<T>) -> Result<Underway, Error> {
+    let task = runtime::handle()?.spawn(async move { caller.answer(answer.await) });
+    Ok(Underway::Task(task.abort_handle()))
+}
+
+/// An operation that was set going, for the one who may want to give it up.
 #[derive(Debug)]
-pub struct Pending<T> {
-    receiver: Receiver<Result<T, Error>>,
-    task: AbortHandle,
+pub enum Underway {
+    /// On its way alone.
+    Task(AbortHandle),
+    Entry(Entered),
 }
 
-impl<T: Send + 'static> Pending<T> {
-    fn spawn(answer: Answer<T>) -> Result<Self, Error> {
-        let (sender, receiver) = sync_channel(1);
-        let task = runtime::handle()?.spawn(async move {
-            // The channel has room; a closed one means that nobody waits any more.
-            let _ = sender.try_send(answer.await);
-        });
-        Ok(Pending { receiver, task: task.abort_handle() })
-    }
-
-    /// Block until the answer is there or `patience` is over; `None` is the latter.
-    pub fn wait_for(&mut self, patience: Duration) -> Option<Result<T, Error>> {
-        match self.receiver.recv_timeout(patience) {
-            Ok(result) => Some(result),
-            Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => Some(Err(lost_task())),
+impl Underway {
+    /// Nobody waits for the answer any more. A request of its own is given up; an entry that has not left is withdrawn; one
+    /// that has left stays sent, as its neighbours are.
+    pub fn abandon(&self) {
+        match self {
+            Underway::Task(task) => task.abort(),
+            Underway::Entry(entered) => entered.withdraw(),
         }
     }
-}
-
-impl<T> Drop for Pending<T> {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-/// The task ended without an answer: it panicked (the hook has printed where) or the reactor is gone.
-fn lost_task() -> Error {
-    Error::Runtime("the operation ended without an answer; its task panicked, which is a bug in turbosqs".into())
 }

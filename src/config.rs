@@ -23,7 +23,7 @@ pub use endpoint::{host, partition_id};
 pub use error::{ConfigError, Value};
 pub use proxy::{Proxies, Proxy};
 pub use resolve::resolve;
-pub use settings::{Credentials, Retries, RetryMode, Settings, StaticCredentials, Tls, UserAgent};
+pub use settings::{Batching, Credentials, Retries, RetryMode, Settings, StaticCredentials, Tls, UserAgent};
 pub use sources::{Entry, Section, SharedFiles, Sources};
 pub use system::System;
 pub use url::Url;

@@ -8,7 +8,8 @@ use crate::config::ConfigError;
 use crate::model::{ERRORS, ErrorShape};
 use crate::transport::Reply;
 
-#[derive(Debug)]
+/// Cheap enough to clone: all who shared a request are told of its failure.
+#[derive(Clone, Debug)]
 pub enum Error {
     /// SQS answered, and the answer is a refusal.
     Service(Box<ServiceError>),
@@ -22,6 +23,19 @@ pub enum Error {
     Credentials { provider: &'static str, detail: String },
     /// The runtime could not be started, or ended while the operation was under way.
     Runtime(String),
+}
+
+impl Error {
+    /// The same, after so many attempts.
+    pub fn after(self, attempts: u32) -> Error {
+        match self {
+            Error::Service(mut error) => {
+                error.reply.attempts = attempts;
+                Error::Service(error)
+            }
+            other => other,
+        }
+    }
 }
 
 impl fmt::Display for Error {
@@ -68,7 +82,7 @@ pub enum Failure {
     Other,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Lost {
     pub failure: Failure,
     /// The URL that was asked, or the proxy's when it was the proxy that failed.
@@ -77,7 +91,7 @@ pub struct Lost {
 }
 
 /// A refusal by the service, read as botocore's JSON parser reads it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ServiceError {
     /// From the `x-amzn-query-error` header where there is one, else the name in the body's `__type`.
     pub code: String,
@@ -92,7 +106,7 @@ pub struct ServiceError {
     pub reply: Reply,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct QueryError {
     pub name: String,
     pub fault: String,
@@ -126,6 +140,30 @@ impl ServiceError {
         };
         let members = ErrorShape::of_code(&code).map(|shape| members_of(shape, &body)).unwrap_or_default();
         ServiceError { code, message, query, is_generic: false, members, reply }
+    }
+
+    /// The refusal of one entry of a batch, as the refusal of the entry's own request would have told it. `reply` is the
+    /// whole batch's.
+    pub fn of_entry(code: &str, message: String, sender_fault: bool, reply: Reply) -> Self {
+        // Batches name errors by the codes of the query protocol; exceptions are named by the model.
+        const NAMES: [(&str, &str); 3] = [
+            ("NonExistentQueue", "QueueDoesNotExist"),
+            ("InvalidParameterValue", "InvalidParameterValueException"),
+            ("MissingParameter", "MissingRequiredParameterException"),
+        ];
+        let short = code.strip_prefix("AWS.SimpleQueueService.").unwrap_or(code);
+        let name = NAMES.iter().find(|(query, _)| *query == short).map_or(short, |(_, name)| name);
+        let fault = if sender_fault { "Sender" } else { "Receiver" };
+        let message = Value::from(message);
+        let named = ErrorShape::of_code(code).and_then(|shape| shape.structure.member("message")).is_some();
+        ServiceError {
+            code: code.to_owned(),
+            members: if named { vec![("message", message.clone())] } else { Vec::new() },
+            message,
+            query: Some(QueryError { name: name.to_owned(), fault: fault.to_owned() }),
+            is_generic: false,
+            reply,
+        }
     }
 
     /// The name by which boto3 chooses the exception class.
@@ -205,7 +243,7 @@ fn read_body(reply: &Reply) -> serde_json::Map<String, Value> {
 }
 
 /// JSON may spell half a surrogate pair, which no Rust string can hold; it becomes the replacement character.
-fn without_lone_surrogates(json: &str) -> String {
+pub(crate) fn without_lone_surrogates(json: &str) -> String {
     let unit = |at: usize| {
         let digits = json.get(at..)?.strip_prefix("\\u")?.get(..4)?;
         u16::from_str_radix(digits, 16).ok()

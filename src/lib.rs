@@ -4,14 +4,22 @@
 //!
 //! - `py`          the Python binding: conversion and registration only (feature `python`)
 //! - [`client`]    the facade: settings, and operations set going
+//! - [`writer`]    many entries from one who does not wait for each answer
+//! - [`batcher`]   sends windows' batches and tells each caller its part of the reply
+//! - [`batch`]     the windows: who shares a request with whom, without clock or I/O
+//! - [`caller`]    who waits for an answer, and how it reaches them
 //! - [`runtime`]   who owns tokio, and how it survives a fork
 //! - [`transport`] a request out, a reply back; [`transport::aws`] is the only one that knows the SDK
+//! - [`stats`]     what a client has done, counted
 //! - [`error`]     what the service said, what the way there said, what we said
 //! - [`config`]    settings as plain data
 //! - [`model`]     SQS as data, generated from botocore's service model
 //!
 //! Beside them stands [`local`], the embedded SQS: a server, which uses [`model`] and nothing of the client.
 
+pub mod batch;
+pub mod batcher;
+pub mod caller;
 pub mod client;
 pub mod config;
 pub mod error;
@@ -20,4 +28,6 @@ pub mod model;
 #[cfg(feature = "python")]
 mod py;
 pub mod runtime;
+pub mod stats;
 pub mod transport;
+pub mod writer;

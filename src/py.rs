@@ -1,6 +1,13 @@
 //! The Python binding: conversion and registration, nothing else.
 
+use std::time::Instant;
+
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+
+use crate::batcher::exit;
+use crate::caller::Pending;
+use crate::error::Error;
 
 mod client;
 mod config;
@@ -11,9 +18,11 @@ mod marshal;
 mod names;
 mod query;
 mod reply;
+mod stats;
 mod unmarshal;
 mod validate;
 mod wait;
+mod writer;
 
 #[pymodule(gil_used = false)]
 mod _core {
@@ -25,6 +34,31 @@ mod _core {
     use super::error::Failure;
     #[pymodule_export]
     use super::local::LocalServer;
+    #[pymodule_export]
+    use super::writer::Writer;
+
+    /// Send everything that waits for company, whichever client it belongs to, and wait for the answers, at most
+    /// `patience` seconds.
+    #[pyfunction]
+    fn drain(py: Python<'_>, patience: f64) -> PyResult<()> {
+        let deadline = wait::deadline(patience)?;
+        let failed = |error: Error| PyRuntimeError::new_err(error.to_string());
+        let (pending, caller) = Pending::new();
+        exit::flush(caller).map_err(failed)?;
+        while Instant::now() < deadline {
+            if let Some(answer) = py.detach(|| pending.wait_for(wait::TICK)) {
+                return answer.map_err(failed);
+            }
+            py.check_signals()?;
+        }
+        Ok(())
+    }
+
+    /// How many entries have no answer yet, whichever client they belong to.
+    #[pyfunction]
+    fn unanswered(py: Python<'_>) -> usize {
+        py.detach(exit::unanswered)
+    }
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -50,6 +50,14 @@ impl<T: Clone> PerProcess<T> {
     }
 }
 
+impl<T: Clone> PerProcess<T> {
+    /// This process's value, if there is one.
+    pub fn get(&self) -> Option<T> {
+        let pid = std::process::id();
+        self.current.load().as_ref().filter(|owned| owned.pid == pid).map(|owned| owned.value.clone())
+    }
+}
+
 impl<T> PerProcess<T> {
     /// Let go of this process's value; the next use makes a new one.
     pub fn clear(&self) {

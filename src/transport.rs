@@ -7,14 +7,17 @@ use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::error::Error;
+use crate::error::{Error, Retry};
 use crate::model::Action;
 
 pub mod aws;
+#[cfg(test)]
+pub mod scripted;
 
 /// An operation on its way out.
 #[derive(Clone, Debug)]
@@ -25,14 +28,17 @@ pub struct Request {
     /// How long the service may hold the request before it answers (`WaitTimeSeconds`); a read timeout
     /// starts counting after it.
     pub long_poll: Duration,
+    /// Attempts that were made with its content before, as part of other requests.
+    pub attempts: u32,
 }
 
-/// What came back over HTTP, of whatever status.
+/// What came back over HTTP, of whatever status. Cheap to clone: those who shared a request each get one, whose body is
+/// their part of it.
 #[derive(Clone, Debug)]
 pub struct Reply {
     pub status: u16,
     /// Names in lower case, in the order of arrival; values of a repeated name are separate entries.
-    pub headers: Vec<(Box<str>, Box<str>)>,
+    pub headers: Arc<[(Box<str>, Box<str>)]>,
     pub body: Bytes,
     /// How many attempts were made, this reply's included.
     pub attempts: u32,
@@ -68,4 +74,11 @@ pub trait Transport: Send + Sync + fmt::Debug {
 
     /// The URL that carries a request and its signature.
     fn presign(&self, presign: Presign) -> Answer<String>;
+
+    /// Whether part of a request may be tried once more after `attempts` attempts, and after which delay: the retries of
+    /// single entries draw on the budget that whole requests draw on.
+    fn retry(&self, attempts: u32, why: Retry) -> Option<Duration>;
+
+    /// Such a retry has succeeded: what it took from the budget comes back.
+    fn recovered(&self, why: Retry);
 }

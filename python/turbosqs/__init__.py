@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from . import exceptions as exceptions
     from . import session as session
     from ._core import __version__ as __version__
+    from .batching import Batching as Batching
     from .config import Config as Config
     from .session import Session as Session
 
 __all__ = [
     "DEFAULT_SESSION",
+    "Batching",
     "Config",
     "Session",
     "client",
@@ -97,7 +99,7 @@ if not TYPE_CHECKING:
             case "exceptions" | "session":
                 # Not ``from . import``: that asks for the attribute first and would end up here again.
                 return import_module(f".{name}", __name__)
-            case "Session" | "Config":
+            case "Session" | "Config" | "Batching":
                 value = getattr(import_module(f".{name.lower()}", __name__), name)
             case "__version__":
                 value = import_module("._core", __name__).__version__

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from ._exceptions import *  # noqa: F403
+    from ._own_exceptions import *  # noqa: F403
 else:
 
     def __getattr__(name: str) -> type[BaseException]:
@@ -23,14 +24,15 @@ else:
 
 
 def __dir__() -> list[str]:
-    from . import _exceptions
+    from . import _exceptions, _own_exceptions
 
-    ours = [name for name, value in vars(_exceptions).items() if isinstance(value, type)]
+    both = {**vars(_exceptions), **vars(_own_exceptions)}
+    ours = [name for name, value in both.items() if isinstance(value, type) and issubclass(value, BaseException)]
     return sorted({*globals(), *ours})
 
 
 def _find(name: str) -> "type[BaseException] | None":
-    for module_name in ("botocore.exceptions", "boto3.exceptions", "turbosqs._exceptions"):
+    for module_name in ("botocore.exceptions", "boto3.exceptions", "turbosqs._exceptions", "turbosqs._own_exceptions"):
         found = getattr(_module(module_name), name, None)
         if isinstance(found, type) and issubclass(found, BaseException):
             return found

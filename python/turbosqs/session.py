@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Literal, overload
 
+    from .batching import Batching
     from .sqs import SQS
 
 
@@ -118,6 +119,8 @@ class Session:
             aws_session_token: str | None = None,
             config: Any = None,
             aws_account_id: str | None = None,
+            *,
+            batching: Batching | bool | None = None,
         ) -> SQS: ...
 
         @overload
@@ -134,6 +137,8 @@ class Session:
             aws_session_token: str | None = None,
             config: Any = None,
             aws_account_id: str | None = None,
+            *,
+            batching: Batching | bool | None = None,
         ) -> Any: ...
 
     def client(
@@ -149,6 +154,8 @@ class Session:
         aws_session_token: "str | None" = None,
         config: "Any" = None,
         aws_account_id: "str | None" = None,
+        *,
+        batching: "Batching | bool | None" = None,
     ) -> "Any":
         """A client: for ``sqs`` ours, for any other service boto3's.
 
@@ -164,6 +171,8 @@ class Session:
                 without keys is ignored, as in boto3.
             config: ``turbosqs.Config`` or ``botocore.config.Config``.
             aws_account_id: the account that the credentials belong to.
+            batching: how overlapping calls of an SQS client share requests; False for a request each. boto3 has no such
+                argument.
 
         Raises:
             NoRegionError, InvalidRegionError, PartialCredentialsError, ValueError: settings that cannot work.
@@ -184,7 +193,9 @@ class Session:
             "aws_account_id": aws_account_id,
         }
         if service_name == "sqs" and self._arguments["botocore_session"] is None:
-            return self._connect(self._for_core(arguments), config)
+            return self._connect({**self._for_core(arguments), "batching": batching}, config)
+        if batching is not None:
+            raise TypeError("batching is for SQS clients on the Rust core; this client is boto3's")
         if service_name == "sqs":
             import warnings
 
@@ -301,8 +312,10 @@ class Session:
 
     def _connect(self, arguments: "dict[str, Any]", config: "Any") -> "SQS":
         from ._core import Client, Failure
+        from .batching import as_argument
         from .sqs import SQS
 
+        arguments["batching"] = as_argument(arguments["batching"])
         try:
             core = Client(arguments)
         except Failure as failure:

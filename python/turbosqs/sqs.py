@@ -10,8 +10,10 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from . import _core
+    from ._core import Stats
     from .errorfactory import SQSExceptions
     from .paginate import Paginator
+    from .writer import BatchWriter
 
 
 class SQS(Operations):
@@ -36,6 +38,7 @@ class SQS(Operations):
         self.meta = ClientMeta(core, config, profile_name)
         self._core = core
         self._call = core.call
+        _flush_at_exit()
 
     def _make_api_call(self, operation_name: str, api_params: "dict[str, Any]") -> "dict[str, Any]":
         """One operation by the API's name, as in boto3; every method comes through here.
@@ -128,11 +131,89 @@ class SQS(Operations):
             error = exception(failure)
         raise error
 
+    def batch_writer(self, *, QueueUrl: str, progress: bool = False) -> "BatchWriter":  # noqa: N803
+        """For one thread that has many messages: full requests, many at a time, and bounded memory.
+
+            with sqs.batch_writer(QueueUrl=url) as batch:
+                for row in rows:
+                    batch.send_message(MessageBody=row)
+
+        Arguments:
+            QueueUrl: of the queue that all of them are for.
+            progress: show a progress bar on standard error: tqdm's, if tqdm is installed.
+
+        Returns:
+            A context manager with ``send_message``, ``delete_message`` and ``change_message_visibility``, which return
+            at once. Leaving the block sends the rest and raises one ``turbosqs.exceptions.BatchWriterError`` for all
+            entries that were not accepted.
+        """
+        from .writer import BatchWriter
+
+        if not isinstance(QueueUrl, str):
+            raise TypeError(f"QueueUrl must be a str, not {type(QueueUrl).__name__}")
+        bar = None
+        if progress:
+            import sys
+
+            # A program without a standard error has nowhere to show it.
+            if sys.stderr is not None:
+                from .progress import Progress
+
+                bar = Progress()
+        return BatchWriter(self._core, QueueUrl, bar)
+
+    def stats(self) -> "Stats":
+        """What this client has done so far.
+
+        Returns:
+            A dict. ``requests``: HTTP requests by action, repeated attempts included; ``messages``: calls that could
+            share a request, by action; ``fill``: the mean number of them in a request; ``flushes``: how many requests
+            left, by reason (``idle``: nothing was in flight; ``full``: ten entries; ``bytes``: 1 MiB; ``returned``: the
+            last request in flight was back; ``linger``: waited long enough; ``flush``: ``close`` or the end of a
+            ``batch_writer``; ``apart``: an entry of a batch that was refused as a whole, asked for alone);
+            ``retries``: repeated attempts, of requests and of entries.
+        """
+        return self._core.stats()
+
     def close(self) -> None:
-        """Close idle connections. The client stays usable, as boto3's does."""
+        """Send what waits for company, wait until it is answered, and close idle connections.
+
+        The client stays usable, as boto3's does.
+        """
+        self._core.flush()
         self._core.close()
 
     def __reduce_ex__(self, protocol: object) -> "NoReturn":
         from pickle import PicklingError
 
         raise PicklingError("Can't pickle an SQS client: it holds connections. Make one where it is used")
+
+
+#: Seconds for what is still on its way when the interpreter ends. Requests of an SQS that answers take far less.
+EXIT_PATIENCE = 10.0
+_registered = False
+
+
+def _flush_at_exit() -> None:
+    """Have everything sent that still waits for company when the interpreter ends."""
+    global _registered
+    if not _registered:
+        import atexit
+
+        _registered = True
+        atexit.register(_exit)
+
+
+def _exit() -> None:
+    from ._core import drain, unanswered
+
+    try:
+        drain(EXIT_PATIENCE)
+    finally:
+        if count := unanswered():
+            import sys
+
+            print(
+                f"turbosqs: {count} entries had no answer when the program ended; they may not have been sent",
+                file=sys.stderr,
+            )

@@ -1,5 +1,7 @@
 //! What the caller passed, as it was passed: nothing looked up, nothing defaulted.
 
+use super::Batching;
+
 /// The arguments of `client()` and `Session()` together.
 ///
 /// `None` means "not given" (or given as Python's `None`, which botocore treats alike).
@@ -15,6 +17,8 @@ pub struct Arguments {
     pub aws_secret_access_key: Option<String>,
     pub aws_session_token: Option<String>,
     pub aws_account_id: Option<String>,
+    /// `Some(None)` is `batching=False`.
+    pub batching: Option<Option<Batching>>,
     pub config: Options,
 }
 

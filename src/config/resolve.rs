@@ -7,7 +7,7 @@ use super::error::{DEFAULTS_MODES, RETRY_MODES};
 use super::sources::text;
 use super::url::check_endpoint;
 use super::{
-    Arguments, ConfigError, Entry, Options, Proxies, Retries, RetryMode, Section, Settings, SharedFiles,
+    Arguments, Batching, ConfigError, Entry, Options, Proxies, Retries, RetryMode, Section, Settings, SharedFiles,
     SignatureVersion, Sources, Timeout, Tls, UserAgent, Verify, credentials, endpoint,
 };
 
@@ -94,6 +94,7 @@ pub fn resolve(arguments: &Arguments, sources: &dyn Sources) -> Result<Settings,
         tcp_keepalive: lookup.flag(options.tcp_keepalive, "BOTOCORE_TCP_KEEPALIVE", "tcp_keepalive"),
         parameter_validation: options.parameter_validation.unwrap_or(true)
             && text(profile, "parameter_validation").is_none_or(is_true),
+        batching: arguments.batching.unwrap_or_else(|| Some(Batching::default())),
     })
 }
 

@@ -32,6 +32,31 @@ pub struct Settings {
     pub max_pool_connections: usize,
     pub tcp_keepalive: bool,
     pub parameter_validation: bool,
+    /// `None`: every call is a request of its own.
+    pub batching: Option<Batching>,
+}
+
+/// How calls share requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Batching {
+    /// How long an entry waits for company while a request is in flight.
+    pub linger: Duration,
+    /// Requests on their way at a time, for each queue and action.
+    pub max_in_flight: usize,
+    /// Entries, and bytes of them, that may be unanswered before one who does not wait for answers has to wait.
+    pub max_waiting: usize,
+    pub max_waiting_bytes: usize,
+}
+
+impl Default for Batching {
+    fn default() -> Self {
+        Batching {
+            linger: Duration::from_millis(2),
+            max_in_flight: 32,
+            max_waiting: 10_000,
+            max_waiting_bytes: 64 << 20,
+        }
+    }
 }
 
 /// Where credentials come from. Which source it is gets settled here, in botocore's order of asking; asking a source

@@ -8,8 +8,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt, PyString};
 
 use super::marshal::Unfit;
-use super::{config, error, marshal, query, reply, validate, wait};
-use crate::client::Client as Core;
+use super::{config, error, marshal, query, reply, stats, validate, wait};
+use crate::batcher::Single;
+use crate::caller::Pending;
+use crate::client::{Call, Client as Core};
+use crate::error::Error;
 use crate::model::{Action, Operation};
 use crate::transport::{Presign, Request};
 
@@ -28,10 +31,11 @@ impl Client {
     /// One operation, from its arguments to its reply.
     fn call<'py>(&self, py: Python<'py>, operation: &str, params: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyDict>> {
         let operation = find(operation)?;
-        let request = self.request(py, operation, params)?;
         let failed = |error| error::failure(py, error, operation.action);
-        let mut pending = self.core.start(request).map_err(failed)?;
-        let answer = wait::wait(py, &mut pending)?.map_err(failed)?;
+        let call = self.prepare(py, operation, params)?;
+        let (pending, caller) = Pending::new();
+        let underway = self.core.begin(call, caller).map_err(failed)?;
+        let answer = wait::wait(py, &pending).inspect_err(|_| underway.abandon())?.map_err(failed)?;
         reply::dict(py, operation, &answer)
     }
 
@@ -54,13 +58,27 @@ impl Client {
             expires_in,
         };
         let failed = |error| error::failure(py, error, operation.action);
-        let mut pending = self.core.presign(presign).map_err(failed)?;
-        wait::wait(py, &mut pending)?.map_err(failed)
+        let (pending, caller) = Pending::new();
+        let underway = self.core.presign(presign, caller).map_err(failed)?;
+        wait::wait(py, &pending).inspect_err(|_| underway.abandon())?.map_err(failed)
+    }
+
+    /// Send what waits for company, and wait until it is answered.
+    fn flush(&self, py: Python<'_>) -> PyResult<()> {
+        let (pending, caller) = Pending::new();
+        let failed = |error: Error| PyRuntimeError::new_err(error.to_string());
+        self.core.flush(caller).map_err(failed)?;
+        wait::wait(py, &pending)?.map_err(failed)
     }
 
     /// Let go of connections and cached credentials; the next call makes new ones.
     fn close(&self, py: Python<'_>) {
         py.detach(|| self.core.close());
+    }
+
+    /// What the client has done so far: see `SQS.stats`.
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        stats::dict(py, &self.core.stats().snapshot())
     }
 
     #[getter]
@@ -80,28 +98,72 @@ impl Client {
 }
 
 impl Client {
+    pub(super) fn core(&self) -> &Core {
+        &self.core
+    }
+
+    /// An operation, ready to go: as an entry if it may share a request.
+    pub(super) fn prepare(
+        &self,
+        py: Python<'_>,
+        operation: &'static Operation,
+        params: &Bound<'_, PyDict>,
+    ) -> PyResult<Call> {
+        if self.core.settings().batching.is_some()
+            && let Some(call) = self.entry(py, operation, params)?
+        {
+            return Ok(call);
+        }
+        self.request(py, operation, params).map(Call::Request)
+    }
+
+    /// An operation that has a batch form, as an entry.
+    pub(super) fn entry(
+        &self,
+        py: Python<'_>,
+        operation: &'static Operation,
+        params: &Bound<'_, PyDict>,
+    ) -> PyResult<Option<Call>> {
+        let Some(action) = Single::of(operation.action) else { return Ok(None) };
+        let entry = marshal::to_entry(params, operation.input, self.core.settings().parameter_validation)
+            .map_err(|unfit| refusal(py, operation, params, unfit))?;
+        Ok(entry.map(|(queue, entry)| Call::Entry(action, queue, entry)))
+    }
+
     fn request(&self, py: Python<'_>, operation: &'static Operation, params: &Bound<'_, PyDict>) -> PyResult<Request> {
         let strict = self.core.settings().parameter_validation;
-        let body = marshal::to_json(params, operation.input, strict).map_err(|unfit| match unfit {
-            Unfit::Python(error) => error,
-            Unfit::Invalid => match validate::report(params, operation.input) {
-                Err(error) => error,
-                Ok(report) if report.is_empty() => PyRuntimeError::new_err(format!(
-                    "the arguments of {} were refused without a reason, which is a bug in turbosqs",
-                    operation.name
-                )),
-                Ok(report) => error::with_texts(py, "ParamValidationError", &[("report", &report)]),
-            },
-        })?;
+        let body =
+            marshal::to_json(params, operation.input, strict).map_err(|unfit| refusal(py, operation, params, unfit))?;
         Ok(Request {
             action: operation.action,
             body: Bytes::from(body),
             long_poll: long_poll(operation.action, params),
+            attempts: 0,
         })
     }
 }
 
-fn find(name: &str) -> PyResult<&'static Operation> {
+/// Why arguments cannot be sent.
+pub(super) fn refusal(
+    py: Python<'_>,
+    operation: &'static Operation,
+    params: &Bound<'_, PyDict>,
+    unfit: Unfit,
+) -> PyErr {
+    match unfit {
+        Unfit::Python(error) => error,
+        Unfit::Invalid => match validate::report(params, operation.input) {
+            Err(error) => error,
+            Ok(report) if report.is_empty() => PyRuntimeError::new_err(format!(
+                "the arguments of {} were refused without a reason, which is a bug in turbosqs",
+                operation.name
+            )),
+            Ok(report) => error::with_texts(py, "ParamValidationError", &[("report", &report)]),
+        },
+    }
+}
+
+pub(super) fn find(name: &str) -> PyResult<&'static Operation> {
     match Action::from_name(name) {
         Some(action) => Ok(action.operation()),
         None => {

@@ -1,14 +1,15 @@
 //! From Python's arguments to [`Arguments`].
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
 use crate::config::{
-    Arguments, ClientCert, Options, ProxiesConfig, RetryOptions, Settings, SignatureVersion, System, Timeout, Verify,
-    resolve,
+    Arguments, Batching, ClientCert, Options, ProxiesConfig, RetryOptions, Settings, SignatureVersion, System, Timeout,
+    Verify, resolve,
 };
 
 /// Options of `Config` that change nothing for SQS: other services', and what the protocol of SQS has no place for.
@@ -51,11 +52,23 @@ fn arguments(dict: &Bound<'_, PyDict>) -> PyResult<Arguments> {
             "aws_secret_access_key" => arguments.aws_secret_access_key = text(&name, &value)?,
             "aws_session_token" => arguments.aws_session_token = text(&name, &value)?,
             "aws_account_id" => arguments.aws_account_id = text(&name, &value)?,
+            "batching" => arguments.batching = Some(batching(&value)?),
             "config" => arguments.config = options(mapping(&name, &value)?)?,
             _ => return Err(unexpected(&name)),
         }
     }
     Ok(arguments)
+}
+
+/// False, or the attributes of `turbosqs.Batching`, which has checked them, as a tuple.
+fn batching(value: &Bound<'_, PyAny>) -> PyResult<Option<Batching>> {
+    if let Ok(flag) = value.cast::<PyBool>() {
+        return Ok(flag.is_true().then(Batching::default));
+    }
+    let (linger, max_in_flight, max_waiting, max_waiting_bytes) = value.extract()?;
+    let linger: f64 = linger;
+    let linger = Duration::try_from_secs_f64(linger).map_err(|error| PyValueError::new_err(error.to_string()))?;
+    Ok(Some(Batching { linger, max_in_flight, max_waiting, max_waiting_bytes }))
 }
 
 fn options(dict: &Bound<'_, PyDict>) -> PyResult<Options> {

@@ -11,7 +11,8 @@ use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyInt, PyList, PyString,
 
 use super::entries::Entries;
 use super::names;
-use crate::model::{Shape, Structure};
+use crate::batcher::Entry;
+use crate::model::{Member, Shape, Structure};
 
 /// Why a value could not be written.
 pub enum Unfit {
@@ -33,17 +34,79 @@ type Written = Result<(), Unfit>;
 /// Without `strict` (boto3's `parameter_validation=False`) a value of the wrong type travels as whatever JSON it
 /// makes, for the service to judge.
 pub fn to_json(params: &Bound<'_, PyDict>, input: &'static Structure, strict: bool) -> Result<Vec<u8>, Unfit> {
-    let mut marshal = Marshal { out: Vec::with_capacity(512), strict };
+    let mut marshal = Marshal::new(strict);
     marshal.structure(params, input)?;
     Ok(marshal.out)
+}
+
+/// Write the arguments of an operation on one message as an entry, beside its queue.
+///
+/// `None`: nothing says which queue, or what it says is no text, so that there is nothing to batch by; that gets through
+/// validation only when there is none.
+pub fn to_entry(
+    params: &Bound<'_, PyDict>,
+    input: &'static Structure,
+    strict: bool,
+) -> Result<Option<(Vec<u8>, Entry)>, Unfit> {
+    let mut marshal = Marshal::new(strict);
+    let names = names::of(params.py(), input);
+    let (mut queue, mut group, mut size, mut seen) = (None, None, 0, 0u64);
+    for entry in Entries::of(params) {
+        let (key, value) = entry?;
+        let (place, member) = marshal.known(names, &key, input)?;
+        seen |= 1 << place;
+        let start = marshal.out.len();
+        match member.name {
+            "QueueUrl" => {
+                let Ok(url) = value.cast::<PyString>() else {
+                    return if strict { Err(Unfit::Invalid) } else { Ok(None) };
+                };
+                marshal.string(url)?;
+                queue = Some(marshal.out.split_off(start));
+                continue;
+            }
+            "MessageGroupId" => {
+                group = value.cast::<PyString>().ok().and_then(|group| Some(group.to_str().ok()?.into()))
+            }
+            _ => {}
+        }
+        marshal.payload = 0;
+        marshal.named(member, &value)?;
+        if COUNTED.contains(&member.name) {
+            size += marshal.payload;
+        }
+        marshal.out.push(b',');
+    }
+    if strict && is_missing(input, seen) {
+        return Err(Unfit::Invalid);
+    }
+    // The last comma, if there is anything but a queue.
+    marshal.out.pop();
+    marshal.out.push(b'}');
+    let members = marshal.out.into_boxed_slice();
+    Ok(queue.map(|queue| (queue, Entry { members, size, group })))
+}
+
+/// The members whose bytes SQS counts against the limit of a request. A system attribute does not count.
+const COUNTED: [&str; 2] = ["MessageBody", "MessageAttributes"];
+
+fn is_missing(structure: &Structure, seen: u64) -> bool {
+    let missing = |name: &&str| structure.member(name).is_none_or(|(place, _)| seen & (1 << place) == 0);
+    structure.required.iter().any(missing)
 }
 
 struct Marshal {
     out: Vec<u8>,
     strict: bool,
+    /// Bytes of text and of binary values, names of map entries included: what SQS would count.
+    payload: usize,
 }
 
 impl Marshal {
+    fn new(strict: bool) -> Marshal {
+        Marshal { out: Vec::with_capacity(512), strict, payload: 0 }
+    }
+
     fn value(&mut self, value: &Bound<'_, PyAny>, shape: &'static Shape) -> Written {
         match shape {
             Shape::String => match value.cast::<PyString>() {
@@ -81,23 +144,37 @@ impl Marshal {
         self.out.push(b'{');
         for (count, entry) in Entries::of(dict).enumerate() {
             let (key, value) = entry?;
-            let Some(position) = position(names, &key, structure) else {
-                return Err(if self.strict { Unfit::Invalid } else { PyKeyError::new_err(key.unbind()).into() });
-            };
-            let Some(member) = structure.members.get(position) else { return Err(Unfit::Invalid) };
-            seen |= 1 << position;
+            let (place, member) = self.known(names, &key, structure)?;
+            seen |= 1 << place;
             if count > 0 {
                 self.out.push(b',');
             }
-            // Member names are plain ASCII identifiers.
-            self.out.push(b'"');
-            self.out.extend_from_slice(member.name.as_bytes());
-            self.out.extend_from_slice(b"\":");
-            self.value(&value, &member.shape)?;
+            self.named(member, &value)?;
         }
         self.out.push(b'}');
-        let missing = |name: &&str| structure.member(name).is_none_or(|(position, _)| seen & (1 << position) == 0);
-        if self.strict && structure.required.iter().any(missing) { Err(Unfit::Invalid) } else { Ok(()) }
+        if self.strict && is_missing(structure, seen) { Err(Unfit::Invalid) } else { Ok(()) }
+    }
+
+    /// The member that a key names.
+    fn known(
+        &self,
+        names: &[Py<PyString>],
+        key: &Bound<'_, PyAny>,
+        structure: &'static Structure,
+    ) -> Result<(usize, &'static Member), Unfit> {
+        match position(names, key, structure).and_then(|place| Some((place, structure.members.get(place)?))) {
+            Some(known) => Ok(known),
+            None if self.strict => Err(Unfit::Invalid),
+            None => Err(PyKeyError::new_err(key.clone().unbind()).into()),
+        }
+    }
+
+    fn named(&mut self, member: &'static Member, value: &Bound<'_, PyAny>) -> Written {
+        // Member names are plain ASCII identifiers.
+        self.out.push(b'"');
+        self.out.extend_from_slice(member.name.as_bytes());
+        self.out.extend_from_slice(b"\":");
+        self.value(value, &member.shape)
     }
 
     fn list<'py>(&mut self, items: impl Iterator<Item = Bound<'py, PyAny>>, member: &'static Shape) -> Written {
@@ -145,7 +222,10 @@ impl Marshal {
 
     fn string(&mut self, text: &Bound<'_, PyString>) -> Written {
         match text.to_str() {
-            Ok(text) => self.json(text),
+            Ok(text) => {
+                self.payload += text.len();
+                self.json(text)
+            }
             Err(_) => self.surrogates(text),
         }
     }
@@ -160,6 +240,8 @@ impl Marshal {
     #[cold]
     fn surrogates(&mut self, text: &Bound<'_, PyString>) -> Written {
         let spelled: String = text.py().import("json")?.call_method1("dumps", (text,))?.extract()?;
+        // The service will refuse it; how large it is hardly matters.
+        self.payload += spelled.len();
         self.out.extend_from_slice(spelled.as_bytes());
         Ok(())
     }
@@ -212,6 +294,7 @@ impl Marshal {
     }
 
     fn base64(&mut self, bytes: &[u8]) {
+        self.payload += bytes.len();
         self.out.push(b'"');
         self.out.extend_from_slice(STANDARD.encode(bytes).as_bytes());
         self.out.push(b'"');

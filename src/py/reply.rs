@@ -53,7 +53,7 @@ fn metadata<'py>(
 /// One entry a name; values of a repeated name are joined, as HTTP allows and boto3 does.
 fn headers<'py>(py: Python<'py>, reply: &Reply) -> PyResult<Bound<'py, PyDict>> {
     let headers = PyDict::new(py);
-    for (name, value) in &reply.headers {
+    for (name, value) in reply.headers.iter() {
         let name = PyString::intern(py, name);
         match headers.get_item(&name)? {
             None => headers.set_item(name, &**value)?,

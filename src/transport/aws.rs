@@ -7,13 +7,14 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use crate::config::{RetryMode, Settings};
-use crate::error::Error;
+use crate::error::{Error, Retry};
+use crate::stats::Stats;
 
 use self::identity::Identity;
 use super::{Answer, Presign, Reply, Request, Transport};
@@ -53,16 +54,16 @@ enum Lane {
 
 impl AwsTransport {
     /// Cheap: nothing is connected, read or asked for before the first operation.
-    pub fn new(settings: &Settings) -> Result<Self, Error> {
+    pub fn new(settings: &Settings, stats: Arc<Stats>) -> Result<Self, Error> {
         let credentials = credentials::provider(settings);
         let method = credentials::method(&settings.credentials);
         let identity = credentials.clone().map(|provider| Arc::new(Identity::new(provider, method)));
         let endpoint = Endpoint::new(&settings.endpoint);
         let lane = match settings.retries.mode {
             RetryMode::Legacy | RetryMode::Standard => {
-                Lane::Direct(Arc::new(direct::Direct::new(settings, endpoint.clone(), identity.clone())?))
+                Lane::Direct(Arc::new(direct::Direct::new(settings, endpoint.clone(), identity.clone(), stats)?))
             }
-            RetryMode::Adaptive => Lane::Sdk(sdk::Sdk::new(settings, endpoint.clone(), credentials)),
+            RetryMode::Adaptive => Lane::Sdk(sdk::Sdk::new(settings, endpoint.clone(), credentials, stats)),
         };
         Ok(AwsTransport { lane, endpoint, region: settings.region.clone(), identity })
     }
@@ -73,6 +74,20 @@ impl Transport for AwsTransport {
         match &self.lane {
             Lane::Direct(direct) => direct.clone().send(request),
             Lane::Sdk(sdk) => sdk.send(request),
+        }
+    }
+
+    fn retry(&self, attempts: u32, why: Retry) -> Option<Duration> {
+        match &self.lane {
+            Lane::Direct(direct) => direct.retry(attempts, why),
+            Lane::Sdk(sdk) => sdk.retry(attempts, why),
+        }
+    }
+
+    fn recovered(&self, why: Retry) {
+        match &self.lane {
+            Lane::Direct(direct) => direct.recovered(why),
+            Lane::Sdk(sdk) => sdk.recovered(why),
         }
     }
 

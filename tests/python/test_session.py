@@ -121,11 +121,14 @@ def same(work: Any) -> Any:
 
 
 def test_the_signatures_are_boto3s() -> None:
+    """Beside what is our own, which can be given by name only."""
+    ours = {"client": {"batching"}}
     for name in ("__init__", "client", "resource"):
         mine, original = (inspect.signature(getattr(cls, name)).parameters for cls in (Session, boto3.Session))
-        assert [(p.name, p.default, p.kind) for p in mine.values()] == [
+        assert [(p.name, p.default, p.kind) for p in mine.values() if p.kind is not p.KEYWORD_ONLY] == [
             (p.name, p.default, p.kind) for p in original.values()
         ]
+        assert {p.name for p in mine.values() if p.kind is p.KEYWORD_ONLY} == ours.get(name, set())
 
 
 def test_every_public_name_is_there() -> None:
@@ -226,7 +229,7 @@ def test_every_argument_reaches_the_core() -> None:
         "aws_account_id": "1",
     }
     kept = arguments(FakeSession().client("sqs", **given))
-    assert kept == {**given, "config": {}, "profile_name": None}
+    assert kept == {**given, "config": {}, "profile_name": None, "batching": None}
     positional = arguments(FakeSession().client("sqs", *(given[name] for name in list(given)[:5])))
     assert {name: positional[name] for name in list(given)[:5]} == {name: given[name] for name in list(given)[:5]}
 

@@ -29,6 +29,7 @@ class FakeCore:
 
     def __init__(self) -> None:
         self.closed = 0
+        self.flushed = 0
 
     def call(self, operation: str, params: dict[str, Any]) -> dict[str, Any]:
         callers = sys._getframe(1), sys._getframe(2)
@@ -37,7 +38,11 @@ class FakeCore:
     def presign(self, *arguments: Any) -> str:
         return repr(arguments)
 
+    def flush(self) -> None:
+        self.flushed += 1
+
     def close(self) -> None:
+        assert self.flushed > self.closed, "what waits is sent first"
         self.closed += 1
 
 

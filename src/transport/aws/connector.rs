@@ -155,7 +155,8 @@ impl Pool {
     fn new(tls: Tls, proxies: Proxies, settings: &Settings) -> Pool {
         Pool {
             dialer: Dialer::new(tls, proxies, settings.tcp_keepalive),
-            max_idle: settings.max_pool_connections,
+            // Requests that leave together come back together: their connections are worth keeping.
+            max_idle: settings.max_pool_connections.max(settings.batching.map_or(0, |batching| batching.max_in_flight)),
             idle: Mutex::default(),
         }
     }

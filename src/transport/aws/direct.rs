@@ -16,8 +16,9 @@ use super::retry::{self, Attempts, Next, Quota};
 use super::sign::Signer;
 use super::{Endpoint, latin_1, operations, user_agent};
 use crate::config::Settings;
-use crate::error::{Error, Failure, Lost, ServiceError};
+use crate::error::{Error, Failure, Lost, Retry, ServiceError};
 use crate::model::Action;
+use crate::stats::Stats;
 use crate::transport::{Answer, Reply, Request};
 
 const X_AMZ_TARGET: HeaderName = HeaderName::from_static("x-amz-target");
@@ -41,6 +42,7 @@ pub(super) struct Direct {
     identity: Option<Arc<Identity>>,
     max_attempts: u32,
     quota: Quota,
+    stats: Arc<Stats>,
     /// Functions say on whose behalf they call, so that endless loops of them can be told.
     in_lambda: bool,
 }
@@ -71,7 +73,12 @@ enum NoReply {
 
 impl Direct {
     /// Cheap: nothing is connected, read or asked for before the first operation.
-    pub fn new(settings: &Settings, endpoint: Endpoint, identity: Option<Arc<Identity>>) -> Result<Direct, Error> {
+    pub fn new(
+        settings: &Settings,
+        endpoint: Endpoint,
+        identity: Option<Arc<Identity>>,
+        stats: Arc<Stats>,
+    ) -> Result<Direct, Error> {
         Ok(Direct {
             pool: Pool::of(settings),
             connect_timeout: settings.connect_timeout,
@@ -82,8 +89,19 @@ impl Direct {
             identity,
             max_attempts: settings.retries.total_max_attempts,
             quota: Quota::new(),
+            stats,
             in_lambda: std::env::var_os("AWS_LAMBDA_FUNCTION_NAME").is_some(),
         })
+    }
+
+    /// See [`Transport::retry`](crate::transport::Transport::retry).
+    pub fn retry(&self, attempts: u32, why: Retry) -> Option<Duration> {
+        retry::after(&self.quota, self.max_attempts, attempts, why)
+    }
+
+    /// See [`Transport::recovered`](crate::transport::Transport::recovered).
+    pub fn recovered(&self, why: Retry) {
+        self.quota.recovered(why);
     }
 
     pub fn send(self: Arc<Self>, request: Request) -> Answer<Reply> {
@@ -92,7 +110,8 @@ impl Direct {
 
     async fn operation(&self, request: &Request) -> Result<Reply, Error> {
         let invocation_id = invocation_id();
-        let mut attempts = Attempts::new(&self.quota, self.max_attempts, request.action == Action::ReceiveMessage);
+        let mut attempts = Attempts::new(&self.quota, self.max_attempts, request.action == Action::ReceiveMessage)
+            .after(request.attempts);
         loop {
             let (error, next) = match self.attempt(request, &invocation_id, attempts.number()).await {
                 Ok(reply) if (200..300).contains(&reply.status) => {
@@ -134,6 +153,7 @@ impl Direct {
         *outgoing.headers_mut() =
             self.headers(target, request, invocation_id, number).await.map_err(NoReply::Unsent)?;
         let read_timeout = self.read_timeout.map(|timeout| timeout + request.long_poll);
+        self.stats.requested(request.action, number);
         let response = self.pool.send(outgoing, self.connect_timeout, read_timeout).await.map_err(NoReply::Lost)?;
         Ok(reply(response, number, self.max_attempts))
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -46,7 +46,8 @@ fn settings(address: SocketAddr) -> Settings {
 }
 
 fn request() -> Request {
-    Request { action: Action::SendMessage, body: Bytes::from_static(b"{\"a\":1}"), long_poll: Duration::ZERO }
+    let body = Bytes::from_static(b"{\"a\":1}");
+    Request { action: Action::SendMessage, body, long_poll: Duration::ZERO, attempts: 0 }
 }
 
 type Headers = BTreeMap<String, String>;
@@ -97,7 +98,7 @@ const SILENCE: &str = "";
 #[tokio::test]
 async fn attempts_of_an_operation_know_of_each_other() {
     let (address, requests) = serve(&[BUSY, BUSY, OK, OK]).await;
-    let transport = AwsTransport::new(&settings(address)).unwrap();
+    let transport = AwsTransport::new(&settings(address), Arc::default()).unwrap();
     let reply = transport.send(request()).await.unwrap();
     assert_eq!((reply.attempts, reply.max_attempts, &*reply.body), (3, 3, b"{}".as_slice()));
     assert_eq!(reply.header("x-name").as_deref(), Some("caf\u{e9}"));
@@ -117,7 +118,7 @@ async fn attempts_of_an_operation_know_of_each_other() {
 #[tokio::test]
 async fn a_refusal_is_final() {
     let (address, requests) = serve(&[REFUSED]).await;
-    let error = AwsTransport::new(&settings(address)).unwrap().send(request()).await.unwrap_err();
+    let error = AwsTransport::new(&settings(address), Arc::default()).unwrap().send(request()).await.unwrap_err();
     assert!(matches!(error, Error::Service(error) if error.reply.status == 400 && error.reply.attempts == 1));
     assert_eq!(requests.lock().unwrap().len(), 1);
 }
@@ -129,7 +130,7 @@ async fn both_lanes_send_the_same_headers() {
     settings.user_agent.extra = Some("extra/1".into());
     for mode in [RetryMode::Standard, RetryMode::Adaptive] {
         settings.retries.mode = mode;
-        AwsTransport::new(&settings).unwrap().send(request()).await.unwrap();
+        AwsTransport::new(&settings, Arc::default()).unwrap().send(request()).await.unwrap();
     }
     let varying = ["amz-sdk-invocation-id", "authorization", "from", "user-agent", "x-amz-date"];
     let requests = requests.lock().unwrap();
@@ -157,7 +158,7 @@ async fn anonymous_requests_are_not_signed() {
     let (address, requests) = serve(&[OK]).await;
     let mut settings = settings(address);
     settings.credentials = Credentials::Anonymous;
-    AwsTransport::new(&settings).unwrap().send(request()).await.unwrap();
+    AwsTransport::new(&settings, Arc::default()).unwrap().send(request()).await.unwrap();
     let headers = requests.lock().unwrap()[0].clone();
     assert_eq!(headers["x-amz-target"], "AmazonSQS.SendMessage");
     for name in ["authorization", "x-amz-date", "x-amz-security-token"] {
@@ -168,7 +169,7 @@ async fn anonymous_requests_are_not_signed() {
 #[tokio::test]
 async fn a_call_that_is_given_up_does_not_leave_its_connection_to_others() {
     let (address, requests) = serve(&[OK, SILENCE, OK]).await;
-    let transport = AwsTransport::new(&settings(address)).unwrap();
+    let transport = AwsTransport::new(&settings(address), Arc::default()).unwrap();
     transport.send(request()).await.unwrap();
     assert!(tokio::time::timeout(Duration::from_millis(100), transport.send(request())).await.is_err());
     for _ in 0..2 {
@@ -184,7 +185,7 @@ async fn a_long_poll_may_outlast_the_read_timeout() {
     let mut settings = settings(address);
     settings.retries.total_max_attempts = 1;
     settings.read_timeout = Some(Duration::from_millis(50));
-    let transport = AwsTransport::new(&settings).unwrap();
+    let transport = AwsTransport::new(&settings, Arc::default()).unwrap();
     let request = Request { long_poll: Duration::from_millis(200), ..request() };
     let began = std::time::Instant::now();
     let error = transport.send(request).await.unwrap_err();

@@ -27,6 +27,23 @@ impl Quota {
         self.tokens.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |tokens| tokens.checked_sub(cost)).is_ok()
     }
 
+    fn cost(why: Retry) -> u32 {
+        match why {
+            Retry::Throttled => Self::THROTTLED_COST,
+            Retry::Transient => Self::COST,
+        }
+    }
+
+    /// An operation has succeeded that was not retried.
+    pub fn succeeded(&self) {
+        self.release(Self::UNRETRIED_SUCCESS);
+    }
+
+    /// A retry has succeeded.
+    pub fn recovered(&self, why: Retry) {
+        self.release(Self::cost(why));
+    }
+
     fn release(&self, amount: u32) {
         // Every call comes by here, and almost always there is nothing to do.
         if self.tokens.load(Ordering::Relaxed) < Self::FULL {
@@ -63,6 +80,11 @@ impl<'a> Attempts<'a> {
         Attempts { quota, max, long_polling, number: 1, paid: None }
     }
 
+    /// After some attempts that were made elsewhere.
+    pub fn after(self, made: u32) -> Attempts<'a> {
+        Attempts { number: made + 1, ..self }
+    }
+
     /// Of the attempt that is being made; the first is 1.
     pub fn number(&self) -> u32 {
         self.number
@@ -76,10 +98,7 @@ impl<'a> Attempts<'a> {
     /// 0 to 1.
     pub fn failed(&mut self, why: Option<Retry>, retry_after: Option<&str>, random: f64) -> Next {
         let Some(why) = why.filter(|_| self.number < self.max) else { return Next::GiveUp(Duration::ZERO) };
-        let cost = match why {
-            Retry::Throttled => Quota::THROTTLED_COST,
-            Retry::Transient => Quota::COST,
-        };
+        let cost = Quota::cost(why);
         let delay = delay(why, self.number, retry_after.and_then(milliseconds), random);
         if !self.quota.acquire(cost) {
             return Next::GiveUp(if self.long_polling { delay } else { Duration::ZERO });
@@ -87,6 +106,15 @@ impl<'a> Attempts<'a> {
         self.paid = Some(cost);
         self.number += 1;
         Next::Retry(delay)
+    }
+}
+
+/// The delay before part of a request, `attempts` times asked for, is asked for again; `None` when its attempts or the quota
+/// are used up.
+pub(super) fn after(quota: &Quota, max: u32, attempts: u32, why: Retry) -> Option<Duration> {
+    match Attempts::new(quota, max, false).after(attempts.saturating_sub(1)).failed(Some(why), None, fastrand::f64()) {
+        Next::Retry(delay) => Some(delay),
+        Next::GiveUp(_) => None,
     }
 }
 

@@ -9,6 +9,7 @@
 
 use std::cell::RefCell;
 use std::error::Error as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -36,10 +37,12 @@ use aws_types::region::SigningRegion;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 
+use super::retry::{self, Quota};
 use super::{Endpoint, connector, credentials, describe, failure, latin_1, operations, user_agent};
 use crate::config::Settings;
 use crate::error::{Error, Failure, Lost, Retry, ServiceError};
 use crate::model::Action;
+use crate::stats::Stats;
 use crate::transport::{Answer, Reply, Request};
 
 /// Stands in for an empty region, which is good for signing (some emulators do not care) and which the SDK's endpoint
@@ -52,11 +55,19 @@ pub(super) struct Sdk {
     client: aws_sdk_sqs::Client,
     max_attempts: u32,
     endpoint: Endpoint,
+    /// For the entries of batches; the SDK keeps its own for requests.
+    quota: Arc<Quota>,
+    stats: Arc<Stats>,
 }
 
 impl Sdk {
     /// Cheap: nothing is connected, read or asked for before the first operation.
-    pub fn new(settings: &Settings, endpoint: Endpoint, credentials: Option<SharedCredentialsProvider>) -> Sdk {
+    pub fn new(
+        settings: &Settings,
+        endpoint: Endpoint,
+        credentials: Option<SharedCredentialsProvider>,
+        stats: Arc<Stats>,
+    ) -> Sdk {
         let http_client = connector::http_client(settings);
         let max_attempts = settings.retries.total_max_attempts;
         let mut config = aws_sdk_sqs::Config::builder()
@@ -78,24 +89,39 @@ impl Sdk {
             config = config.allow_no_auth();
         }
         let client = aws_sdk_sqs::Client::from_conf(config.build());
-        Sdk { client, max_attempts, endpoint }
+        Sdk { client, max_attempts, endpoint, quota: Arc::new(Quota::new()), stats }
+    }
+
+    /// See [`Transport::retry`](crate::transport::Transport::retry).
+    pub fn retry(&self, attempts: u32, why: Retry) -> Option<Duration> {
+        retry::after(&self.quota, self.max_attempts, attempts, why)
+    }
+
+    /// See [`Transport::recovered`](crate::transport::Transport::recovered).
+    pub fn recovered(&self, why: Retry) {
+        self.quota.recovered(why);
     }
 
     pub fn send(&self, request: Request) -> Answer<Reply> {
         let client = self.client.clone();
         let endpoint = self.endpoint.clone();
+        let quota = Arc::clone(&self.quota);
         let call = Call {
             action: request.action,
             body: request.body,
             long_poll: request.long_poll,
             max_attempts: self.max_attempts,
             reply: RefCell::new(None),
+            stats: Arc::clone(&self.stats),
         };
         Box::pin(CALL.scope(call, async move {
             let outcome = operations::dispatch(&client, request.action).await;
             let reply = CALL.with(|call| call.reply.take());
             match (outcome, reply) {
-                (Ok(()), Some(reply)) => Ok(reply),
+                (Ok(()), Some(reply)) => {
+                    quota.succeeded();
+                    Ok(reply)
+                }
                 (Err(Unanswered::Refused), Some(reply)) => {
                     Err(Error::Service(Box::new(ServiceError::from_reply(reply))))
                 }
@@ -138,6 +164,7 @@ pub(super) struct Call {
     long_poll: Duration,
     max_attempts: u32,
     reply: RefCell<Option<Reply>>,
+    stats: Arc<Stats>,
 }
 
 /// Why there is no successful reply.
@@ -214,8 +241,12 @@ impl Intercept for RawJson {
         &self,
         context: &mut BeforeTransmitInterceptorContextMut<'_>,
         _components: &RuntimeComponents,
-        _cfg: &mut ConfigBag,
+        cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
+        CALL.with(|call| {
+            let attempt = cfg.load::<RequestAttempts>().map_or(1, RequestAttempts::attempts);
+            call.stats.requested(call.action, attempt);
+        });
         let headers = context.request_mut().headers_mut();
         let value = user_agent::complete(&self.settings.user_agent, headers.get(USER_AGENT).unwrap_or_default());
         headers.try_insert(USER_AGENT, value)?;

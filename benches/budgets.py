@@ -1,0 +1,176 @@
+"""What turbosqs promises, as ratios of one run, and whether it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from benches.plan import SCENARIOS, Run, Scenario
+from benches.results import NAN, Results, known
+
+AT_ONCE, DELAYED = SCENARIOS[0].title, SCENARIOS[1].title
+TENS = "send_message_batch of 10"
+COROUTINES = "send_message, 1,000 coroutines"
+ONE_BY_ONE = "send_message, one after another"
+RECEIVING = "receive and delete"
+STARTING = "import and first client"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """A promise.
+
+    Args:
+        title: What is promised, of what.
+        wanted: The least that is promised, or the most when ``most`` is set.
+        unit: What stands behind the numbers: ``x`` for ratios.
+        measured: The number, from the results; NaN when something of it was not measured.
+    """
+
+    title: str
+    wanted: float
+    unit: str
+    measured: Callable[[Results], float]
+    most: bool = False
+
+    def verdict(self, results: Results) -> str:
+        value = self.measured(results)
+        if not known(value):
+            return "not measured"
+        if self.most:
+            over = value - self.wanted
+            return "holds" if over <= 0 else f"**over by {over:.2g}{self.unit}**"
+        return "holds" if value >= self.wanted else f"**short by {(1 - value / self.wanted) * 100:.0f} %**"
+
+
+def _times(
+    group: str, rival: str, ours: str, figure: str = "cpu", scenario: str = AT_ONCE
+) -> Callable[[Results], float]:
+    """How many times less of a figure we need than a rival of the group."""
+
+    def measured(results: Results) -> float:
+        theirs = results.median(scenario, group, rival, figure)
+        return theirs / results.median(scenario, group, ours, figure)
+
+    return measured
+
+
+def _cost_of_patching(results: Results) -> float:
+    """What a patched boto3 client costs beyond our own, in percent."""
+    theirs, ours = (results.median(AT_ONCE, TENS, work, "cpu") for work in ("turbosqs, boto3 patched", "turbosqs"))
+    return (theirs / ours - 1) * 100
+
+
+def _time_of_patching(results: Results) -> float:
+    """Milliseconds for ``import turbosqs`` and ``patch()``, where boto3 is imported already."""
+    return results.median(AT_ONCE, STARTING, "turbosqs and patch(), after import boto3", "wall") / 1e3
+
+
+def _requests(results: Results) -> float:
+    return results.median(AT_ONCE, COROUTINES, "turbosqs.aio", "requests")
+
+
+def _cost_of_batching(results: Results) -> float:
+    """What batching adds to a lone caller's latency, in percent."""
+    key = AT_ONCE, ONE_BY_ONE, "turbosqs, batching on and off in turn"
+    return (results.median(*key, "latency") / results.median(*key, "latency_without") - 1) * 100
+
+
+def server_shares(results: Results, scenario: Scenario) -> Iterator[tuple[float, Run]]:
+    """The server's CPU for a request as a part of the client's, by run."""
+    for run, outcome in results.items():
+        share = outcome.median("server") / outcome.median("client")
+        if run.scenario == scenario and run.counted and known(share):
+            yield share, run
+
+
+def _server(scenario: Scenario) -> Callable[[Results], float]:
+    def measured(results: Results) -> float:
+        return max((share for share, _ in server_shares(results, scenario)), default=NAN)
+
+    return measured
+
+
+CONSUMERS = ("turbosqs Consumer, function", "turbosqs Consumer, coroutine")
+
+BUDGETS = (
+    Budget(
+        "send_message_batch of 10, one thread: CPU per message, boto3 / turbosqs",
+        12,
+        "x",
+        _times(TENS, "boto3", "turbosqs"),
+    ),
+    Budget(
+        "send_message, 1,000 coroutines: CPU per message, aiobotocore / turbosqs",
+        60,
+        "x",
+        _times(COROUTINES, "aiobotocore", "turbosqs.aio"),
+    ),
+    Budget(
+        "send_message, 32 threads: CPU per message, boto3 / turbosqs",
+        30,
+        "x",
+        _times("send_message, 32 threads", "boto3", "turbosqs"),
+    ),
+    Budget(
+        "batch_writer, one thread: CPU per message, boto3's send_message / turbosqs",
+        100,
+        "x",
+        _times(ONE_BY_ONE, "boto3", "turbosqs batch_writer"),
+    ),
+    *(
+        Budget(
+            f"receive and delete, {ours.removeprefix('turbosqs ')}: CPU per message, {rival} / turbosqs",
+            wanted,
+            "x",
+            _times(RECEIVING, rival, ours),
+        )
+        for rival, wanted in (("boto3, tens by hand", 15), ("fanferro consumer", 3))
+        for ours in CONSUMERS
+    ),
+    Budget(
+        "send_message, one after another: median latency, boto3 / turbosqs",
+        6,
+        "x",
+        _times(ONE_BY_ONE, "boto3", "turbosqs", "latency"),
+    ),
+    Budget(
+        "send_message, one after another: what batching adds to the median latency",
+        5,
+        " %",
+        _cost_of_batching,
+        most=True,
+    ),
+    Budget(
+        "import and first client: time, boto3 / turbosqs",
+        15,
+        "x",
+        _times(STARTING, "boto3", "turbosqs", "wall"),
+    ),
+    Budget(
+        "import and first client: memory, boto3 / turbosqs",
+        2,
+        "x",
+        _times(STARTING, "boto3", "turbosqs", "memory"),
+    ),
+    Budget("send_message, 1,000 coroutines: requests per message", 0.12, "", _requests, most=True),
+    Budget(
+        "batch_writer, server of 5 ms: time per message, boto3's send_message / turbosqs",
+        200,
+        "x",
+        _times(ONE_BY_ONE, "boto3", "turbosqs batch_writer", "wall", DELAYED),
+    ),
+    Budget("a patched boto3's send_message_batch: CPU beyond turbosqs's own", 25, " %", _cost_of_patching, most=True),
+    Budget("import turbosqs and patch(), beyond boto3's import", 15, " ms", _time_of_patching, most=True),
+    *(
+        Budget(
+            f"{scenario.title}: the server's CPU for a request, as a part of the cheapest client's",
+            1,
+            "",
+            _server(scenario),
+            most=True,
+        )
+        for scenario in SCENARIOS
+        if not scenario.delay
+    ),
+)

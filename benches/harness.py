@@ -1,0 +1,224 @@
+"""Runs a work: its process on one core, the embedded SQS on another, and their figures from the operating system."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from benches.environments import ROOT, interpreter
+from benches.job import SETTINGS, TEN
+from benches.plan import Run
+
+LONGEST = 60.0  # seconds that one round of a work may take
+
+
+class FailedError(Exception):
+    """A work could not be measured; the message says why."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What one round of a work cost.
+
+    ``cpu``, ``wall`` and ``requests`` are per message (per start, where there are no messages), times in microseconds;
+    ``client`` and ``server`` are CPU per request on either side. ``memory`` is the client's, in megabytes, at the end.
+    """
+
+    library: str
+    cpu: float
+    wall: float
+    memory: float
+    requests: float
+    client: float
+    server: float
+    latency: float = float("nan")
+    latency_without: float = float("nan")
+
+
+class Server:
+    """The embedded SQS in a process of its own."""
+
+    def __init__(self, core: int | None) -> None:
+        command = [sys.executable, "-m", "benches.server", *([] if core is None else [str(core)])]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=_environment()
+        )
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self._orders, self._answers = self.process.stdin, self.process.stdout
+        self.endpoint_url = self._answers.readline().strip()
+        if not self.endpoint_url:
+            raise FailedError("the embedded server did not start")
+
+    def order(self, **order: Any) -> dict[str, float]:
+        """Gives an order (see ``benches.server``); what the server has done and used so far."""
+        print(json.dumps(order), file=self._orders, flush=True)
+        answer: dict[str, float] = json.loads(self._answers.readline())
+        return answer
+
+
+@contextmanager
+def server(core: int | None) -> Iterator[Server]:
+    running = Server(core)
+    try:
+        yield running
+    finally:
+        running.process.terminate()
+        running.process.communicate()
+
+
+class Harness:
+    """Does one round of a work at a time.
+
+    Args:
+        server: The server that all works meet.
+        core: The core for the works' processes; ``None`` leaves them where they like.
+    """
+
+    def __init__(self, server: Server, core: int | None) -> None:
+        # It only prepares the queues and counts what they hold, while nothing is measured.
+        import turbosqs
+
+        self._server, self._core = server, core
+        self._sqs: Any = turbosqs.client("sqs", endpoint_url=server.endpoint_url, **SETTINGS)
+
+    def measure(self, run: Run) -> Figures:
+        """Does one round.
+
+        Raises:
+            MissingError: This machine has not what the work needs.
+            FailedError: The work ended in an error, or took too long, or did not do what it should.
+        """
+        python = interpreter(run.work.environment)
+        self._server.order(reset=True)
+        queue = self._sqs.create_queue(QueueName="bench", Attributes={"VisibilityTimeout": "300"})["QueueUrl"]
+        body = "x" * run.scenario.body
+        if run.group.kind == "receive":
+            self._fill(queue, run.messages + run.work.warm, body)
+        if run.scenario.delay:
+            self._server.order(delay=run.scenario.delay)
+        job = {
+            "endpoint_url": self._server.endpoint_url,
+            "queue_url": queue,
+            "messages": run.messages,
+            "warm": run.work.warm,
+            "body": body,
+            "delay": run.scenario.delay,
+        }
+        task: dict[str, object] = {
+            "core": self._core,
+            "function": run.work.function,
+            "options": dict(run.work.options),
+            "job": job,
+        }
+        with _worker(python, task) as worker:
+            worker.expect("ready")
+            held = self._held(queue)
+            before = self._server.order()
+            worker.go()
+            answer = json.loads(worker.line())
+            after = self._server.order()
+        moved = self._held(queue) - held
+        wanted = {"send": run.messages, "receive": -run.messages, "start": 0}[run.group.kind]
+        if moved != wanted:
+            raise FailedError(f"the queue should hold {wanted:+} messages, and holds {moved:+}")
+        figures = answer["figures"]
+        requests = after["requests"] - before["requests"]
+        return Figures(
+            library=answer["library"],
+            cpu=figures["cpu"] / run.messages,
+            wall=figures["wall"] / run.messages,
+            memory=figures["memory"],
+            requests=requests / run.messages,
+            client=figures["cpu"] / requests if requests else float("nan"),
+            server=(after["cpu"] - before["cpu"]) * 1e6 / requests if requests else float("nan"),
+            latency=figures.get("latency", float("nan")),
+            latency_without=figures.get("latency without batching", float("nan")),
+        )
+
+    def _fill(self, queue: str, count: int, body: str) -> None:
+        for start in range(0, count, TEN):
+            entries = [{"Id": str(number), "MessageBody": body} for number in range(min(TEN, count - start))]
+            self._sqs.send_message_batch(QueueUrl=queue, Entries=entries)
+
+    def _held(self, queue: str) -> int:
+        """How many messages the queue holds, those in flight included."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        held = self._sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
+        return sum(int(held[name]) for name in names)
+
+
+class _Worker:
+    """The process of a work, and the lines between it and us (see ``benches.worker``)."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self._errors: list[str] = []
+        self._reason = ""
+        self._collector = threading.Thread(target=self._collect)
+        self._collector.start()
+
+    def line(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            status = self._process.wait()
+            self._collector.join()
+            complaint = [line for line in "".join(self._errors).splitlines() if line.strip()]
+            raise FailedError(self._reason or (complaint[-1] if complaint else f"ended with status {status}"))
+        return line.strip()
+
+    def expect(self, wanted: str) -> None:
+        if (line := self.line()) != wanted:
+            raise FailedError(f"said {line!r} instead of {wanted!r}")
+
+    def go(self) -> None:
+        assert self._process.stdin is not None
+        print("go", file=self._process.stdin, flush=True)
+
+    def end(self, reason: str = "") -> None:
+        """Ends the process; a reason is what its failure says."""
+        self._reason = reason
+        self._process.kill()
+        self._process.wait()
+        self._collector.join()
+
+    def _collect(self) -> None:
+        assert self._process.stderr is not None
+        self._errors.extend(self._process.stderr)
+
+
+@contextmanager
+def _worker(python: str, task: dict[str, object]) -> Iterator[_Worker]:
+    command = [python, "-m", "benches.worker", json.dumps(task)]
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, cwd=ROOT, env=_environment())
+    worker = _Worker(process)
+    timer = threading.Timer(LONGEST, worker.end, [f"took longer than {LONGEST:.0f} s"])
+    timer.start()
+    try:
+        with process:
+            try:
+                yield worker
+            finally:
+                worker.end()
+    finally:
+        timer.cancel()
+
+
+def _environment() -> dict[str, str]:
+    """This environment, without what AWS clients read, with bytecode caches, and with the checkout's own turbosqs."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("AWS_") and name != "PYTHONDONTWRITEBYTECODE"
+    }
+    nothing = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    return {**kept, **nothing, "AWS_EC2_METADATA_DISABLED": "true", "PYTHONPATH": str(ROOT / "python")}

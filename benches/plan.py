@@ -1,0 +1,187 @@
+"""What is measured: the works, in groups that are compared, and the servers that they meet. Data only.
+
+The first work of a group is what the others are compared with. A work is a function of the module
+``benches.work_<subject>``; it is run in a process of its own, by the interpreter of its subject's environment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from typing import Literal
+
+#: How a work changes the number of messages in its queue: more, fewer, or not at all.
+Kind = Literal["send", "receive", "start"]
+
+
+@dataclass(frozen=True)
+class Work:
+    """One way to do the work of its group.
+
+    Args:
+        label: Its row in the table; it begins with the library's name.
+        function: ``subject.name``: a function of ``benches.work_<subject>``.
+        messages: How many messages a round moves, measured ones.
+        delayed: The same on a server that takes its time.
+        options: What the function is given beside the job.
+        environment: Whose interpreter runs it: the project's own, or that of a library which cannot live there.
+        warm: How many messages are moved before: connections, caches.
+    """
+
+    label: str
+    function: str
+    messages: int
+    delayed: int
+    options: Mapping[str, object] = field(default_factory=dict, hash=False)
+    environment: Literal["", "aiobotocore", "fanferro"] = ""
+    warm: int = 40
+
+
+@dataclass(frozen=True)
+class Group:
+    """Works that have the same outcome. ``everywhere``: on every server, not on the first alone."""
+
+    title: str
+    kind: Kind
+    works: tuple[Work, ...]
+    everywhere: bool = True
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A server and a size of body. ``share``: the part of each work's messages that is moved."""
+
+    title: str
+    delay: float
+    body: int
+    share: float = 1.0
+
+
+SCENARIOS = (
+    Scenario("0 ms, 200 bytes", 0.0, 200),
+    Scenario("5 ms, 200 bytes", 0.005, 200),
+    Scenario("0 ms, 10 kB", 0.0, 10_000, 0.5),
+    Scenario("5 ms, 10 kB", 0.005, 10_000, 0.5),
+)
+
+
+def _threads(count: int) -> Group:
+    options = {"threads": count}
+    return Group(
+        f"send_message, {count} threads",
+        "send",
+        (
+            Work("boto3", "boto3.send_by_threads", 640, 640, options, warm=2 * count),
+            Work("turbosqs", "turbosqs.send_by_threads", 6_400, 3_200, options, warm=2 * count),
+        ),
+        everywhere=count == 32,
+    )
+
+
+def _coroutines(uvloop: bool) -> Group:
+    options = {"coroutines": 1_000, "uvloop": uvloop}
+    # turbosqs runs where uvloop is: it needs nothing of its own environment.
+    place: Literal["", "aiobotocore"] = "aiobotocore" if uvloop else ""
+    return Group(
+        "send_message, 1,000 coroutines" + (", uvloop" if uvloop else ""),
+        "send",
+        (
+            Work("aiobotocore", "aiobotocore.send", 2_000, 2_000, options, "aiobotocore", warm=100),
+            Work("turbosqs.aio", "turbosqs_aio.send", 20_000, 10_000, options, place, warm=100),
+        ),
+        everywhere=not uvloop,
+    )
+
+
+#: A consumer takes what there is: a first one, to warm up, could not leave the rest alone.
+TWENTY = {"concurrency": 20}
+
+GROUPS = (
+    Group(
+        "import and first client",
+        "start",
+        (
+            Work("boto3", "boto3.start", 1, 1),
+            Work("aiobotocore", "aiobotocore.start", 1, 1, environment="aiobotocore"),
+            Work("turbosqs", "turbosqs.start", 1, 1),
+            Work("turbosqs and patch(), after import boto3", "turbosqs.start_patched", 1, 1),
+        ),
+        everywhere=False,
+    ),
+    Group(
+        "send_message_batch of 10",
+        "send",
+        (
+            Work("boto3", "boto3.send_tens", 3_000, 600),
+            Work("aiobotocore", "aiobotocore.send_tens", 3_000, 600, environment="aiobotocore"),
+            Work("turbosqs", "turbosqs.send_tens", 20_000, 600),
+            Work("turbosqs.aio", "turbosqs_aio.send_tens", 20_000, 600),
+            Work("turbosqs, boto3 patched", "turbosqs.send_tens_patched", 20_000, 600),
+        ),
+    ),
+    Group(
+        "send_message, one after another",
+        "send",
+        (
+            Work("boto3", "boto3.send", 400, 60),
+            Work("turbosqs", "turbosqs.send", 3_000, 60),
+            Work("turbosqs, batching on and off in turn", "turbosqs.send_with_and_without", 6_000, 120),
+            Work("turbosqs batch_writer", "turbosqs.send_by_batch_writer", 50_000, 20_000),
+        ),
+    ),
+    _threads(16),
+    _threads(32),
+    _coroutines(uvloop=False),
+    _coroutines(uvloop=True),
+    Group(
+        "receive and delete",
+        "receive",
+        (
+            Work("boto3, tens by hand", "boto3.receive_tens", 2_000, 400),
+            Work("aiobotocore, tens by hand", "aiobotocore.receive_tens", 2_000, 400, environment="aiobotocore"),
+            Work("fanferro consumer", "fanferro.consume", 10_000, 5_000, TWENTY, "fanferro", warm=0),
+            Work("turbosqs, tens by hand", "turbosqs.receive_tens", 10_000, 400),
+            Work("turbosqs poll_messages", "turbosqs.poll", 20_000, 5_000),
+            Work("turbosqs.aio poll_messages", "turbosqs_aio.poll", 20_000, 5_000),
+            Work("turbosqs Consumer, function", "turbosqs.consume", 20_000, 5_000, TWENTY, warm=0),
+            Work("turbosqs Consumer, coroutine", "turbosqs_aio.consume", 20_000, 5_000, TWENTY, warm=0),
+        ),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A work on a server."""
+
+    scenario: Scenario
+    group: Group
+    work: Work
+
+    @property
+    def name(self) -> str:
+        return f"{self.scenario.title} | {self.group.title} | {self.work.label}"
+
+    @property
+    def messages(self) -> int:
+        """How many messages are measured."""
+        return int((self.work.delayed if self.scenario.delay else self.work.messages) * self.scenario.share)
+
+    @property
+    def counted(self) -> bool:
+        """Whether its figures are per message."""
+        return self.group.kind != "start"
+
+
+def runs(scenarios: tuple[Scenario, ...], pattern: str) -> Iterator[Run]:
+    """The runs whose name contains the pattern (``*`` and ``?`` as in file names), whatever the case."""
+    wanted = f"*{pattern.lower()}*"
+    for scenario in scenarios:
+        for group in GROUPS:
+            if not (group.everywhere or scenario is SCENARIOS[0]):
+                continue
+            for work in group.works:
+                run = Run(scenario, group, work)
+                if fnmatch(run.name.lower(), wanted):
+                    yield run

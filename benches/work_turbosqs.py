@@ -1,0 +1,112 @@
+"""turbosqs: what boto3 does (the same functions, on our client), and what only turbosqs can do."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from typing import Any
+
+from benches import work_boto3
+from benches.job import SETTINGS, Job
+
+
+def start(job: Job) -> None:
+    job.measure_start(f"import turbosqs; turbosqs.client('sqs', **{SETTINGS})")
+
+
+def start_patched(job: Job) -> None:
+    """What a program that has boto3 already pays for ``patch()``."""
+    job.measure_start("import turbosqs; turbosqs.patch()", before="import boto3")
+
+
+def client(job: Job, **options: Any) -> Any:
+    import turbosqs
+
+    return turbosqs.client("sqs", endpoint_url=job.endpoint_url, **SETTINGS, **options)
+
+
+def send(job: Job) -> None:
+    work_boto3.one_after_another(job, client(job))
+
+
+def send_by_threads(job: Job, threads: int) -> None:
+    work_boto3.by_threads(job, client(job), threads)
+
+
+def send_tens(job: Job) -> None:
+    work_boto3.ten_by_ten(job, client(job))
+
+
+def send_tens_patched(job: Job) -> None:
+    import turbosqs
+
+    turbosqs.patch()
+    work_boto3.send_tens(job)
+
+
+def receive_tens(job: Job) -> None:
+    work_boto3.receive_by_hand(job, client(job))
+
+
+def send_with_and_without(job: Job) -> None:
+    """A lone caller with batching and without, in turn: whatever else the machine does meets both."""
+    turn = 10
+    clients = client(job), client(job, batching=False)
+
+    def some(sqs: Any, call: Any) -> None:
+        for _ in range(turn):
+            call(lambda: sqs.send_message(QueueUrl=job.queue_url, MessageBody=job.body))
+
+    for sqs in clients:
+        some(sqs, lambda function: function())
+    with (
+        job.latencies("latency") as with_batching,
+        job.latencies("latency without batching") as without,
+        job.measured(),
+    ):
+        for _ in range(job.messages // (2 * turn)):
+            some(clients[0], with_batching)
+            some(clients[1], without)
+
+
+def send_by_batch_writer(job: Job) -> None:
+    sqs = client(job)
+
+    def some(count: int) -> None:
+        with sqs.batch_writer(QueueUrl=job.queue_url) as batch:
+            for _ in range(count):
+                batch.send_message(MessageBody=job.body)
+
+    some(job.warm)
+    with job.measured():
+        some(job.messages)
+
+
+def poll(job: Job) -> None:
+    sqs = client(job)
+
+    def some(count: int) -> None:
+        with sqs.batch_writer(QueueUrl=job.queue_url) as batch:
+            for message in sqs.poll_messages(QueueUrl=job.queue_url, max_messages=count):
+                batch.delete_message(ReceiptHandle=message["ReceiptHandle"])
+
+    some(job.warm)
+    with job.measured():
+        some(job.messages)
+
+
+def consume(job: Job, concurrency: int) -> None:
+    import turbosqs
+
+    sqs = client(job)
+    numbers, done = itertools.count(1), threading.Event()
+
+    def handler(message: Any) -> None:  # noqa: ARG001 (a handler's signature)
+        if next(numbers) == job.messages:
+            done.set()
+
+    consumer = turbosqs.Consumer(sqs, QueueUrl=job.queue_url, handler=handler, concurrency=concurrency)
+    with job.measured():
+        consumer.start()
+        done.wait()
+        consumer.stop()

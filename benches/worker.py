@@ -1,0 +1,42 @@
+"""The process that does one round of a work: ``python -m benches.worker TASK``, TASK as JSON.
+
+It says ``ready`` on its standard output, begins to measure when it reads a line, and ends with its figures as JSON.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import platform
+import sys
+from importlib.metadata import version
+
+from benches.job import Job
+
+
+def main() -> None:
+    task = json.loads(sys.argv[1])
+    if task["core"] is not None:
+        os.sched_setaffinity(0, {task["core"]})
+    # What a library prints must not get between the lines that the harness reads.
+    with os.fdopen(os.dup(1), "w") as out:
+        os.dup2(2, 1)
+
+        def start() -> None:
+            print("ready", file=out, flush=True)
+            sys.stdin.readline()
+
+        subject, function = task["function"].split(".")
+        job = Job(**task["job"], start=start)
+        work = getattr(importlib.import_module(f"benches.work_{subject}"), function)
+        work(job, **task["options"])
+        library = subject.removesuffix("_aio")
+        # turbosqs is the checkout's, installed or not; not every library says its version itself.
+        release = getattr(importlib.import_module(library), "__version__", None) or version(library)
+        name = f"{library} {release} on CPython {platform.python_version()}"
+        print(json.dumps({"library": name, "figures": job.figures}), file=out, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,397 @@
+//! The driver of windows: entries of one queue and one action, from their callers to the service and back.
+//!
+//! There is no task that runs a window. Whoever makes something happen (a caller, a reply, a timer) holds the lock for
+//! that moment, takes out the batches that leave now, and sets them going on the reactor.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+
+use crate::batch::{Batch, Key, Limits, Slip, Waiting, Window};
+use crate::caller::Caller;
+use crate::error::{Error, Retry};
+use crate::runtime;
+use crate::stats::Stats;
+use crate::transport::{Reply, Transport};
+
+mod era;
+pub mod exit;
+mod request;
+#[cfg(test)]
+mod tests;
+mod verdict;
+
+use era::{Done, Era};
+pub use request::{Entry, QueueUrl, Single};
+use verdict::Verdict;
+
+/// The batchers of one client in one process.
+#[derive(Debug)]
+pub struct Batchers {
+    transport: Arc<dyn Transport>,
+    stats: Arc<Stats>,
+    limits: Limits,
+    by_queue: Mutex<HashMap<QueueUrl, Vec<Arc<Batcher>>>>,
+    /// Those that were made for somebody.
+    own: Mutex<Vec<Weak<Batcher>>>,
+}
+
+/// Beyond so many queues, those that have nothing to do are forgotten.
+const MANY_QUEUES: usize = 1024;
+
+impl Batchers {
+    pub fn new(transport: Arc<dyn Transport>, stats: Arc<Stats>, limits: Limits) -> Batchers {
+        Batchers { transport, stats, limits, by_queue: Mutex::default(), own: Mutex::default() }
+    }
+
+    /// The batcher that all callers of an action on a queue share.
+    pub fn of(&self, action: Single, queue: &[u8]) -> Arc<Batcher> {
+        let mut by_queue = lock(&self.by_queue);
+        if let Some(batchers) = by_queue.get(queue)
+            && let Some(batcher) = batchers.iter().find(|batcher| batcher.action == action)
+        {
+            return Arc::clone(batcher);
+        }
+        if by_queue.len() >= MANY_QUEUES {
+            // One that somebody has just been given has a second owner.
+            by_queue.retain(|_, batchers| {
+                batchers.iter().any(|batcher| Arc::strong_count(batcher) > 1 || !batcher.is_idle())
+            });
+        }
+        let queue = QueueUrl::from(queue);
+        let batcher = self.batcher(action, Arc::clone(&queue), self.limits);
+        by_queue.entry(queue).or_default().push(Arc::clone(&batcher));
+        batcher
+    }
+
+    /// A batcher of its own, for somebody who has many entries and other limits.
+    pub fn make(&self, action: Single, queue: QueueUrl, limits: Limits) -> Arc<Batcher> {
+        let batcher = self.batcher(action, queue, limits);
+        let mut own = lock(&self.own);
+        own.retain(|batcher| batcher.strong_count() > 0);
+        own.push(Arc::downgrade(&batcher));
+        batcher
+    }
+
+    fn batcher(&self, action: Single, queue: QueueUrl, limits: Limits) -> Arc<Batcher> {
+        let fifo = action == Single::SendMessage && request::is_fifo(&queue);
+        let batcher = Arc::new(Batcher {
+            action,
+            queue,
+            transport: Arc::clone(&self.transport),
+            stats: Arc::clone(&self.stats),
+            state: Mutex::new(State {
+                window: Window::new(limits, fifo),
+                alarms: BTreeSet::new(),
+                era: Arc::default(),
+            }),
+        });
+        exit::register(&batcher);
+        batcher
+    }
+
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Let everything leave that waits, and answer the caller when all of it has been answered.
+    pub fn flush(&self, caller: Caller<()>) -> Result<(), Error> {
+        let mut batchers: Vec<_> = lock(&self.by_queue).values().flatten().cloned().collect();
+        batchers.extend(lock(&self.own).iter().filter_map(Weak::upgrade));
+        let done = Arc::new(Done::new(caller));
+        batchers.iter().try_for_each(|batcher| batcher.flush(&done))
+    }
+}
+
+/// Entries of one queue and one action.
+#[derive(Debug)]
+pub struct Batcher {
+    action: Single,
+    queue: QueueUrl,
+    transport: Arc<dyn Transport>,
+    stats: Arc<Stats>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    window: Window<Item>,
+    /// When tasks will look at the window again.
+    alarms: BTreeSet<Instant>,
+    /// Of the entries since the last flush.
+    era: Arc<Era>,
+}
+
+#[derive(Debug)]
+struct Item {
+    entry: Entry,
+    caller: Caller<Reply>,
+    /// Attempts that were made with it.
+    attempts: u32,
+    /// Why it was asked for again, if it was.
+    retried: Option<Retry>,
+    /// Lives as long as the entry is unanswered.
+    _era: Arc<Era>,
+}
+
+/// An entry that was given to a batcher.
+#[derive(Debug)]
+pub struct Entered {
+    batcher: Weak<Batcher>,
+    key: Key,
+}
+
+impl Entered {
+    /// Take the entry back, if it has not left yet. Otherwise it is sent, and its answer goes nowhere.
+    pub fn withdraw(&self) {
+        if let Some(batcher) = self.batcher.upgrade() {
+            let reactor = runtime::handle();
+            let mut state = batcher.lock();
+            let withdrawn = state.window.withdraw(&self.key);
+            // Its group may go on now.
+            match reactor {
+                Ok(reactor) => batcher.go(&reactor, state, Instant::now()),
+                Err(_) => drop(state),
+            }
+            // Its sink is told outside the lock.
+            drop(withdrawn);
+        }
+    }
+}
+
+impl Batcher {
+    pub fn enter(self: &Arc<Self>, entry: Entry, caller: Caller<Reply>) -> Result<Entered, Error> {
+        let reactor = runtime::handle()?;
+        let now = Instant::now();
+        let mut state = self.lock();
+        let key = self.push(&mut state, now, entry, caller);
+        self.go(&reactor, state, now);
+        Ok(Entered { batcher: Arc::downgrade(self), key })
+    }
+
+    /// Entries that were made at the same moment: they leave together if they fit.
+    pub fn enter_all(self: &Arc<Self>, entries: Vec<(Entry, Caller<Reply>)>) -> Result<Vec<Entered>, Error> {
+        let reactor = runtime::handle()?;
+        let now = Instant::now();
+        let mut state = self.lock();
+        let mut entered = Vec::with_capacity(entries.len());
+        for (entry, caller) in entries {
+            let key = self.push(&mut state, now, entry, caller);
+            entered.push(Entered { batcher: Arc::downgrade(self), key });
+        }
+        self.go(&reactor, state, now);
+        Ok(entered)
+    }
+
+    pub fn action(&self) -> Single {
+        self.action
+    }
+
+    /// Let everything leave that waits.
+    pub fn let_go(self: &Arc<Self>) -> Result<(), Error> {
+        let reactor = runtime::handle()?;
+        let mut state = self.lock();
+        state.window.flush();
+        self.go(&reactor, state, Instant::now());
+        Ok(())
+    }
+
+    /// Let everything leave that waits. `done` is held until all of it, and all that left before, has been answered.
+    fn flush(self: &Arc<Self>, done: &Arc<Done>) -> Result<(), Error> {
+        let reactor = runtime::handle()?;
+        let mut state = self.lock();
+        state.window.flush();
+        let next = Arc::<Era>::default();
+        state.era.end(Arc::clone(&next), Arc::clone(done));
+        state.era = next;
+        self.go(&reactor, state, Instant::now());
+        Ok(())
+    }
+
+    pub fn is_idle(&self) -> bool {
+        self.unanswered() == 0
+    }
+
+    /// How many entries have no answer yet.
+    pub fn unanswered(&self) -> usize {
+        self.lock().window.unanswered()
+    }
+
+    fn push(&self, state: &mut State, now: Instant, entry: Entry, caller: Caller<Reply>) -> Key {
+        self.stats.entered(self.action.action());
+        let (size, group) = (entry.size, entry.group.clone());
+        let era = Arc::clone(&state.era);
+        state.window.push(now, size, group, Item { entry, caller, attempts: 0, retried: None, _era: era })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// Set going what leaves at this moment, and see to it that somebody looks again in time.
+    fn go(self: &Arc<Self>, reactor: &Handle, mut state: MutexGuard<'_, State>, now: Instant) {
+        let first = state.window.next(now);
+        let more: Vec<_> = std::iter::from_fn(|| state.window.next(now)).collect();
+        let deadline = state.window.deadline();
+        let alarm = deadline.filter(|deadline| state.alarms.first().is_none_or(|first| deadline < first));
+        state.alarms.extend(alarm);
+        drop(state);
+        if let Some(batch) = first {
+            let batcher = Arc::clone(self);
+            reactor.spawn(async move {
+                // To spawn from outside wakes the reactor each time; from inside it does not.
+                for batch in more {
+                    tokio::spawn(Arc::clone(&batcher).carry(batch));
+                }
+                batcher.carry(batch).await;
+            });
+        }
+        if let Some(alarm) = alarm {
+            reactor.spawn(Arc::clone(self).look_again(alarm));
+        }
+    }
+
+    async fn look_again(self: Arc<Self>, at: Instant) {
+        tokio::time::sleep_until(at.into()).await;
+        let mut state = self.lock();
+        state.alarms.remove(&at);
+        self.go(&Handle::current(), state, Instant::now());
+    }
+
+    /// One request, from the batch to its callers' answers.
+    async fn carry(self: Arc<Self>, batch: Batch<Item>) {
+        let Batch { entries, reason, slip } = batch;
+        self.stats.flushed(self.action.action(), reason, entries.len());
+        let flight = Flight { batcher: &self, slip: Some(slip) };
+        let request = match entries.as_slice() {
+            [only] => request::single(self.action, &self.queue, &only.item.entry, only.item.attempts),
+            entries => request::batch(self.action, &self.queue, entries.iter().map(|waiting| &waiting.item.entry)),
+        };
+        let outcome = self.transport.send(request).await;
+        let Judged { answers, back, delay } = self.judge(entries, outcome);
+        flight.returned(back, delay);
+        for (item, answer) in answers {
+            match answer {
+                Ok(reply) => item.caller.answer(Ok(reply)),
+                Err(error) => item.caller.refuse(error, item.entry.members),
+            }
+        }
+    }
+
+    /// What becomes of each entry.
+    fn judge(&self, entries: Vec<Waiting<Item>>, outcome: Result<Reply, Error>) -> Judged {
+        let shared = entries.len() > 1;
+        match outcome {
+            Ok(reply) if shared => self.judge_each(entries, &reply),
+            Err(Error::Service(error)) if shared && !verdict::concerns_all(&error) => {
+                let back = entries.into_iter().map(Waiting::apart).collect();
+                Judged { answers: Vec::new(), back, delay: Duration::ZERO }
+            }
+            outcome => {
+                if outcome.is_ok() {
+                    self.recovered(entries.iter().find_map(|waiting| waiting.item.retried));
+                }
+                let answers = entries.into_iter().map(|waiting| (waiting.item, outcome.clone())).collect();
+                Judged { answers, back: Vec::new(), delay: Duration::ZERO }
+            }
+        }
+    }
+
+    fn recovered(&self, retried: Option<Retry>) {
+        if let Some(why) = retried {
+            self.transport.recovered(why);
+        }
+    }
+
+    fn judge_each(&self, entries: Vec<Waiting<Item>>, reply: &Reply) -> Judged {
+        let verdicts = verdict::read(reply, entries.len());
+        let mut answers = Vec::with_capacity(entries.len());
+        let mut faults = Vec::new();
+        // Backwards: in a message group, what was taken decides about what stood before it.
+        let mut taken: HashSet<Arc<str>> = HashSet::new();
+        let mut recovered = None;
+        for (mut waiting, verdict) in entries.into_iter().zip(verdicts).rev() {
+            waiting.item.attempts += reply.attempts;
+            match verdict {
+                Verdict::Done(mut reply) => {
+                    reply.attempts = waiting.item.attempts;
+                    taken.extend(waiting.group().cloned());
+                    recovered = recovered.or(waiting.item.retried);
+                    answers.push((waiting.item, Ok(reply)));
+                }
+                Verdict::Refused(error) => answers.push((waiting.item, Err(error))),
+                Verdict::Fault(error, why) => {
+                    let attempts = waiting.item.attempts;
+                    let error = error.after(attempts);
+                    let overtaken = waiting.group().is_some_and(|group| taken.contains(group));
+                    if overtaken || attempts >= reply.max_attempts {
+                        answers.push((waiting.item, Err(error)));
+                    } else {
+                        faults.push((waiting, error, why));
+                    }
+                }
+            }
+        }
+        answers.reverse();
+        faults.reverse();
+        self.recovered(recovered);
+        // They go again together, so that is one retry.
+        let (mut back, mut delay) = (Vec::new(), Duration::ZERO);
+        let attempts = faults.iter().map(|(waiting, ..)| waiting.item.attempts).max();
+        let why =
+            faults.iter().map(|(_, _, why)| *why).find(|why| *why == Retry::Throttled).unwrap_or(Retry::Transient);
+        match attempts.and_then(|attempts| self.transport.retry(attempts, why)) {
+            Some(wait) => {
+                self.stats.retried(faults.len());
+                for (mut waiting, ..) in faults {
+                    waiting.item.retried = Some(why);
+                    back.push(waiting);
+                }
+                delay = wait;
+            }
+            None => answers.extend(faults.into_iter().map(|(waiting, error, _)| (waiting.item, Err(error)))),
+        }
+        Judged { answers, back, delay }
+    }
+}
+
+/// What a reply means for the entries of a batch.
+struct Judged {
+    answers: Vec<(Item, Result<Reply, Error>)>,
+    /// To be asked for again, after `delay`.
+    back: Vec<Waiting<Item>>,
+    delay: Duration,
+}
+
+/// A batch in flight. Its place becomes free even if its task panics.
+struct Flight<'a> {
+    batcher: &'a Arc<Batcher>,
+    slip: Option<Slip>,
+}
+
+impl Flight<'_> {
+    fn returned(mut self, back: Vec<Waiting<Item>>, delay: Duration) {
+        self.settle(back, delay);
+    }
+
+    fn settle(&mut self, back: Vec<Waiting<Item>>, delay: Duration) {
+        let Some(slip) = self.slip.take() else { return };
+        let now = Instant::now();
+        let mut state = self.batcher.lock();
+        state.window.settle(slip, back, now + delay);
+        self.batcher.go(&Handle::current(), state, now);
+    }
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        self.settle(Vec::new(), Duration::ZERO);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Whatever is locked here is whole before anything runs that could panic.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,130 @@
+//! `turbosqs._core.Writer`: many messages from a thread that does not wait for each answer.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyTuple};
+
+use super::client::{self, Client};
+use super::wait::{TICK, deadline};
+use super::{error, unmarshal};
+use crate::batcher::Single;
+use crate::client::Call;
+use crate::error::Error;
+use crate::model::Action;
+use crate::writer::{Unsent, Writer as Core};
+
+#[pyclass(frozen, module = "turbosqs._core")]
+pub struct Writer {
+    client: Py<Client>,
+    core: Core,
+}
+
+#[pymethods]
+impl Writer {
+    /// `queue_url` is the value of `QueueUrl` that all entries will have.
+    #[new]
+    fn new(client: &Bound<'_, Client>, queue_url: &str) -> PyResult<Self> {
+        let queue = serde_json::to_vec(queue_url).map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+        let core = client.get().core();
+        let batchers = Arc::clone(&core.carriers().map_err(runtime)?.batchers);
+        let bounds = core.settings().batching.unwrap_or_default();
+        Ok(Writer { client: client.clone().unbind(), core: Core::new(batchers, queue, bounds) })
+    }
+
+    /// Take the arguments of one operation; returns at once unless too much is unanswered. Whether so many have failed
+    /// that their caller should hear of it.
+    fn put(&self, py: Python<'_>, operation: &str, params: &Bound<'_, PyDict>) -> PyResult<bool> {
+        self.check()?;
+        let client = self.client.get();
+        let operation = client::find(operation)?;
+        let (action, mut entry) = match client.entry(py, operation, params)? {
+            Some(Call::Entry(action, _, entry)) => (action, entry),
+            _ => return Err(PyRuntimeError::new_err(format!("{} has no batch form", operation.name))),
+        };
+        while let Some(back) = self.core.put(action, entry).map_err(runtime)? {
+            entry = back;
+            py.detach(|| self.core.wait_for_room(entry.members.len(), TICK)).map_err(runtime)?;
+            py.check_signals()?;
+        }
+        Ok(self.core.is_failing())
+    }
+
+    /// Whether this is the process that made it.
+    #[getter]
+    fn is_mine(&self) -> bool {
+        self.core.is_mine()
+    }
+
+    /// Whether something is unanswered, or a failure untold, that this process should know of.
+    #[getter]
+    fn is_unfinished(&self) -> bool {
+        self.core.is_mine() && self.core.is_unfinished()
+    }
+
+    /// Let everything leave that was put.
+    fn send(&self) -> PyResult<()> {
+        if self.core.is_mine() { self.core.flush().map_err(runtime) } else { Ok(()) }
+    }
+
+    /// Wait until everything is answered that was put, at most `patience` seconds; whether it is.
+    fn wait(&self, py: Python<'_>, patience: f64) -> PyResult<bool> {
+        let deadline = deadline(patience)?;
+        while self.core.is_mine() && !py.detach(|| self.core.wait_for_answers(TICK)) {
+            py.check_signals()?;
+            if Instant::now() >= deadline {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// How many entries were put, and how many of them have been answered.
+    fn progress(&self) -> PyResult<(u64, u64)> {
+        self.check()?;
+        Ok(self.core.progress())
+    }
+
+    /// What was not accepted: for each entry its operation, its arguments and its `Failure` (or another exception).
+    fn take_failures<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let failures = if self.core.is_mine() { self.core.take_failures() } else { Vec::new() };
+        let list = PyList::empty(py);
+        for Unsent { action, members, error, .. } in failures {
+            let params = self.params(py, action, members.as_deref())?;
+            let name = action.action().operation().name;
+            let error = error::failure(py, error, action.action()).into_value(py);
+            list.append(PyTuple::new(
+                py,
+                [name.into_pyobject(py)?.into_any(), params.into_any(), error.into_bound(py).into_any()],
+            )?)?;
+        }
+        Ok(list)
+    }
+}
+
+impl Writer {
+    fn check(&self) -> PyResult<()> {
+        if self.core.is_mine() {
+            return Ok(());
+        }
+        Err(PyRuntimeError::new_err(
+            "this batch_writer belongs to the process that made it, not to a child forked from it",
+        ))
+    }
+
+    /// The arguments that an entry was written from.
+    fn params<'py>(&self, py: Python<'py>, action: Single, members: Option<&[u8]>) -> PyResult<Bound<'py, PyDict>> {
+        // The brace alone has nothing to be separated from.
+        let members = members.unwrap_or(b"}");
+        let separator: &[u8] = if members.len() > 1 { b"," } else { b"" };
+        let json = [b"{\"QueueUrl\":", self.core.queue(), separator, members];
+        let action: Action = action.action();
+        unmarshal::from_json(py, &json.concat(), action.operation().input)
+    }
+}
+
+fn runtime(error: Error) -> PyErr {
+    PyRuntimeError::new_err(error.to_string())
+}
