@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from benches.plan import SCENARIOS, Run, Scenario
+from benches.plan import (
+    AT_ONCE,
+    COROUTINES,
+    DELAYED,
+    ONE_BY_ONE,
+    RECEIVING,
+    SCENARIOS,
+    STARTING,
+    TENS,
+    THREADS,
+    Run,
+    Scenario,
+)
 from benches.results import NAN, Results, known
-
-AT_ONCE, DELAYED = SCENARIOS[0].title, SCENARIOS[1].title
-TENS = "send_message_batch of 10"
-COROUTINES = "send_message, 1,000 coroutines"
-ONE_BY_ONE = "send_message, one after another"
-RECEIVING = "receive and delete"
-STARTING = "import and first client"
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,7 @@ BUDGETS = (
         "send_message, 32 threads: CPU per message, boto3 / turbosqs",
         30,
         "x",
-        _times("send_message, 32 threads", "boto3", "turbosqs"),
+        _times(THREADS, "boto3", "turbosqs"),
     ),
     Budget(
         "batch_writer, one thread: CPU per message, boto3's send_message / turbosqs",

@@ -64,6 +64,15 @@ SCENARIOS = (
     Scenario("0 ms, 10 kB", 0.0, 10_000, 0.5),
     Scenario("5 ms, 10 kB", 0.005, 10_000, 0.5),
 )
+AT_ONCE, DELAYED = SCENARIOS[0].title, SCENARIOS[1].title
+
+#: The titles of groups that budgets and the summary speak of.
+STARTING = "import and first client"
+TENS = "send_message_batch of 10"
+ONE_BY_ONE = "send_message, one after another"
+THREADS = "send_message, 32 threads"
+COROUTINES = "send_message, 1,000 coroutines"
+RECEIVING = "receive and delete"
 
 
 def _threads(count: int) -> Group:
@@ -84,7 +93,7 @@ def _coroutines(uvloop: bool) -> Group:
     # turbosqs runs where uvloop is: it needs nothing of its own environment.
     place: Literal["", "aiobotocore"] = "aiobotocore" if uvloop else ""
     return Group(
-        "send_message, 1,000 coroutines" + (", uvloop" if uvloop else ""),
+        COROUTINES + (", uvloop" if uvloop else ""),
         "send",
         (
             Work("aiobotocore", "aiobotocore.send", 2_000, 2_000, options, "aiobotocore", warm=100),
@@ -99,7 +108,7 @@ TWENTY = {"concurrency": 20}
 
 GROUPS = (
     Group(
-        "import and first client",
+        STARTING,
         "start",
         (
             Work("boto3", "boto3.start", 1, 1),
@@ -110,7 +119,7 @@ GROUPS = (
         everywhere=False,
     ),
     Group(
-        "send_message_batch of 10",
+        TENS,
         "send",
         (
             Work("boto3", "boto3.send_tens", 3_000, 600),
@@ -121,11 +130,12 @@ GROUPS = (
         ),
     ),
     Group(
-        "send_message, one after another",
+        ONE_BY_ONE,
         "send",
         (
             Work("boto3", "boto3.send", 400, 60),
             Work("turbosqs", "turbosqs.send", 3_000, 60),
+            Work("turbosqs, boto3 patched", "turbosqs.send_patched", 3_000, 60),
             Work("turbosqs, batching on and off in turn", "turbosqs.send_with_and_without", 6_000, 120),
             Work("turbosqs batch_writer", "turbosqs.send_by_batch_writer", 50_000, 20_000),
         ),
@@ -135,7 +145,7 @@ GROUPS = (
     _coroutines(uvloop=False),
     _coroutines(uvloop=True),
     Group(
-        "receive and delete",
+        RECEIVING,
         "receive",
         (
             Work("boto3, tens by hand", "boto3.receive_tens", 2_000, 400),

@@ -4,52 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from benches import summary
 from benches.budgets import BUDGETS, server_shares
 from benches.plan import GROUPS, Group, Run, Scenario
 from benches.results import Outcome, Results, known
-
-
-def _number(value: float, digits: int = 3) -> str:
-    """Three significant digits, thousands with commas."""
-    if not known(value):
-        return ""
-    if abs(value) >= 10 ** (digits - 1):
-        return f"{value:,.0f}"
-    return f"{value:.{digits}g}"
-
-
-def _ratio(value: float) -> str:
-    return f"{_number(value)}x" if known(value) else ""
-
-
-def table(heads: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table, whose first column is text and whose others are numbers; its lines end up aligned."""
-    widths = [max(len(row[column]) for row in [heads, *rows]) for column in range(len(heads))]
-
-    def line(cells: list[str]) -> str:
-        first, *others = (
-            cell.ljust(width) if column == 0 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        )
-        return "| " + " | ".join([first, *others]) + " |"
-
-    rule = "|" + "|".join("-" * (w + 2) if c == 0 else "-" * (w + 1) + ":" for c, w in enumerate(widths)) + "|"
-    return "\n".join([line(heads), rule, *map(line, rows)])
+from benches.tables import number, ratio, table
 
 
 def _cells(results: Results, run: Run, outcome: Outcome) -> list[str]:
     least, most = outcome.least_and_most("cpu")
     return [
         run.work.label,
-        _number(outcome.median("cpu")),
-        f"{_number(least)} to {_number(most)}",
-        _ratio(results.ratio(run, "cpu")),
-        _number(outcome.median("wall")),
-        _number(outcome.median("requests"), 2),
-        _number(outcome.median("server")),
-        _number(outcome.median("memory")),
-        _number(outcome.median("latency")),
-        _number(outcome.median("latency_without")),
+        number(outcome.median("cpu")),
+        f"{number(least)} to {number(most)}",
+        ratio(results.ratio(run, "cpu")),
+        number(outcome.median("wall")),
+        number(outcome.median("requests"), 2),
+        number(outcome.median("server")),
+        number(outcome.median("memory")),
+        number(outcome.median("latency")),
+        number(outcome.median("latency_without")),
     ]
 
 
@@ -72,10 +46,10 @@ STARTS = ["", "time, ms", "CPU, ms", "less time than the first", "memory, MB"]
 def _start_cells(results: Results, run: Run, outcome: Outcome) -> list[str]:
     return [
         run.work.label,
-        _number(outcome.median("wall") / 1e3),
-        _number(outcome.median("cpu") / 1e3),
-        _ratio(results.ratio(run, "wall")),
-        _number(outcome.median("memory")),
+        number(outcome.median("wall") / 1e3),
+        number(outcome.median("cpu") / 1e3),
+        ratio(results.ratio(run, "wall")),
+        number(outcome.median("memory")),
     ]
 
 
@@ -112,7 +86,7 @@ def _budgets(results: Results, whole: bool) -> str:
         if not (whole or known(value)):
             continue
         bound = "at most" if budget.most else "at least"
-        measured = f"{_number(value)}{budget.unit}" if known(value) else ""
+        measured = f"{number(value)}{budget.unit}" if known(value) else ""
         rows.append([budget.title, measured, f"{bound} {budget.wanted:g}{budget.unit}", budget.verdict(results)])
     return table(["", "measured", "wanted", ""], rows) if rows else ""
 
@@ -140,6 +114,8 @@ def markdown(results: Results, facts: list[str], *, whole: bool, picture: str = 
     if picture:
         parts.append(f"![CPU per message, by library]({picture})")
     parts.append("\n".join(["Written by `make bench`.", *facts, f"Measured: {', '.join(libraries)}."]))
+    if short := summary.markdown(results):
+        parts += ["## In short", short]
     if budgets := _budgets(results, whole):
         parts += ["## Budgets", budgets]
     scenarios = list(dict.fromkeys(run.scenario for run in results))

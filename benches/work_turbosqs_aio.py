@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -45,21 +44,15 @@ def poll(job: Job) -> None:
 def consume(job: Job, concurrency: int) -> None:
     import turbosqs.aio
 
+    async def handler(message: Any) -> None:
+        """What a handler does is no part of what it costs to call it."""
+
     async def work(sqs: Any) -> None:
-        handled, done = 0, asyncio.Event()
-
-        async def handler(message: Any) -> None:  # noqa: ARG001 (a handler's signature)
-            nonlocal handled
-            handled += 1
-            if handled == job.messages:
-                done.set()
-
-        consumer = turbosqs.aio.Consumer(sqs, QueueUrl=job.queue_url, handler=handler, concurrency=concurrency)
+        consumer = turbosqs.aio.Consumer(
+            sqs, QueueUrl=job.queue_url, handler=handler, concurrency=concurrency, max_messages=job.messages
+        )
         with job.measured():
-            running = asyncio.create_task(consumer.run())
-            await done.wait()
-            await consumer.stop()
-            await running
+            await consumer.run()
 
     with_client(job, work)
 

@@ -102,6 +102,9 @@ def operations(model: ServiceModel, paginators: dict[str, Any], origin: str) -> 
             '    """',
             "",
             *(method(model.operation_model(name)) for name in names),
+            "",
+            "# They differ in what `_make_api_call` returns, and so in their types alone.",
+            "AsyncOperations = Operations",
         ]
     )
 
@@ -176,6 +179,8 @@ def operations_stub(model: ServiceModel) -> str:
             "ERRORS: tuple[str, ...]",
             "",
             *stub_class("Operations", "def", model, names),
+            "",
+            *stub_class("AsyncOperations", "async def", model, names),
             "",
         ]
     )

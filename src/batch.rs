@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 mod line;
+pub mod receives;
 mod window;
 #[cfg(test)]
 mod window_tests;

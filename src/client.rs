@@ -9,6 +9,9 @@ use crate::batcher::{Batchers, Entered, Entry, Single};
 use crate::caller::Caller;
 use crate::config::Settings;
 use crate::error::Error;
+use crate::model::Action;
+use crate::poller::attributes::Visibilities;
+use crate::receiver::{self, Received, Receivers};
 use crate::runtime::{self, PerProcess};
 use crate::stats::Stats;
 use crate::transport::aws::AwsTransport;
@@ -35,6 +38,8 @@ pub enum Call {
 pub struct Carriers {
     pub transport: Arc<dyn Transport>,
     pub batchers: Arc<Batchers>,
+    pub receivers: Arc<Receivers>,
+    pub visibilities: Arc<Visibilities>,
 }
 
 impl Client {
@@ -54,11 +59,49 @@ impl Client {
     pub fn begin(&self, call: Call, caller: Caller<Reply>) -> Result<Underway, Error> {
         let carriers = self.carriers()?;
         match call {
+            Call::Request(request) if request.action == Action::ReceiveMessage => {
+                let underway = self.begin_receives(vec![(request, caller)])?.pop();
+                underway.ok_or_else(|| Error::Runtime("a receive was not set going".into()))
+            }
             Call::Request(request) => run(carriers.transport.send(request), caller),
             Call::Entry(action, queue, entry) => {
                 carriers.batchers.of(action, &queue).enter(entry, caller).map(Underway::Entry)
             }
         }
+    }
+
+    /// Set ReceiveMessages going that were made at the same moment: they share requests if they can.
+    pub fn begin_receives(&self, receives: Vec<(Request, Caller<Reply>)>) -> Result<Vec<Underway>, Error> {
+        let carriers = self.carriers()?;
+        let (mut shared, mut alone) = (Vec::new(), Vec::new());
+        let mut shares = Vec::with_capacity(receives.len());
+        for (request, caller) in receives {
+            let call = self.settings.batching.and_then(|_| receiver::Call::of(&request));
+            shares.push(call.is_some());
+            match call {
+                Some(call) => shared.push((call, request, caller)),
+                None => alone.push(run(carriers.transport.send(request), caller)?),
+            }
+        }
+        let mut shared = carriers.receivers.enter(shared)?.into_iter().map(Underway::Received);
+        let mut alone = alone.into_iter();
+        Ok(shares.into_iter().filter_map(|shares| if shares { shared.next() } else { alone.next() }).collect())
+    }
+
+    /// Set entries going that were made at the same moment: they leave together if they fit.
+    pub fn begin_all(
+        &self,
+        action: Single,
+        queue: &[u8],
+        entries: Vec<(Entry, Caller<Reply>)>,
+    ) -> Result<Vec<Underway>, Error> {
+        let entered = self.carriers()?.batchers.of(action, queue).enter_all(entries)?;
+        Ok(entered.into_iter().map(Underway::Entry).collect())
+    }
+
+    /// Whether operations can be set going; if not, why.
+    pub fn ready(&self) -> Result<(), Error> {
+        self.carriers().and_then(|_| runtime::handle()).map(drop)
     }
 
     /// Have a URL signed, which may take a request for credentials.
@@ -78,8 +121,10 @@ impl Client {
                 max_in_flight: batching.max_in_flight,
                 at_once: true,
             };
-            let batchers = Batchers::new(Arc::clone(&transport), Arc::clone(&self.stats), limits);
-            Ok(Arc::new(Carriers { transport, batchers: Arc::new(batchers) }))
+            let batchers = Arc::new(Batchers::new(Arc::clone(&transport), Arc::clone(&self.stats), limits));
+            let receivers = Receivers::new(Arc::clone(&transport), Arc::clone(&batchers), batching.linger);
+            let receivers = Arc::new(receivers);
+            Ok(Arc::new(Carriers { transport, batchers, receivers, visibilities: Arc::default() }))
         })
     }
 
@@ -111,6 +156,8 @@ pub enum Underway {
     /// On its way alone.
     Task(AbortHandle),
     Entry(Entered),
+    /// A receive that may share requests with others.
+    Received(Received),
 }
 
 impl Underway {
@@ -120,6 +167,7 @@ impl Underway {
         match self {
             Underway::Task(task) => task.abort(),
             Underway::Entry(entered) => entered.withdraw(),
+            Underway::Received(received) => received.leave(),
         }
     }
 }

@@ -10,6 +10,7 @@ mod endpoint;
 mod error;
 #[cfg(test)]
 mod fake;
+mod handed;
 mod ini;
 mod proxy;
 mod resolve;
@@ -21,6 +22,7 @@ mod url;
 pub use arguments::{Arguments, ClientCert, Options, ProxiesConfig, RetryOptions, SignatureVersion, Timeout, Verify};
 pub use endpoint::{host, partition_id};
 pub use error::{ConfigError, Value};
+pub use handed::{Handed, resolved};
 pub use proxy::{Proxies, Proxy};
 pub use resolve::resolve;
 pub use settings::{Batching, Credentials, Retries, RetryMode, Settings, StaticCredentials, Tls, UserAgent};

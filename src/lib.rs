@@ -5,9 +5,12 @@
 //! - `py`          the Python binding: conversion and registration only (feature `python`)
 //! - [`client`]    the facade: settings, and operations set going
 //! - [`writer`]    many entries from one who does not wait for each answer
+//! - [`poller`]    concurrent long polls: buffer, leases, flow control
+//! - [`receiver`]  ReceiveMessage calls that share requests
 //! - [`batcher`]   sends windows' batches and tells each caller its part of the reply
 //! - [`batch`]     the windows: who shares a request with whom, without clock or I/O
 //! - [`caller`]    who waits for an answer, and how it reaches them
+//! - [`mailbox`]   where answers wait for an event loop to take them
 //! - [`runtime`]   who owns tokio, and how it survives a fork
 //! - [`transport`] a request out, a reply back; [`transport::aws`] is the only one that knows the SDK
 //! - [`stats`]     what a client has done, counted
@@ -24,9 +27,12 @@ pub mod client;
 pub mod config;
 pub mod error;
 pub mod local;
+pub mod mailbox;
 pub mod model;
+pub mod poller;
 #[cfg(feature = "python")]
 mod py;
+pub mod receiver;
 pub mod runtime;
 pub mod stats;
 pub mod transport;

@@ -14,14 +14,17 @@ mod config;
 mod entries;
 mod error;
 mod local;
+mod mailbox;
 mod marshal;
 mod names;
+mod poller;
 mod query;
 mod reply;
 mod stats;
 mod unmarshal;
 mod validate;
 mod wait;
+mod watch;
 mod writer;
 
 #[pymodule(gil_used = false)]
@@ -34,6 +37,12 @@ mod _core {
     use super::error::Failure;
     #[pymodule_export]
     use super::local::LocalServer;
+    #[pymodule_export]
+    use super::mailbox::Mailbox;
+    #[pymodule_export]
+    use super::poller::Poller;
+    #[pymodule_export]
+    use super::watch::Watch;
     #[pymodule_export]
     use super::writer::Writer;
 

@@ -54,11 +54,13 @@ struct Counts {
     bytes: usize,
     failures: Vec<Unsent>,
     waiting: Option<Wait>,
+    /// Those who want to be told, rather than wait.
+    callers: Vec<(Wait, Caller<()>)>,
 }
 
 /// What there is to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wait {
+pub enum Wait {
     /// Room for more. Some more than one entry's: whoever waited would only fall asleep again.
     Room(usize),
     /// All answers.
@@ -109,6 +111,23 @@ impl Writer {
     /// Wait until everything that was given is answered, at most `patience` long; whether it is.
     pub fn wait_for_answers(&self, patience: Duration) -> bool {
         self.tally.wait(Wait::Answers, patience)
+    }
+
+    /// Have a caller told when there is nothing to wait for: at once, or when enough has been answered.
+    pub fn tell(&self, wait: Wait, caller: Caller<()>) -> Result<(), Error> {
+        if !self.is_mine() {
+            caller.answer(Ok(()));
+            return Ok(());
+        }
+        self.flush()?;
+        let mut counts = self.tally.lock();
+        if self.tally.is_eased(&counts, wait) {
+            drop(counts);
+            caller.answer(Ok(()));
+        } else {
+            counts.callers.push((wait, caller));
+        }
+        Ok(())
     }
 
     /// How many entries were given, and how many of them have been answered.
@@ -227,7 +246,12 @@ impl Answered {
             counts.failures.push(Unsent { position, action, members, error });
         }
         let wake = counts.waiting.is_some_and(|wait| self.tally.is_eased(&counts, wait));
+        let callers = std::mem::take(&mut counts.callers);
+        let (told, waiting): (Vec<_>, _) =
+            callers.into_iter().partition(|(wait, _)| self.tally.is_eased(&counts, *wait));
+        counts.callers = waiting;
         drop(counts);
+        told.into_iter().for_each(|(_, caller)| caller.answer(Ok(())));
         if wake {
             self.tally.eased.notify_all();
         }

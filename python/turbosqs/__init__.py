@@ -13,24 +13,38 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from . import aio as aio
     from . import exceptions as exceptions
     from . import session as session
     from ._core import __version__ as __version__
     from .batching import Batching as Batching
     from .config import Config as Config
+    from .consuming import Backoff as Backoff
+    from .consuming import Consumer as Consumer
+    from .patching import patch as patch
+    from .patching import patched as patched
+    from .patching import stats as stats
+    from .patching import unpatch as unpatch
     from .session import Session as Session
 
 __all__ = [
     "DEFAULT_SESSION",
+    "Backoff",
     "Batching",
     "Config",
+    "Consumer",
     "Session",
+    "aio",
     "client",
     "exceptions",
+    "patch",
+    "patched",
     "resource",
     "session",
     "set_stream_logger",
     "setup_default_session",
+    "stats",
+    "unpatch",
 ]
 
 # The session behind ``client`` and ``resource``, made when one of them is first called.
@@ -96,11 +110,15 @@ if not TYPE_CHECKING:
         from importlib import import_module
 
         match name:
-            case "exceptions" | "session":
+            case "aio" | "exceptions" | "session":
                 # Not ``from . import``: that asks for the attribute first and would end up here again.
                 return import_module(f".{name}", __name__)
             case "Session" | "Config" | "Batching":
                 value = getattr(import_module(f".{name.lower()}", __name__), name)
+            case "patch" | "patched" | "stats" | "unpatch":
+                value = getattr(import_module(".patching", __name__), name)
+            case "Consumer" | "Backoff":
+                value = getattr(import_module(".consuming", __name__), name)
             case "__version__":
                 value = import_module("._core", __name__).__version__
             case _:

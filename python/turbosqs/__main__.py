@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from turbosqs import _serve
+from turbosqs import _run, _serve
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,11 +18,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
+    if arguments is None:
+        arguments = sys.argv[1:]
+    if arguments[:1] == ["run"]:
+        # All that follows is the program's.
+        return _run.run(arguments[1:])
     parser = argparse.ArgumentParser(prog="turbosqs", description="boto3's SQS client on a Rust core.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     serve = commands.add_parser("serve", help="run an SQS in memory that any AWS SDK can talk to")
     _serve.add_arguments(serve)
     serve.set_defaults(run=_serve.run)
+    commands.add_parser("run", help="run a program with boto3's SQS clients on the Rust core")
     chosen = parser.parse_args(arguments)
     status: int = chosen.run(chosen)
     return status

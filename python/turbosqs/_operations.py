@@ -512,3 +512,7 @@ class Operations:
         if args:
             raise TypeError("untag_queue() only accepts keyword arguments.")
         return self._make_api_call("UntagQueue", kwargs)
+
+
+# They differ in what `_make_api_call` returns, and so in their types alone.
+AsyncOperations = Operations

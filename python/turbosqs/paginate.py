@@ -31,8 +31,8 @@ class ResultKey:
         return page.get(self.expression)
 
 
-class Paginator:
-    """Makes iterators over the pages of one operation; ``client.get_paginator`` makes it.
+class BasePaginator:
+    """How one operation is paged.
 
     Attributes:
         result_keys: the member that holds the entries, as a list of one ``ResultKey``.
@@ -49,6 +49,23 @@ class Paginator:
         self._config = config
         self.result_keys = [ResultKey(config["result_key"])]
 
+    def _arguments(self, kwargs: "_Page") -> "tuple[Any, ...]":
+        """What an iterator over pages is made from, out of the arguments of ``paginate``."""
+        limits = kwargs.pop("PaginationConfig", {})
+        max_items, page_size = limits.get("MaxItems"), limits.get("PageSize")
+        return (
+            self._method,
+            self._config,
+            kwargs,
+            None if max_items is None else int(max_items),
+            None if page_size is None else int(page_size),
+            limits.get("StartingToken"),
+        )
+
+
+class Paginator(BasePaginator):
+    """Makes iterators over the pages of one operation; ``client.get_paginator`` makes it."""
+
     def paginate(self, **kwargs: "Any") -> "PageIterator":
         """An iterator over pages.
 
@@ -61,19 +78,10 @@ class Paginator:
         Raises:
             ValueError, TypeError: a number that is none.
         """
-        limits = kwargs.pop("PaginationConfig", {})
-        max_items, page_size = limits.get("MaxItems"), limits.get("PageSize")
-        return PageIterator(
-            self._method,
-            self._config,
-            kwargs,
-            max_items=None if max_items is None else int(max_items),
-            page_size=None if page_size is None else int(page_size),
-            starting_token=limits.get("StartingToken"),
-        )
+        return PageIterator(*self._arguments(kwargs))
 
 
-class PageIterator:
+class BasePageIterator:
     """The pages of a listing.
 
     To be walked once: as in botocore, a second walk goes on with the token that the first one used last, and so
@@ -88,7 +96,6 @@ class PageIterator:
         method: "Callable[..., Any]",
         config: dict[str, str],
         kwargs: "_Page",
-        *,
         max_items: "int | None",
         page_size: "int | None",
         starting_token: "str | None",
@@ -116,6 +123,19 @@ class PageIterator:
         """Empty: these listings have no member that stands outside the pages."""
         return {}
 
+    def _paging(self) -> "Paging":
+        return Paging(self._config, self._kwargs, self._max_items, self._page_size, self._starting_token)
+
+    def _listed(self, full: "_Page") -> "_Page":
+        """The pages as one, with the place to go on from where ``MaxItems`` cut the listing."""
+        if self._resume_token is not None:
+            full["NextToken"] = self._resume_token
+        return full
+
+
+class PageIterator(BasePageIterator):
+    """An iterator over the pages of a listing."""
+
     def __iter__(self) -> "Iterator[_Page]":
         paging = self._paging()
         while paging.request is not None:
@@ -131,9 +151,7 @@ class PageIterator:
         full: _Page = {}
         for page in self:
             merge(full, page, key)
-        if self._resume_token is not None:
-            full["NextToken"] = self._resume_token
-        return full
+        return self._listed(full)
 
     def search(self, expression: str) -> "Iterator[Any]":
         """Apply a JMESPath expression to each page; lists are handed out entry by entry.
@@ -152,9 +170,6 @@ class PageIterator:
         """An iterator over the entries of all pages, as botocore has it: in a list, one for each result key."""
         key = self.result_keys[0]
         return [(entry for page in self for entry in key.search(page) or ())]
-
-    def _paging(self) -> "Paging":
-        return Paging(self._config, self._kwargs, self._max_items, self._page_size, self._starting_token)
 
 
 class Paging:

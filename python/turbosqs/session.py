@@ -217,7 +217,7 @@ class Session:
         aws_session_token: "str | None" = None,
         config: "Any" = None,
     ) -> "Any":
-        """A resource: boto3's, for every service.
+        """A resource, which is boto3's: of ``sqs`` on our client, of any other service on boto3's.
 
         Arguments:
             service_name: ``sqs``, or any name that boto3 has resources for.
@@ -226,19 +226,25 @@ class Session:
         Raises:
             ModuleNotFoundError: boto3 is not installed.
             boto3.exceptions.ResourceNotExistsError: no such resource.
+            For ``sqs``: what ``client`` raises.
         """
-        return self._boto3(f"resource({service_name!r})").resource(
-            service_name,
-            region_name=region_name,
-            api_version=api_version,
-            use_ssl=use_ssl,
-            verify=verify,
-            endpoint_url=endpoint_url,
-            aws_access_key_id=aws_access_key_id,
-            aws_secret_access_key=aws_secret_access_key,
-            aws_session_token=aws_session_token,
-            config=_for_botocore(config),
-        )
+        boto3_session = self._boto3(f"resource({service_name!r})")
+        arguments = {
+            "region_name": region_name,
+            "api_version": api_version,
+            "use_ssl": use_ssl,
+            "verify": verify,
+            "endpoint_url": endpoint_url,
+            "aws_access_key_id": aws_access_key_id,
+            "aws_secret_access_key": aws_secret_access_key,
+            "aws_session_token": aws_session_token,
+            "config": _for_botocore(config),
+        }
+        if service_name == "sqs" and self._arguments["botocore_session"] is None:
+            from . import _resource
+
+            return _resource.make(boto3_session, self.client, arguments)
+        return boto3_session.resource(service_name, **arguments)
 
     @property
     def events(self) -> "SessionEvents":

@@ -1,22 +1,23 @@
 """The client: boto3's SQS client in names, arguments, replies and exceptions, on the Rust core."""
 
+from ._at_exit import flush_at_exit
 from ._core import Failure
-from ._operations import METHOD_TO_API, PAGINATORS, Operations
+from ._operations import Operations
+from .base import BaseClient, api_name
 from .errorfactory import exception
 from .meta import ClientMeta
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, NoReturn
+    from typing import Any
 
     from . import _core
-    from ._core import Stats
-    from .errorfactory import SQSExceptions
     from .paginate import Paginator
+    from .polling import Messages
     from .writer import BatchWriter
 
 
-class SQS(Operations):
+class SQS(Operations, BaseClient):
     """A client for Amazon SQS; ``turbosqs.client("sqs")`` makes one.
 
     The 23 operations are methods that take keyword arguments and return dicts. A client may be used from any number
@@ -38,7 +39,7 @@ class SQS(Operations):
         self.meta = ClientMeta(core, config, profile_name)
         self._core = core
         self._call = core.call
-        _flush_at_exit()
+        flush_at_exit()
 
     def _make_api_call(self, operation_name: str, api_params: "dict[str, Any]") -> "dict[str, Any]":
         """One operation by the API's name, as in boto3; every method comes through here.
@@ -52,26 +53,6 @@ class SQS(Operations):
             error = exception(failure)
         raise error
 
-    @property
-    def exceptions(self) -> "SQSExceptions":
-        """The service's errors as classes: ``except client.exceptions.QueueDoesNotExist``."""
-        from .errorfactory import exceptions
-
-        return exceptions()
-
-    def can_paginate(self, operation_name: str) -> bool:
-        """Whether an operation has a paginator.
-
-        Arguments:
-            operation_name: the method's name, such as ``list_queues``.
-
-        Raises:
-            KeyError: no such method.
-        """
-        if operation_name not in METHOD_TO_API:
-            raise KeyError(operation_name)
-        return operation_name in PAGINATORS
-
     def get_paginator(self, operation_name: str) -> "Paginator":
         """The paginator of ``list_queues`` or ``list_dead_letter_source_queues``.
 
@@ -81,24 +62,8 @@ class SQS(Operations):
         """
         from .paginate import Paginator
 
-        if not self.can_paginate(operation_name):
-            from .exceptions import OperationNotPageableError
-
-            raise OperationNotPageableError(operation_name=operation_name)
-        return Paginator(getattr(self, operation_name), PAGINATORS[operation_name])
-
-    @property
-    def waiter_names(self) -> list[str]:
-        """Empty: SQS has no waiters."""
-        return []
-
-    def get_waiter(self, waiter_name: str) -> "NoReturn":
-        """Refuse, as boto3 does: SQS has no waiters.
-
-        Raises:
-            ValueError: always.
-        """
-        raise ValueError(f"Waiter does not exist: {waiter_name}")
+        paging = self._paging(operation_name)
+        return Paginator(getattr(self, operation_name), paging)
 
     def generate_presigned_url(
         self,
@@ -120,11 +85,7 @@ class SQS(Operations):
             ParamValidationError: ``Params`` do not fit the operation.
             TypeError, ValueError: ``ExpiresIn`` is no number of seconds.
         """
-        operation = METHOD_TO_API.get(ClientMethod)
-        if operation is None:
-            from .exceptions import UnknownClientMethodError
-
-            raise UnknownClientMethodError(method_name=ClientMethod)
+        operation = api_name(ClientMethod)
         try:
             return self._core.presign(operation, {} if Params is None else Params, ExpiresIn, HttpMethod)
         except Failure as failure:
@@ -149,31 +110,50 @@ class SQS(Operations):
         """
         from .writer import BatchWriter
 
-        if not isinstance(QueueUrl, str):
-            raise TypeError(f"QueueUrl must be a str, not {type(QueueUrl).__name__}")
-        bar = None
-        if progress:
-            import sys
+        return BatchWriter(self._core, QueueUrl, progress)
 
-            # A program without a standard error has nowhere to show it.
-            if sys.stderr is not None:
-                from .progress import Progress
+    def poll_messages(
+        self,
+        *,
+        QueueUrl: str,  # noqa: N803
+        max_messages: "int | None" = None,
+        idle_timeout: "float | None" = None,
+        **polling: "Any",
+    ) -> "Messages":
+        """The messages of a queue, one after another, as fast as they can be fetched.
 
-                bar = Progress()
-        return BatchWriter(self._core, QueueUrl, bar)
+            for message in sqs.poll_messages(QueueUrl=url):
+                ...
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
 
-    def stats(self) -> "Stats":
-        """What this client has done so far.
+        There are more long polls while they come back full and fewer while they come back empty, one when the queue
+        is idle. Each message is a dict as in ``receive_message``, and has at least ``min_life`` of its visibility
+        timeout left when it is handed over. What was fetched ahead and has waited for a whole visibility timeout goes
+        back to the queue, as does all that is left when the loop ends.
 
-        Returns:
-            A dict. ``requests``: HTTP requests by action, repeated attempts included; ``messages``: calls that could
-            share a request, by action; ``fill``: the mean number of them in a request; ``flushes``: how many requests
-            left, by reason (``idle``: nothing was in flight; ``full``: ten entries; ``bytes``: 1 MiB; ``returned``: the
-            last request in flight was back; ``linger``: waited long enough; ``flush``: ``close`` or the end of a
-            ``batch_writer``; ``apart``: an entry of a batch that was refused as a whole, asked for alone);
-            ``retries``: repeated attempts, of requests and of entries.
+        Arguments:
+            QueueUrl: the queue. On a FIFO queue the messages of a group come in order, and with their
+                ``MessageGroupId``.
+            max_messages: after so many it ends; None for no limit. No more than these are received.
+            idle_timeout: it ends when no message has come for so long, in seconds; with 0, at the first empty reply.
+                None: never.
+            polling: ``VisibilityTimeout``, ``AttributeNames``, ``MessageSystemAttributeNames``,
+                ``MessageAttributeNames`` as in ``receive_message``; ``WaitTimeSeconds`` of each poll (20);
+                ``min_life``, the part of its visibility timeout that a message must have left, from 0 to 0.9 (0.5);
+                ``max_buffered`` messages (100) and ``max_buffered_bytes`` (16 MiB) that may be fetched ahead at most.
+                Without ``VisibilityTimeout`` the queue is asked for its own, once in five minutes; if that is not
+                permitted, it is taken for 30 seconds.
+
+        Raises:
+            TypeError, ValueError: an argument is not as described above.
+            ParamValidationError: an argument is not of ReceiveMessage's type.
+
+        The iterator raises what ``receive_message`` raises, after the messages that had come before.
         """
-        return self._core.stats()
+        from .polling import Messages
+
+        arguments = {"QueueUrl": QueueUrl, "max_messages": max_messages, "idle_timeout": idle_timeout}
+        return Messages(self._core, {**arguments, **polling})
 
     def close(self) -> None:
         """Send what waits for company, wait until it is answered, and close idle connections.
@@ -182,38 +162,3 @@ class SQS(Operations):
         """
         self._core.flush()
         self._core.close()
-
-    def __reduce_ex__(self, protocol: object) -> "NoReturn":
-        from pickle import PicklingError
-
-        raise PicklingError("Can't pickle an SQS client: it holds connections. Make one where it is used")
-
-
-#: Seconds for what is still on its way when the interpreter ends. Requests of an SQS that answers take far less.
-EXIT_PATIENCE = 10.0
-_registered = False
-
-
-def _flush_at_exit() -> None:
-    """Have everything sent that still waits for company when the interpreter ends."""
-    global _registered
-    if not _registered:
-        import atexit
-
-        _registered = True
-        atexit.register(_exit)
-
-
-def _exit() -> None:
-    from ._core import drain, unanswered
-
-    try:
-        drain(EXIT_PATIENCE)
-    finally:
-        if count := unanswered():
-            import sys
-
-            print(
-                f"turbosqs: {count} entries had no answer when the program ended; they may not have been sent",
-                file=sys.stderr,
-            )

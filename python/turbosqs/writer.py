@@ -1,13 +1,16 @@
-"""``batch_writer``: one thread, many messages, full requests.
+"""``batch_writer``: many messages from one caller, full requests.
 
 The idiom is boto3's own, from DynamoDB's ``Table.batch_writer``.
 """
+
+import sys
 
 from ._core import Failure, Writer
 from .errorfactory import exception
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Any
 
@@ -17,28 +20,27 @@ if TYPE_CHECKING:
     from .progress import Progress
 
 
-class BatchWriter:
-    """Sends messages in batches while the caller goes on; ``client.batch_writer`` makes one.
+class BaseBatchWriter:
+    """The part that the sync and the asyncio writer have in common."""
 
-    Each method takes the arguments of the client's method of that name, without ``QueueUrl``, and returns None at once;
-    it waits only while too much is unanswered (``Batching.max_waiting``, ``Batching.max_waiting_bytes``). Leaving the
-    block sends the rest, waits for all answers, and raises one ``BatchWriterError`` if any entry was not accepted.
-    When as many as ``Batching.max_waiting`` were not, it is raised at once. Messages of one message group leave in the
-    order in which they were given.
-    """
-
-    def __init__(self, core: "_core.Client", queue_url: str, progress: "Progress | None" = None) -> None:
+    def __init__(self, core: "_core.Client", queue_url: str, progress: bool = False) -> None:
         """Wrap a core client.
 
         Arguments:
             core: what sends.
             queue_url: of the queue.
-            progress: shows how many messages have been answered.
+            progress: show on standard error how many messages have been answered.
+
+        Raises:
+            TypeError: the URL is no str.
         """
+        if not isinstance(queue_url, str):
+            raise TypeError(f"QueueUrl must be a str, not {type(queue_url).__name__}")
         self._url = queue_url
         self._writer = Writer(core, queue_url)
-        self._put = self._writer.put
-        self._progress = progress
+        self._put: Callable[[str, dict[str, Any]], Any] = self._writer.put
+        # A program without a standard error has nowhere to show it.
+        self._progress = _progress() if progress and sys.stderr is not None else None
         self._left = False
 
     def __del__(self) -> None:
@@ -48,6 +50,66 @@ class BatchWriter:
 
             message = "a batch_writer is gone whose block was never left: what became of its entries is not known"
             warn(message, ResourceWarning, stacklevel=2, source=self)
+
+    def _give(self, operation: str, params: "dict[str, Any]") -> "Any":
+        """Have the core take the arguments of one operation; what it says."""
+        if "QueueUrl" in params:
+            raise TypeError("a batch_writer has its QueueUrl already; its methods take the other arguments")
+        params["QueueUrl"] = self._url
+        try:
+            taken = self._put(operation, params)
+        except Failure as failure:
+            error = exception(failure)
+        else:
+            if self._progress is not None:
+                self._show()
+            return taken
+        raise error
+
+    def _report(self, failed: Exception, error: "BaseException | None") -> None:
+        """Raise what became of the entries, unless the block has ended by an exception: that one goes on."""
+        from ._own_exceptions import BatchWriterError
+
+        if error is None:
+            raise failed
+        if isinstance(error, BatchWriterError) and isinstance(failed, BatchWriterError):
+            # The one that ended the block, because so much had failed, is the one that tells of all.
+            error.failures.extend(failed.failures)
+            return
+        # It must not get lost behind the other.
+        from warnings import warn
+
+        warn(f"beside the exception that ended the block: {failed}", RuntimeWarning, stacklevel=3)
+
+    def _close(self) -> None:
+        if self._progress is not None and self._writer.is_mine:
+            self._progress.close(*self._writer.progress())
+
+    def _give_up(self) -> None:
+        """So much has failed that there is no use in going on, and no room to remember much more of it."""
+        raise _error(self._writer.take_failures())
+
+    def _show(self) -> None:
+        if self._progress is not None and self._progress.is_due():
+            given, answered = self._writer.progress()
+            self._progress.show(given, answered)
+
+    def _raise_failures(self) -> None:
+        """Raise what has failed so far."""
+        failures = self._writer.take_failures()
+        if failures:
+            raise _error(failures)
+
+
+class BatchWriter(BaseBatchWriter):
+    """Sends messages in batches while the caller goes on; ``client.batch_writer`` makes one.
+
+    Each method takes the arguments of the client's method of that name, without ``QueueUrl``, and returns None at once;
+    it waits only while too much is unanswered (``Batching.max_waiting``, ``Batching.max_waiting_bytes``). Leaving the
+    block sends the rest, waits for all answers, and raises one ``BatchWriterError`` if any entry was not accepted.
+    When as many as ``Batching.max_waiting`` were not, it is raised at once. Messages of one message group leave in the
+    order in which they were given.
+    """
 
     def __enter__(self) -> "Self":
         self._left = False
@@ -62,22 +124,10 @@ class BatchWriter:
         self._left = True
         try:
             self.flush()
-        except Exception as failed:
-            from ._own_exceptions import BatchWriterError
-
-            if error is None:
-                raise
-            if isinstance(error, BatchWriterError) and isinstance(failed, BatchWriterError):
-                # The one that ended the block, because so much had failed, is the one that tells of all.
-                error.failures.extend(failed.failures)
-                return
-            # What ended the block goes on; what became of the entries must not get lost behind it.
-            from warnings import warn
-
-            warn(f"beside the exception that ended the block: {failed}", RuntimeWarning, stacklevel=2)
+        except Exception as failed:  # noqa: BLE001 - it is raised or shown
+            self._report(failed, error)
         finally:
-            if self._progress is not None and self._writer.is_mine:
-                self._progress.close(*self._writer.progress())
+            self._close()
 
     def send_message(self, **kwargs: "Any") -> None:
         """Send a message; see ``SQS.send_message``.
@@ -112,31 +162,17 @@ class BatchWriter:
         self._writer.send()
         while not self._writer.wait(0.1):
             self._show()
-        failures = self._writer.take_failures()
-        if failures:
-            raise _error(failures)
+        self._raise_failures()
 
-    def _take(self, operation: str, params: "Any") -> None:
-        if "QueueUrl" in params:
-            raise TypeError("a batch_writer has its QueueUrl already; its methods take the other arguments")
-        params["QueueUrl"] = self._url
-        try:
-            failing = self._put(operation, params)
-        except Failure as failure:
-            error = exception(failure)
-        else:
-            if self._progress is not None:
-                self._show()
-            if not failing:
-                return
-            # No use in going on, and no room to remember much more of it.
-            error = _error(self._writer.take_failures())
-        raise error
+    def _take(self, operation: str, params: "dict[str, Any]") -> None:
+        if self._give(operation, params):
+            self._give_up()
 
-    def _show(self) -> None:
-        if self._progress is not None and self._progress.is_due():
-            given, answered = self._writer.progress()
-            self._progress.show(given, answered)
+
+def _progress() -> "Progress":
+    from .progress import Progress
+
+    return Progress()
 
 
 def _error(failures: "list[tuple[str, dict[str, Any], Exception]]") -> Exception:

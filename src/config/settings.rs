@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ClientCert, Proxies, Verify};
+use super::{ClientCert, Handed, Proxies, Verify};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -88,6 +88,8 @@ pub enum Credentials {
         timeout: Duration,
         attempts: u32,
     },
+    /// The client's owner hands them over.
+    Handed(Handed),
     /// There are none, and the first call says so.
     Missing,
     /// `signature_version=UNSIGNED`: requests are not signed.
@@ -116,6 +118,7 @@ impl std::fmt::Debug for Credentials {
             Credentials::Process { .. } => f.write_str("Process"),
             Credentials::Container => f.write_str("Container"),
             Credentials::InstanceMetadata { .. } => f.write_str("InstanceMetadata"),
+            Credentials::Handed(_) => f.write_str("Handed"),
             Credentials::Missing => f.write_str("Missing"),
             Credentials::Anonymous => f.write_str("Anonymous"),
         }

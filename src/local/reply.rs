@@ -57,7 +57,20 @@ impl Reply {
     pub fn text(&mut self, text: &str) -> &mut Reply {
         self.comma();
         self.out.push(b'"');
-        let bytes = text.as_bytes();
+        let needs_escape = |byte: u8| (byte < 0x20) | (byte == b'"') | (byte == b'\\');
+        for piece in text.as_bytes().chunks(256) {
+            // Without an early end, so that it looks at many bytes at once: most pieces need no escape.
+            if piece.iter().fold(false, |found, &byte| found | needs_escape(byte)) {
+                self.escaped(piece);
+            } else {
+                self.out.extend_from_slice(piece);
+            }
+        }
+        self.out.push(b'"');
+        self
+    }
+
+    fn escaped(&mut self, bytes: &[u8]) {
         let mut clean_from = 0;
         for (position, &byte) in bytes.iter().enumerate() {
             let escaped: &[u8] = match byte {
@@ -79,8 +92,6 @@ impl Reply {
             }
         }
         self.out.extend_from_slice(bytes.get(clean_from..).unwrap_or_default());
-        self.out.push(b'"');
-        self
     }
 
     pub fn number(&mut self, number: u64) -> &mut Reply {
@@ -168,6 +179,20 @@ mod tests {
             "a": 0, "b": [10, u64::MAX], "c": {"k\"": "line\nä\u{1}\\", "t": true}, "n": "120"
         });
         assert_eq!(value, expected);
+    }
+
+    /// Escapes and characters of several bytes on both sides of where one piece ends.
+    #[test]
+    fn long_texts_read_back() {
+        for character in ["\"", "\\", "\n", "\u{1}", "\u{7f}", "ä", "\u{10000}"] {
+            for before in (0..4).chain(250..260).chain(508..516) {
+                let text = ["x".repeat(before).as_str(), character, &"y".repeat(300)].concat();
+                let mut reply = Reply::object(0);
+                reply.key("text").text(&text);
+                let value: serde_json::Value = serde_json::from_slice(&reply.finish()).unwrap();
+                assert_eq!(value, serde_json::json!({"text": text}), "{character:?} after {before}");
+            }
+        }
     }
 
     #[test]

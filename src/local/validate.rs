@@ -28,13 +28,14 @@ pub fn delay(seconds: i64) -> Result<u32, ServiceError> {
 
 /// `#x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF`: what a message may hold.
 pub fn characters(text: &str) -> Result<(), ServiceError> {
-    // U+FFFE and U+FFFF are EF BF BE and EF BF BF in UTF-8; surrogates cannot be in a string at all.
-    let bytes = text.as_bytes();
-    // Without an early end: that lets it look at many bytes at once, and nearly every body is good.
-    let control =
-        bytes.iter().fold(false, |found, &byte| found | (byte < 0x20) & !matches!(byte, b'\t' | b'\n' | b'\r'));
-    let beyond = bytes.contains(&0xEF) && text.contains(['\u{FFFE}', '\u{FFFF}']);
-    if control || beyond {
+    // Without an early end: that lets it look at many bytes at once, and nearly every body is good. In UTF-8 U+FFFE and
+    // U+FFFF begin with EF, as others do; surrogates cannot be in a string at all.
+    let control = |byte: u8| (byte < 0x20) & !matches!(byte, b'\t' | b'\n' | b'\r');
+    let suspect = text.bytes().fold(false, |found, byte| found | control(byte) | (byte == 0xEF));
+    let bad = |character: char| {
+        matches!(character, '\u{FFFE}' | '\u{FFFF}') || character.is_ascii() && control(character as u8)
+    };
+    if suspect && text.contains(bad) {
         return Err(ServiceError::invalid_contents(
             "Invalid characters found. Valid unicode characters are \
              #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF",
@@ -199,4 +200,19 @@ pub fn size(body: &str, attributes: &[Attribute]) -> usize {
         attribute.name.len() + attribute.data_type.len() + value
     };
     body.len() + attributes.iter().map(of).sum::<usize>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_character_is_taken_or_refused_as_documented() {
+        let allowed =
+            |c: char| matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..);
+        for character in '\0'..=char::MAX {
+            // With one beside it that begins as the bad ones do.
+            assert_eq!(characters(&format!("\u{FF01}{character}")).is_ok(), allowed(character), "{character:?}");
+        }
+    }
 }

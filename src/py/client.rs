@@ -12,6 +12,7 @@ use super::{config, error, marshal, query, reply, stats, validate, wait};
 use crate::batcher::Single;
 use crate::caller::Pending;
 use crate::client::{Call, Client as Core};
+use crate::config::{Credentials, StaticCredentials};
 use crate::error::Error;
 use crate::model::{Action, Operation};
 use crate::transport::{Presign, Request};
@@ -23,9 +24,21 @@ pub struct Client {
 
 #[pymethods]
 impl Client {
+    /// `resolved`: the arguments are all there is to know, nothing else is looked up, and `set_credentials` says whom
+    /// to sign for.
     #[new]
-    fn new(arguments: &Bound<'_, PyDict>) -> PyResult<Self> {
-        Ok(Client { core: Core::new(config::settings(arguments)?) })
+    #[pyo3(signature = (arguments, resolved = false))]
+    fn new(arguments: &Bound<'_, PyDict>, resolved: bool) -> PyResult<Self> {
+        Ok(Client { core: Core::new(config::settings(arguments, resolved)?) })
+    }
+
+    /// What requests are signed with from now on; for clients that were made `resolved`.
+    fn set_credentials(&self, access_key: String, secret_key: String, token: Option<String>) -> PyResult<()> {
+        let Credentials::Handed(handed) = &self.core.settings().credentials else {
+            return Err(PyValueError::new_err("this client finds its credentials itself"));
+        };
+        handed.set(StaticCredentials { access_key, secret_key, token, account_id: None, method: "explicit" });
+        Ok(())
     }
 
     /// One operation, from its arguments to its reply.
@@ -49,14 +62,7 @@ impl Client {
         http_method: Option<String>,
     ) -> PyResult<String> {
         let operation = find(operation)?;
-        let expires_in = seconds(expires_in)?;
-        let request = self.request(py, operation, params)?;
-        let presign = Presign {
-            action: operation.action,
-            query: query::of_json(py, &request.body)?,
-            method: http_method.unwrap_or_else(|| "POST".into()),
-            expires_in,
-        };
+        let presign = self.to_presign(py, operation, params, expires_in, http_method)?;
         let failed = |error| error::failure(py, error, operation.action);
         let (pending, caller) = Pending::new();
         let underway = self.core.presign(presign, caller).map_err(failed)?;
@@ -81,6 +87,12 @@ impl Client {
         stats::dict(py, &self.core.stats().snapshot())
     }
 
+    /// Whether calls may share requests.
+    #[getter]
+    fn is_batching(&self) -> bool {
+        self.core.settings().batching.is_some()
+    }
+
     #[getter]
     fn region_name(&self) -> &str {
         &self.core.settings().region
@@ -100,6 +112,30 @@ impl Client {
 impl Client {
     pub(super) fn core(&self) -> &Core {
         &self.core
+    }
+
+    /// Whether calls of an action may share requests.
+    pub(super) fn batches(&self, action: Action) -> bool {
+        self.core.settings().batching.is_some() && Single::of(action).is_some()
+    }
+
+    /// A URL to be signed.
+    pub(super) fn to_presign(
+        &self,
+        py: Python<'_>,
+        operation: &'static Operation,
+        params: &Bound<'_, PyDict>,
+        expires_in: &Bound<'_, PyAny>,
+        http_method: Option<String>,
+    ) -> PyResult<Presign> {
+        let expires_in = seconds(expires_in)?;
+        let request = self.request(py, operation, params)?;
+        Ok(Presign {
+            action: operation.action,
+            query: query::of_json(py, &request.body)?,
+            method: http_method.unwrap_or_else(|| "POST".into()),
+            expires_in,
+        })
     }
 
     /// An operation, ready to go: as an entry if it may share a request.

@@ -9,7 +9,7 @@ use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
 use crate::config::{
     Arguments, Batching, ClientCert, Options, ProxiesConfig, RetryOptions, Settings, SignatureVersion, System, Timeout,
-    Verify, resolve,
+    Verify, resolve, resolved,
 };
 
 /// Options of `Config` that change nothing for SQS: other services', and what the protocol of SQS has no place for.
@@ -28,9 +28,12 @@ const WITHOUT_EFFECT: &[&str] = &[
     "sigv4a_signing_region_set",
 ];
 
-/// What a client with these arguments is built from; or why there cannot be one, as botocore's exception.
-pub fn settings(dict: &Bound<'_, PyDict>) -> PyResult<Settings> {
-    resolve(&arguments(dict)?, &System::default()).map_err(|error| super::error::config(dict.py(), &error))
+/// What a client with these arguments is built from; or why there cannot be one, as botocore's exception. `is_resolved`:
+/// neither environment nor files have anything to add.
+pub fn settings(dict: &Bound<'_, PyDict>, is_resolved: bool) -> PyResult<Settings> {
+    let arguments = arguments(dict)?;
+    let settings = if is_resolved { resolved(&arguments) } else { resolve(&arguments, &System::default()) };
+    settings.map_err(|error| super::error::config(dict.py(), &error))
 }
 
 /// The arguments of `client()`, with `profile_name` beside them, and under `config` a dict of the options of `Config`

@@ -1,5 +1,7 @@
 //! A reply as boto3's dict: the operation's members, then `ResponseMetadata`.
 
+use std::sync::Arc;
+
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -10,13 +12,64 @@ use crate::model::Operation;
 use crate::transport::Reply;
 
 pub fn dict<'py>(py: Python<'py>, operation: &Operation, reply: &Reply) -> PyResult<Bound<'py, PyDict>> {
+    let metadata = metadata_of_reply(py, reply, headers(py, reply)?)?;
+    with_metadata(py, operation, reply, metadata)
+}
+
+fn with_metadata<'py>(
+    py: Python<'py>,
+    operation: &Operation,
+    reply: &Reply,
+    metadata: Bound<'py, PyDict>,
+) -> PyResult<Bound<'py, PyDict>> {
     let dict = match operation.output {
         Some(output) => unmarshal::from_json(py, &reply.body, output)?,
         None => PyDict::new(py),
     };
-    let exhausted = reply.attempts >= reply.max_attempts;
-    dict.set_item(intern!(py, "ResponseMetadata"), metadata(py, reply, true, exhausted, false)?)?;
+    dict.set_item(intern!(py, "ResponseMetadata"), metadata)?;
     Ok(dict)
+}
+
+fn metadata_of_reply<'py>(py: Python<'py>, reply: &Reply, headers: Bound<'py, PyDict>) -> PyResult<Bound<'py, PyDict>> {
+    metadata(py, reply, headers, true, reply.attempts >= reply.max_attempts, false)
+}
+
+/// Several replies after one another. Those that shared a request have equal metadata, which is made once and copied: each
+/// is its caller's own, to change as it likes.
+#[derive(Default)]
+pub struct Replies<'py>(Option<Shared<'py>>);
+
+struct Shared<'py> {
+    reply: Reply,
+    metadata: Bound<'py, PyDict>,
+    headers: Bound<'py, PyDict>,
+}
+
+impl<'py> Replies<'py> {
+    pub fn dict(&mut self, py: Python<'py>, operation: &Operation, reply: &Reply) -> PyResult<Bound<'py, PyDict>> {
+        let metadata = self.metadata(py, reply)?;
+        with_metadata(py, operation, reply, metadata)
+    }
+
+    fn metadata(&mut self, py: Python<'py>, reply: &Reply) -> PyResult<Bound<'py, PyDict>> {
+        let name = intern!(py, "HTTPHeaders");
+        if let Some(shared) = self.0.as_ref().filter(|shared| shared.is_of(reply)) {
+            let metadata = shared.metadata.copy()?;
+            metadata.set_item(name, shared.headers.copy()?)?;
+            return Ok(metadata);
+        }
+        let headers = headers(py, reply)?;
+        let metadata = metadata_of_reply(py, reply, headers.clone())?;
+        self.0 = Some(Shared { reply: reply.clone(), metadata: metadata.copy()?, headers: headers.copy()? });
+        Ok(metadata)
+    }
+}
+
+impl Shared<'_> {
+    fn is_of(&self, reply: &Reply) -> bool {
+        Arc::ptr_eq(&self.reply.headers, &reply.headers)
+            && (self.reply.status, self.reply.attempts) == (reply.status, reply.attempts)
+    }
 }
 
 /// The metadata of a refusal: it has a request id only if SQS itself has spoken.
@@ -24,12 +77,13 @@ pub fn metadata_of_error<'py>(py: Python<'py>, error: &ServiceError) -> PyResult
     let reply = &error.reply;
     let exhausted = reply.attempts >= reply.max_attempts;
     let out_of_quota = !exhausted && error.retry().is_some();
-    metadata(py, reply, !error.is_generic, exhausted, out_of_quota)
+    metadata(py, reply, headers(py, reply)?, !error.is_generic, exhausted, out_of_quota)
 }
 
 fn metadata<'py>(
     py: Python<'py>,
     reply: &Reply,
+    headers: Bound<'py, PyDict>,
     with_request_id: bool,
     exhausted: bool,
     out_of_quota: bool,
@@ -39,7 +93,7 @@ fn metadata<'py>(
         metadata.set_item(intern!(py, "RequestId"), &*id)?;
     }
     metadata.set_item(intern!(py, "HTTPStatusCode"), reply.status)?;
-    metadata.set_item(intern!(py, "HTTPHeaders"), headers(py, reply)?)?;
+    metadata.set_item(intern!(py, "HTTPHeaders"), headers)?;
     if exhausted {
         metadata.set_item(intern!(py, "MaxAttemptsReached"), true)?;
     }

@@ -10,7 +10,7 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 use super::client::{self, Client};
 use super::wait::{TICK, deadline};
 use super::{error, unmarshal};
-use crate::batcher::Single;
+use crate::batcher::{Entry, Single};
 use crate::client::Call;
 use crate::error::Error;
 use crate::model::Action;
@@ -38,12 +38,7 @@ impl Writer {
     /// that their caller should hear of it.
     fn put(&self, py: Python<'_>, operation: &str, params: &Bound<'_, PyDict>) -> PyResult<bool> {
         self.check()?;
-        let client = self.client.get();
-        let operation = client::find(operation)?;
-        let (action, mut entry) = match client.entry(py, operation, params)? {
-            Some(Call::Entry(action, _, entry)) => (action, entry),
-            _ => return Err(PyRuntimeError::new_err(format!("{} has no batch form", operation.name))),
-        };
+        let (action, mut entry) = self.entry(py, operation, params)?;
         while let Some(back) = self.core.put(action, entry).map_err(runtime)? {
             entry = back;
             py.detach(|| self.core.wait_for_room(entry.members.len(), TICK)).map_err(runtime)?;
@@ -62,6 +57,19 @@ impl Writer {
     #[getter]
     fn is_unfinished(&self) -> bool {
         self.core.is_mine() && self.core.is_unfinished()
+    }
+
+    /// Whether so many have failed that their caller should hear of it.
+    #[getter]
+    fn is_failing(&self) -> bool {
+        self.core.is_failing()
+    }
+
+    /// Take the arguments of one operation, if there is room: 0, or the weight that room is to be waited for.
+    fn offer(&self, py: Python<'_>, operation: &str, params: &Bound<'_, PyDict>) -> PyResult<usize> {
+        self.check()?;
+        let (action, entry) = self.entry(py, operation, params)?;
+        Ok(self.core.put(action, entry).map_err(runtime)?.map_or(0, |entry| entry.members.len()))
     }
 
     /// Let everything leave that was put.
@@ -105,6 +113,18 @@ impl Writer {
 }
 
 impl Writer {
+    pub(super) fn core(&self) -> &Core {
+        &self.core
+    }
+
+    fn entry(&self, py: Python<'_>, operation: &str, params: &Bound<'_, PyDict>) -> PyResult<(Single, Entry)> {
+        let operation = client::find(operation)?;
+        match self.client.get().entry(py, operation, params)? {
+            Some(Call::Entry(action, _, entry)) => Ok((action, entry)),
+            _ => Err(PyRuntimeError::new_err(format!("{} has no batch form", operation.name))),
+        }
+    }
+
     fn check(&self) -> PyResult<()> {
         if self.core.is_mine() {
             return Ok(());

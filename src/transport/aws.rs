@@ -56,8 +56,7 @@ impl AwsTransport {
     /// Cheap: nothing is connected, read or asked for before the first operation.
     pub fn new(settings: &Settings, stats: Arc<Stats>) -> Result<Self, Error> {
         let credentials = credentials::provider(settings);
-        let method = credentials::method(&settings.credentials);
-        let identity = credentials.clone().map(|provider| Arc::new(Identity::new(provider, method)));
+        let identity = Identity::new(settings, credentials.clone()).map(Arc::new);
         let endpoint = Endpoint::new(&settings.endpoint);
         let lane = match settings.retries.mode {
             RetryMode::Legacy | RetryMode::Standard => {

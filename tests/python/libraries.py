@@ -49,13 +49,18 @@ class Library:
     name: str
 
     @property
+    def is_boto3(self) -> bool:
+        """Whether its sessions, exceptions and so on are boto3's."""
+        return self.name in ("boto3", "patched")
+
+    @property
     def module(self) -> Any:
-        return importlib.import_module(self.name)
+        return importlib.import_module("boto3" if self.is_boto3 else self.name)
 
     @property
     def config(self) -> Any:
         """Its ``Config``."""
-        if self.name == "boto3":
+        if self.is_boto3:
             from botocore.config import Config
 
             return Config
@@ -63,7 +68,7 @@ class Library:
 
     @property
     def exceptions(self) -> Any:
-        return importlib.import_module("botocore.exceptions" if self.name == "boto3" else f"{self.name}.exceptions")
+        return importlib.import_module("botocore.exceptions" if self.is_boto3 else f"{self.name}.exceptions")
 
     def client(self, endpoint_url: str | None = None, **options: Any) -> Any:
         """A client with keys and a region, unless the options say otherwise, from a session of its own."""
@@ -78,13 +83,28 @@ class Library:
 
     def session(self, **options: Any) -> Any:
         """A new session. boto3's share what they have read of botocore's data: it is the same for all, and slow."""
-        if self.name != "boto3":
+        if not self.is_boto3:
             return self.module.Session(**options)
         import botocore.session
 
         inner = botocore.session.get_session()
         inner.register_component("data_loader", _loader())
-        return self.module.Session(botocore_session=inner, **options)
+        session = self.module.Session(botocore_session=inner, **options)
+        if self.name == "patched":
+            # As patch() does it, but for this session's clients: those that they are compared with stay as they are.
+            client = session.client
+            session.client = lambda *given, **named: put_on_core(client(*given, **named))
+        return session
+
+
+def put_on_core(client: Any) -> Any:
+    from botocore.client import BaseClient
+    from turbosqs.patching.client import OnCore
+    from turbosqs.patching.hook import add_base
+
+    add_base(type(client), OnCore, BaseClient)
+    assert isinstance(client, OnCore)
+    return client
 
 
 @cache
@@ -95,4 +115,6 @@ def _loader() -> Any:
 
 
 BOTO3 = Library("boto3")
+#: boto3's own clients, on the core.
+PATCHED = Library("patched")
 SUBJECT = Library(os.environ.get("SUBJECT", "turbosqs"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +50,14 @@ def outcome(call: Callable[..., Any], /, *arguments: Any, **keywords: Any) -> Ou
     """What the call came to."""
     try:
         return Returned(call(*arguments, **keywords))
+    except Exception as error:  # noqa: BLE001 - whatever it raises is what is compared
+        return Raised(error)
+
+
+async def awaited(call: Awaitable[Any]) -> Outcome:
+    """What an awaitable came to."""
+    try:
+        return Returned(await call)
     except Exception as error:  # noqa: BLE001 - whatever it raises is what is compared
         return Raised(error)
 

@@ -346,10 +346,28 @@ def test_what_is_no_config_is_refused_in_botocores_words(config: Any) -> None:
     assert same(lambda cls: cls().client("sqs", region_name="x", config=config))[0] is AttributeError
 
 
-def test_resources_are_boto3s() -> None:
-    resource = FakeSession(region_name="eu-west-3").resource("sqs", endpoint_url="http://localhost:1")
+def test_resources_are_boto3s_on_our_client() -> None:
+    session = FakeSession(region_name="eu-west-3", **SESSION_KEYS)
+    resource = session.resource("sqs", endpoint_url="http://localhost:1", use_ssl=False, verify="bundle.pem")
     assert type(resource).__name__ == "sqs.ServiceResource"
+    assert isinstance(resource.meta.client, SQS)
+    made_with = arguments(resource.meta.client)
+    # As boto3 has it: the API version that the resource model goes with, and a User-Agent that says what it is.
+    assert made_with.pop("api_version") == "2012-11-05"
+    assert made_with["config"].pop("user_agent_extra") == "Resource"
+    plain = arguments(session.client("sqs", endpoint_url="http://localhost:1", use_ssl=False, verify="bundle.pem"))
+    del plain["api_version"]
+    assert {**made_with, "config": None} == {**plain, "config": None}
+    # The session's own clients are not changed by it.
+    assert type(session.client("sns")).__module__ == "botocore.client"
+
+
+def test_resources_of_other_services_and_sessions_are_boto3s() -> None:
+    resource = FakeSession(region_name="eu-west-3").resource("sns", endpoint_url="http://localhost:1")
+    assert type(resource).__name__ == "sns.ServiceResource"
     assert resource.meta.client.meta.endpoint_url == "http://localhost:1"
+    theirs = FakeSession(botocore_session=botocore.session.Session()).resource("sqs", "eu-west-3")
+    assert type(theirs.meta.client).__module__ == "botocore.client"
 
 
 def test_data_about_services_and_regions_is_boto3s() -> None:

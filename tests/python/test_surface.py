@@ -349,10 +349,17 @@ except sqs.exceptions.QueueDoesNotExist as error:
     reveal_type(error.response)
 except turbosqs.exceptions.EndpointConnectionError as error:
     reveal_type(error.kwargs)
+async def awaiting() -> None:
+    async with turbosqs.aio.client("sqs") as awaitable:
+        reveal_type(awaitable)
+        reveal_type((await awaitable.list_queues()).get("QueueUrls"))
+        async for page in awaitable.get_paginator("list_queues").paginate():
+            print(page["QueueUrls"])
 sqs.send_message(QueueUrl="u")
 sqs.send_message(QueueUrl="u", MessageBody=b"b")
 sqs.send_message("u", "b")
 sqs.send_mesage(QueueUrl="u", MessageBody="b")
+turbosqs.aio.client("sqs").send_message(QueueUrl="u")
 turbosqs.client("sqs", regoin="x")
 turbosqs.exceptions.EndpointConectionError
 """
@@ -361,9 +368,12 @@ EXPECTED = [
     'Revealed type is "list[TypedDict(turbosqs.types.Message, {',
     'Revealed type is "Any"',
     'Revealed type is "dict[str, Any]"',
+    'Revealed type is "turbosqs.aio.sqs.SQS"',
+    'Revealed type is "list[str] | None"',
     'Missing named argument "MessageBody"',
     'Argument "MessageBody" to "send_message" of "Operations" has incompatible type "bytes"; expected "str"',
     'Argument 1 to "send_message" of "Operations" has incompatible type "str"; expected "Never"',
+    'Missing named argument "MessageBody" for "send_message" of "AsyncOperations"',
     '"SQS" has no attribute "send_mesage"',
     'Unexpected keyword argument "regoin"',
     'Module has no attribute "EndpointConectionError"',

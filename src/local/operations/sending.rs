@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::batches::{Outcomes, write_failure};
-use crate::local::digest::{attributes_md5, hex, md5};
+use crate::local::digest::{attributes_md5, hex, md5, md5s};
 use crate::local::error::ServiceError;
 use crate::local::input::{Batch, Send, read, required};
 use crate::local::message::{Attribute, Extra, Millis, Value};
@@ -39,7 +39,8 @@ impl Service {
         let id = self.find_by_url(input.queue_url.as_deref(), caller)?;
         let queue = self.queue_mut(id)?;
         check_fifo_members(&input, queue, ServiceError::missing)?;
-        let (prepared, size) = prepare(&input, queue)?;
+        let body_md5 = md5(input.message_body.as_deref().unwrap_or_default().as_bytes());
+        let (prepared, size) = prepare(&input, queue, body_md5)?;
         if size > queue.settings.maximum_message_size {
             return Err(ServiceError::invalid_parameter(format!(
                 "One or more parameters are invalid. Reason: Message must be shorter than {} bytes.",
@@ -47,7 +48,6 @@ impl Service {
             )));
         }
         let Prepared { message, attributes_md5, system_attributes_md5 } = prepared;
-        let body_md5 = message.md5;
         let sent = queue.send(message, now);
         self.touched.push(id);
         let mut reply = Reply::object(256);
@@ -75,8 +75,10 @@ impl Service {
         }
         let mut total = 0;
         let mut prepared = Vec::with_capacity(entries.len());
-        for entry in entries {
-            let checked = prepare(entry, queue);
+        let bodies: Vec<&[u8]> =
+            entries.iter().map(|entry| entry.message_body.as_deref().unwrap_or_default().as_bytes()).collect();
+        for (entry, body_md5) in entries.iter().zip(md5s(&bodies)) {
+            let checked = prepare(entry, queue, body_md5);
             total += match &checked {
                 Ok((_, size)) => *size,
                 Err(_) => entry.message_body.as_deref().map_or(0, str::len),
@@ -150,7 +152,7 @@ fn check_fifo_members(
     Ok(())
 }
 
-fn prepare(input: &Send<'_>, queue: &Queue) -> Result<(Prepared, usize), ServiceError> {
+fn prepare(input: &Send<'_>, queue: &Queue, md5: [u8; 16]) -> Result<(Prepared, usize), ServiceError> {
     let body = input.message_body.as_deref().filter(|body| !body.is_empty());
     let body = body.ok_or_else(|| ServiceError::missing("MessageBody"))?;
     validate::characters(body)?;
@@ -208,7 +210,7 @@ fn prepare(input: &Send<'_>, queue: &Queue) -> Result<(Prepared, usize), Service
     let plain = attributes.is_empty() && trace_header.is_none() && group.is_none() && deduplication_id.is_none();
     let extra =
         (!plain).then(|| Box::new(Extra { attributes, trace_header, group, deduplication_id, ..Extra::default() }));
-    let message = NewMessage { md5: md5(body.as_bytes()), body: body.into(), delay, extra };
+    let message = NewMessage { md5, body: body.into(), delay, extra };
     Ok((Prepared { message, attributes_md5, system_attributes_md5 }, size))
 }
 

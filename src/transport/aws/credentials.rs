@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
+use arc_swap::ArcSwapOption;
 use aws_config::Region;
 use aws_config::credential_process::CredentialProcessProvider;
 use aws_config::ecs::EcsCredentialsProvider;
@@ -22,13 +23,14 @@ use aws_sdk_sqs::config::SharedIdentityCache;
 use http::HeaderValue;
 
 use super::connector::credential_client;
-use crate::config::{Credentials, Settings, StaticCredentials};
+use crate::config::{Credentials, Handed, Settings, StaticCredentials};
 
 /// The provider of a client's credentials; `None`: its requests are not signed.
 pub fn provider(settings: &Settings) -> Option<SharedCredentialsProvider> {
     match &settings.credentials {
         Credentials::Anonymous => None,
         Credentials::Static(found) => Some(SharedCredentialsProvider::new(Given(keys(found), found.method))),
+        Credentials::Handed(handed) => Some(SharedCredentialsProvider::new(FromOwner::new(handed.clone()))),
         _ => Some(SharedCredentialsProvider::new(Lazy { settings: settings.clone(), inner: OnceLock::new() })),
     }
 }
@@ -36,9 +38,12 @@ pub fn provider(settings: &Settings) -> Option<SharedCredentialsProvider> {
 /// How long a source may take. A credential process may ask a person, so it is given longer than the SDK's 5 s.
 pub const LOAD_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The SDK's cache for these providers.
-pub fn identity_cache() -> SharedIdentityCache {
-    IdentityCache::lazy().load_timeout(LOAD_TIMEOUT).build()
+/// The SDK's cache for the provider.
+pub fn identity_cache(settings: &Settings) -> SharedIdentityCache {
+    match settings.credentials {
+        Credentials::Handed(_) => IdentityCache::no_cache(),
+        _ => IdentityCache::lazy().load_timeout(LOAD_TIMEOUT).build(),
+    }
 }
 
 /// Looks for a failure of ours among an error and its causes.
@@ -95,6 +100,42 @@ impl ProvideCredentials for Given {
     }
 }
 
+/// Keys that the client's owner may replace at any moment.
+#[derive(Debug)]
+pub(super) struct FromOwner {
+    handed: Handed,
+    /// What was handed over last, and what it became: the signer knows credentials by their allocation.
+    made: ArcSwapOption<(Arc<StaticCredentials>, Arc<Keys>)>,
+}
+
+impl FromOwner {
+    pub fn new(handed: Handed) -> FromOwner {
+        FromOwner { handed, made: ArcSwapOption::empty() }
+    }
+
+    pub fn credentials(&self) -> Result<Arc<Keys>, CredentialsError> {
+        let Some(current) = self.handed.get() else {
+            return Err(CredentialsError::not_loaded("Unable to locate credentials"));
+        };
+        let made = self.made.load();
+        if let Some(made) = made.as_ref().filter(|made| Arc::ptr_eq(&made.0, &current)) {
+            return Ok(made.1.clone());
+        }
+        let keys = Arc::new(checked(keys(&current), current.method)?);
+        self.made.store(Some(Arc::new((current, keys.clone()))));
+        Ok(keys)
+    }
+}
+
+impl ProvideCredentials for FromOwner {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::ready(self.credentials().map(|keys| Keys::clone(&keys)))
+    }
+}
+
 /// The SDK's provider for the source, made when it is first asked: making it costs more than the whole client.
 struct Lazy {
     settings: Settings,
@@ -146,6 +187,7 @@ pub fn method(credentials: &Credentials) -> &'static str {
         Credentials::Container => "container-role",
         Credentials::InstanceMetadata { .. } => "iam-role",
         Credentials::Static(found) => found.method,
+        Credentials::Handed(_) => "explicit",
         Credentials::Missing | Credentials::Anonymous => "none",
     }
 }
@@ -193,7 +235,7 @@ fn build(settings: &Settings) -> Option<Arc<dyn ProvideCredentials>> {
             let builder = ImdsCredentialsProvider::builder().configure(&config);
             Arc::new(builder.imds_client(client.build()).build())
         }
-        Credentials::Static(_) | Credentials::Missing | Credentials::Anonymous => return None,
+        Credentials::Static(_) | Credentials::Handed(_) | Credentials::Missing | Credentials::Anonymous => return None,
     })
 }
 

@@ -197,3 +197,30 @@ async fn nothing_is_nothing() {
 fn other_errors_are_not_ours() {
     assert!(failure(&std::fmt::Error).is_none());
 }
+
+#[test]
+fn an_owners_keys_are_those_of_the_moment() {
+    let handed = Handed::default();
+    let owner = FromOwner::new(handed.clone());
+    assert!(matches!(failure(&owner.credentials().unwrap_err()), Some(Failure::NoCredentials)));
+    let set = |access_key: &str, token: Option<&str>| {
+        let (access_key, token) = (access_key.to_owned(), token.map(str::to_owned));
+        handed.set(StaticCredentials {
+            access_key,
+            secret_key: "s".into(),
+            token,
+            account_id: None,
+            method: "explicit",
+        });
+    };
+    set("first", None);
+    let first = owner.credentials().unwrap();
+    assert_eq!(first.access_key_id(), "first");
+    // The signer derives a key for each allocation.
+    assert!(Arc::ptr_eq(&first, &owner.credentials().unwrap()));
+    set("second", Some("token"));
+    let second = owner.credentials().unwrap();
+    assert_eq!((second.access_key_id(), second.session_token()), ("second", Some("token")));
+    set("line\nbreak", None);
+    assert!(matches!(failure(&owner.credentials().unwrap_err()), Some(Failure::Credentials { .. })));
+}

@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwapOption;
-use aws_credential_types::Credentials;
+use aws_credential_types::Credentials as Keys;
+use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use tokio::sync::Mutex;
 
+use super::credentials::FromOwner;
 use super::{credentials, describe};
+use crate::config::{Credentials, Settings};
 use crate::error::Error;
 
 /// How long before they expire credentials are replaced; up to half as long again, so that the processes of a fleet
@@ -17,8 +20,40 @@ const AHEAD: Duration = Duration::from_secs(10);
 /// How long good credentials are used on after their provider has failed.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// Whose requests they are.
 #[derive(Debug)]
-pub(super) struct Identity {
+pub(super) enum Identity {
+    /// A provider's, asked when they run out.
+    Kept(Kept),
+    /// The client's owner's, looked at for each request.
+    Handed(FromOwner),
+}
+
+impl Identity {
+    /// `None`: requests are not signed. `provider` is that of the settings.
+    pub fn new(settings: &Settings, provider: Option<SharedCredentialsProvider>) -> Option<Identity> {
+        let method = credentials::method(&settings.credentials);
+        match &settings.credentials {
+            Credentials::Handed(handed) => Some(Identity::Handed(FromOwner::new(handed.clone()))),
+            _ => provider.map(|provider| Identity::Kept(Kept::new(provider, method))),
+        }
+    }
+
+    pub async fn credentials(&self, now: SystemTime) -> Result<Arc<Keys>, Error> {
+        match self {
+            Identity::Kept(kept) => kept.credentials(now).await,
+            Identity::Handed(owner) => owner.credentials().map_err(|error| failure(&error)),
+        }
+    }
+}
+
+/// What the caller is told of a provider's failure.
+fn failure(error: &CredentialsError) -> Error {
+    credentials::failure(error).unwrap_or_else(|| Error::Runtime(describe(error)))
+}
+
+#[derive(Debug)]
+pub(super) struct Kept {
     provider: SharedCredentialsProvider,
     /// botocore's name for it.
     method: &'static str,
@@ -31,13 +66,13 @@ pub(super) struct Identity {
 
 #[derive(Debug)]
 struct Held {
-    credentials: Arc<Credentials>,
+    credentials: Arc<Keys>,
     /// When to ask again; `None`: never.
     until: Option<SystemTime>,
 }
 
 impl Held {
-    fn new(credentials: Credentials) -> Held {
+    fn new(credentials: Keys) -> Held {
         let until = credentials
             .expiry()
             .map(|expiry| expiry.checked_sub(AHEAD.mul_f64(1.0 + fastrand::f64() / 2.0)).unwrap_or(expiry));
@@ -53,13 +88,13 @@ impl Held {
     }
 }
 
-impl Identity {
-    pub fn new(provider: SharedCredentialsProvider, method: &'static str) -> Identity {
+impl Kept {
+    pub fn new(provider: SharedCredentialsProvider, method: &'static str) -> Kept {
         let limit = credentials::LOAD_TIMEOUT;
-        Identity { provider, method, limit, current: ArcSwapOption::empty(), asking: Mutex::new(()) }
+        Kept { provider, method, limit, current: ArcSwapOption::empty(), asking: Mutex::new(()) }
     }
 
-    pub async fn credentials(&self, now: SystemTime) -> Result<Arc<Credentials>, Error> {
+    pub async fn credentials(&self, now: SystemTime) -> Result<Arc<Keys>, Error> {
         if let Some(fresh) = self.fresh(now) {
             return Ok(fresh);
         }
@@ -74,7 +109,7 @@ impl Identity {
                 self.current.store(Some(held.clone()));
                 return Ok(held.credentials.clone());
             }
-            Ok(Err(error)) => credentials::failure(&error).unwrap_or_else(|| Error::Runtime(describe(&error))),
+            Ok(Err(error)) => failure(&error),
             Err(_) => {
                 Error::Credentials { provider: self.method, detail: format!("nothing came within {:?}", self.limit) }
             }
@@ -90,7 +125,7 @@ impl Identity {
         }
     }
 
-    fn fresh(&self, now: SystemTime) -> Option<Arc<Credentials>> {
+    fn fresh(&self, now: SystemTime) -> Option<Arc<Keys>> {
         let held = self.current.load();
         held.as_ref().filter(|held| held.is_fresh(now)).map(|held| held.credentials.clone())
     }
@@ -101,7 +136,6 @@ mod tests {
     use std::sync::Mutex as Lock;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use aws_credential_types::provider::error::CredentialsError;
     use aws_credential_types::provider::future;
 
     use super::*;
@@ -126,13 +160,13 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 let life = next.ok_or_else(|| CredentialsError::provider_error("out of order"))?;
                 let expiry = self.now.map(|now| now + Duration::from_secs(life));
-                Ok(Credentials::new(format!("key {number}"), "s", None, expiry, "test"))
+                Ok(Keys::new(format!("key {number}"), "s", None, expiry, "test"))
             })
         }
     }
 
     /// An identity, the counter of its provider, and now.
-    fn identity(script: &[Option<u64>], expires: bool) -> (Identity, Arc<AtomicUsize>, SystemTime) {
+    fn identity(script: &[Option<u64>], expires: bool) -> (Kept, Arc<AtomicUsize>, SystemTime) {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
         let provider = Scripted {
             script: Arc::new(Lock::new(script.to_vec())),
@@ -140,10 +174,10 @@ mod tests {
             ..Scripted::default()
         };
         let asked = provider.asked.clone();
-        (Identity::new(SharedCredentialsProvider::new(provider), "custom-process"), asked, now)
+        (Kept::new(SharedCredentialsProvider::new(provider), "custom-process"), asked, now)
     }
 
-    async fn key(identity: &Identity, now: SystemTime) -> Result<String, Error> {
+    async fn key(identity: &Kept, now: SystemTime) -> Result<String, Error> {
         identity.credentials(now).await.map(|credentials| credentials.access_key_id().to_owned())
     }
 
@@ -207,7 +241,7 @@ mod tests {
                 future::ProvideCredentials::new(std::future::pending())
             }
         }
-        let mut identity = Identity::new(SharedCredentialsProvider::new(Silent), "custom-process");
+        let mut identity = Kept::new(SharedCredentialsProvider::new(Silent), "custom-process");
         identity.limit = Duration::from_millis(10);
         let error = identity.credentials(SystemTime::now()).await.unwrap_err();
         assert!(matches!(error, Error::Credentials { provider: "custom-process", .. }), "{error}");

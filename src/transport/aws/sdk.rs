@@ -82,7 +82,7 @@ impl Sdk {
             // The read timeout covers a reply that stalls.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .interceptor(RawJson::new(settings, endpoint.target()))
-            .identity_cache(credentials::identity_cache())
+            .identity_cache(credentials::identity_cache(settings))
             .http_client(http_client);
         config.set_credentials_provider(credentials.clone());
         if credentials.is_none() {

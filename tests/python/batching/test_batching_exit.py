@@ -75,10 +75,8 @@ PATIENCE = 1
 def test_a_service_that_never_answers_at_the_end(relay: Relay) -> None:
     """The program ends when its patience does, and says how many had no answer."""
     relay.hold()
-    script = (
-        WAITING
-        + f"    import turbosqs.sqs\n    turbosqs.sqs.EXIT_PATIENCE = {PATIENCE}\n    waiting(15)\n    say('end')\n"
-    )
+    shorter = f"    import turbosqs._at_exit\n    turbosqs._at_exit.PATIENCE = {PATIENCE}\n"
+    script = WAITING + shorter + "    waiting(15)\n    say('end')\n"
     process = start(SUBJECT, relay.url, script)
     assert process.stdout is not None
     assert process.stdout.readline() == "end\n"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from observe import Outcome, Returned, outcome
+from observe import Outcome, Returned, awaited, outcome
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,34 @@ def _ask(client: Any, step: Step, arguments: dict[str, Any], advance: Callable[[
             if advance is None:
                 raise RuntimeError("this server cannot let time pass")
             return advance(step.seconds)
+
+
+async def drive_awaiting(
+    case: Case, client: Any, advance: Callable[[float], object] | None
+) -> list[tuple[str, Outcome]]:
+    """The transcript of a client whose methods are awaited."""
+    playing = play(case)
+    try:
+        step, arguments = next(playing)
+        while True:
+            step, arguments = playing.send(await awaited(_ask_awaiting(client, step, arguments, advance)))
+    except StopIteration as end:
+        return end.value
+
+
+async def _ask_awaiting(
+    client: Any, step: Step, arguments: dict[str, Any], advance: Callable[[float], object] | None
+) -> Any:
+    match step:
+        case Call():
+            return await getattr(client, step.method)(**arguments)
+        case Pages():
+            pages = client.get_paginator(step.method).paginate(**arguments)
+            if step.whole:
+                return await pages.build_full_result()
+            return {"pages": [page async for page in pages], "resume": pages.resume_token}
+        case Advance():
+            return _ask(client, step, arguments, advance)
 
 
 #: The URL of the queue that ``on_queue`` makes.

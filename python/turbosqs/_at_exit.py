@@ -1,0 +1,30 @@
+"""What still waits for company when the interpreter ends is sent."""
+
+from ._core import drain, unanswered
+
+#: Seconds for what is on its way then. Requests of an SQS that answers take far less.
+PATIENCE = 10.0
+_registered = False
+
+
+def flush_at_exit() -> None:
+    """Have the end of the interpreter wait for entries that have no answer yet, at most ``PATIENCE`` seconds."""
+    global _registered
+    if not _registered:
+        import atexit
+
+        _registered = True
+        atexit.register(_flush)
+
+
+def _flush() -> None:
+    try:
+        drain(PATIENCE)
+    finally:
+        if count := unanswered():
+            import sys
+
+            print(
+                f"turbosqs: {count} entries had no answer when the program ended; they may not have been sent",
+                file=sys.stderr,
+            )

@@ -1,0 +1,91 @@
+"""``turbosqs run``: a program that is not changed at all, with boto3's SQS clients on the Rust core.
+
+The program takes this process's place (exec), so that everything about it is Python's own: arguments, ``sys.path``,
+``__main__``, tracebacks, signals, the exit status. Our folder on PYTHONPATH, with a ``sitecustomize`` in it, patches it
+before it starts, and its children likewise: those made by fork have the patch already, those made by spawn,
+forkserver or subprocess have the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import sysconfig
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+START_UP = Path(__file__).parent / "patching" / "start-up"
+#: The process that the program takes the place of: its Python has to have turbosqs, its children's need not.
+MARK = "TURBOSQS_RUN"
+
+USAGE = """\
+usage: turbosqs run [--] SCRIPT [ARGUMENT ...]
+       turbosqs run [--] -m MODULE [ARGUMENT ...]
+       turbosqs run [--] COMMAND [ARGUMENT ...]
+
+Runs a Python program with boto3's SQS clients on the Rust core, as turbosqs.patch() would put them there. The
+program is a script, a module or a command that is a Python program itself (turbosqs run celery -A app worker).
+It is not changed, and its child processes are included.
+"""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Become the program; returns only to say why not.
+
+    Args:
+        arguments: What follows ``turbosqs run``.
+
+    Returns:
+        The exit status: 2 for a command line that says nothing, 127 for a program that is not there, 126 for one
+        that cannot be run.
+    """
+    if arguments and arguments[0] in ("-h", "--help"):
+        print(USAGE, end="")
+        return 0
+    wanted = arguments[1:] if arguments and arguments[0] == "--" else arguments
+    if not wanted or (wanted[0].startswith("-") and wanted[0] != "-m") or wanted == ["-m"]:
+        print(USAGE, end="", file=sys.stderr)
+        return 2
+    if sys.flags.ignore_environment or sys.flags.no_site:
+        return _fail(2, "it needs PYTHONPATH and sitecustomize, which the options -I, -E and -S of Python turn off")
+    command = _command(wanted)
+    if command is None:
+        return _fail(127, f"there is neither a script nor a command {wanted[0]!r}")
+    try:
+        os.execve(command[0], command, _environment(os.environ))
+    except OSError as error:
+        return _fail(126, f"{command[0]}: {error.strerror}")
+
+
+def _command(wanted: Sequence[str]) -> list[str] | None:
+    """The whole command line, its first word a path."""
+    name, path = wanted[0], Path(wanted[0])
+    python = [sys.executable, *_options()]
+    if name == "-m" or path.suffix in (".py", ".pyw", ".pyz"):
+        return [*python, *wanted]
+    # Commands of the environment that has turbosqs come first: it may not be an activated one.
+    places = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)])
+    if (found := shutil.which(name, path=places)) is not None:
+        return [found, *wanted[1:]]
+    return [*python, *wanted] if path.exists() else None
+
+
+def _options() -> list[str]:
+    """The options that this interpreter was started with."""
+    before = sys.orig_argv[1 : len(sys.orig_argv) - len(sys.argv) + 1]
+    # They end in our own name, as `-m turbosqs` or as the path of a script.
+    return before[: -2 if before[-2:-1] in (["-m"], ["-c"]) else -1]
+
+
+def _environment(environment: Mapping[str, str]) -> dict[str, str]:
+    given = environment.get("PYTHONPATH")
+    # An empty place is the current folder; an empty list is none.
+    others = [place for place in given.split(os.pathsep) if place != str(START_UP)] if given else []
+    python_path = os.pathsep.join([str(START_UP), *others])
+    return {**environment, "PYTHONPATH": python_path, MARK: str(os.getpid())}
+
+
+def _fail(status: int, why: str) -> int:
+    print(f"turbosqs run: {why}", file=sys.stderr)
+    return status

@@ -1,0 +1,36 @@
+"""The same client, awaitable: the sync client's names, arguments, replies and exceptions, for asyncio and uvloop.
+
+    from turbosqs import aio
+
+    async with aio.client("sqs") as sqs:
+        await asyncio.gather(*(sqs.send_message(QueueUrl=url, MessageBody=body) for body in bodies))
+
+A client works without ``async with`` as well, in any number of event loops, one after another or at once.
+"""
+
+import turbosqs
+
+from .session import Session, connect
+from .sqs import SQS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    # With the signature of the method.
+    client = Session().client
+    from .consuming import Consumer as Consumer
+else:
+
+    def client(*args, **kwargs):
+        """A client of the default session, the one behind ``turbosqs.client``; see ``Session.client``."""
+        return connect(turbosqs._default_session(), *args, **kwargs)
+
+    def __getattr__(name):
+        if name == "Consumer":
+            from .consuming import Consumer
+
+            globals()[name] = Consumer
+            return Consumer
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+__all__ = ["SQS", "Consumer", "Session", "client"]

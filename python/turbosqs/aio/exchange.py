@@ -1,0 +1,212 @@
+"""One event loop's exchange with the core: calls go out at the end of each tick, answers come in many at a time.
+
+The futures of calls stay here, under numbers; the core's own threads know the numbers alone. A loop watches one
+descriptor for all clients that are used in it. It is the loop that owns the exchange: closing the loop frees it.
+"""
+
+import os
+from asyncio import get_running_loop
+from collections import OrderedDict
+from itertools import count
+from operator import itemgetter
+from weakref import WeakValueDictionary
+
+from .._core import Mailbox
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop, Future
+    from typing import Any
+
+    from .. import _core
+
+
+#: What waits for company; other calls only wait for their turn.
+_BATCHED = frozenset({"SendMessage", "DeleteMessage", "ChangeMessageVisibility"})
+
+
+def _as_they_are(value: "Any") -> "Any":
+    """Arguments that no longer change with those that they are copied from."""
+    if isinstance(value, dict):
+        return {key: _as_they_are(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_as_they_are(each) for each in value]
+    return bytes(value) if isinstance(value, bytearray) else value
+
+
+class Exchange:
+    """What stands between an event loop and the core.
+
+    Attributes:
+        loop: the event loop; None in a child that was forked from the loop's process.
+    """
+
+    __slots__ = ("__weakref__", "_futures", "_leaving", "_lines", "_mailbox", "_numbers", "loop")
+
+    loop: "AbstractEventLoop"
+
+    def __init__(self, loop: "AbstractEventLoop") -> None:
+        """Have the loop watch for answers.
+
+        Arguments:
+            loop: the running loop.
+        """
+        self.loop = loop
+        self._mailbox = Mailbox()
+        self._numbers = count()
+        self._futures: dict[int, Future[Any]] = {}
+        self._leaving = False
+        # Calls that wait for room, by client and operation.
+        self._lines: dict[tuple[_core.Client, str], OrderedDict[int, dict[str, Any]]] = {}
+        loop.add_reader(self._mailbox.descriptor, self._drain)
+
+    def call(self, core: "_core.Client", operation: str, params: "dict[str, Any]") -> "tuple[int, Future[Any]]":
+        """Begin an operation; it leaves when the loop's current tick is over.
+
+        Returns:
+            The call's number, and a future whose result is the reply, or an exception as a value.
+
+        Raises:
+            Failure: the arguments do not fit the operation.
+        """
+        number = next(self._numbers)
+        line = self._lines.get((core, operation)) if self._lines else None
+        if line is None and self._mailbox.begin(number, core, operation, params):
+            self._leave_soon()
+        else:
+            # It is written to JSON when it moves up; what its caller does with the arguments meanwhile is not for it.
+            self._lines.setdefault((core, operation), OrderedDict())[number] = _as_they_are(params)
+        future = self._futures[number] = self.loop.create_future()
+        return number, future
+
+    def presign(self, core: "_core.Client", *arguments: "Any") -> "tuple[int, Future[Any]]":
+        """Begin to sign a URL; see ``_core.Client.presign``."""
+        number = next(self._numbers)
+        self._mailbox.presign(number, core, *arguments)
+        return number, self._expect(number)
+
+    def flush(self, core: "_core.Client") -> "tuple[int, Future[Any]]":
+        """Let everything of a client leave that has room to; the answer comes when all of it is answered."""
+        number = next(self._numbers)
+        self._mailbox.flush(number, core)
+        return number, self._expect(number)
+
+    def await_room(self, core: "_core.Client", writer: "_core.Writer", weight: int) -> "tuple[int, Future[Any]]":
+        """The answer comes when a writer has room for an entry of this weight."""
+        number = next(self._numbers)
+        self._mailbox.await_room(number, core, writer, weight)
+        return number, self._expect(number)
+
+    def await_answers(self, core: "_core.Client", writer: "_core.Writer") -> "tuple[int, Future[Any]]":
+        """The answer comes when all is answered that a writer was given."""
+        number = next(self._numbers)
+        self._mailbox.await_answers(number, core, writer)
+        return number, self._expect(number)
+
+    def await_messages(self, core: "_core.Client", poller: "_core.Poller", takers: int) -> "tuple[int, Future[Any]]":
+        """The answer comes when a poller may have messages for so many takers."""
+        number = next(self._numbers)
+        self._mailbox.await_messages(number, core, poller, takers)
+        return number, self._expect(number)
+
+    def await_quiet(self, core: "_core.Client", poller: "_core.Poller") -> "tuple[int, Future[Any]]":
+        """The answer comes when a closed poller may have nothing under way any more."""
+        number = next(self._numbers)
+        self._mailbox.await_quiet(number, core, poller)
+        return number, self._expect(number)
+
+    def mark(self) -> int:
+        """This moment, for ``is_waiting``."""
+        return next(self._numbers)
+
+    def is_waiting(self, core: "_core.Client", mark: int) -> bool:
+        """Whether calls that share requests, made of a client before a moment, still wait for room."""
+        return core.is_batching and any(
+            owner is core and operation in _BATCHED and next(iter(line), mark) < mark
+            for (owner, operation), line in self._lines.items()
+        )
+
+    def abandon(self, number: int) -> None:
+        """Nobody waits for a call any more: if it has not left, it does not leave."""
+        if self._futures.pop(number, None) is None or self.loop is None:
+            # Answered meanwhile; or the loop is that of a process of which this one is a fork.
+            return
+        for line in self._lines.values():
+            if line.pop(number, None) is not None:
+                return
+        self._mailbox.abandon(number)
+
+    def _expect(self, number: int) -> "Future[Any]":
+        future = self._futures[number] = self.loop.create_future()
+        return future
+
+    def _leave(self) -> None:
+        self._leaving = False
+        self._mailbox.leave()
+        if self._lines:
+            # What was abandoned in this tick has made room.
+            self._move_up()
+
+    def _drain(self) -> None:
+        self._answer(self._mailbox.drain())
+        if self._lines:
+            self._move_up()
+
+    def _answer(self, answers: "list[tuple[int, Any]]") -> None:
+        futures = self._futures
+        for number, answer in answers:
+            future = futures.pop(number, None)
+            # Cancelled in this tick, its coroutine has had no time to say so.
+            if future is not None and not future.done():
+                future.set_result(answer)
+
+    def _move_up(self) -> None:
+        """Begin what waits in line, as far as there is room; of several lines, what was called first."""
+        blocked: set[tuple[_core.Client, str]] = set()
+        while heads := [(next(iter(line), -1), key) for key, line in self._lines.items() if key not in blocked]:
+            number, key = min(heads, key=itemgetter(0))
+            line = self._lines[key]
+            if number not in line:
+                # Nobody is left in it.
+                del self._lines[key]
+                continue
+            try:
+                if not self._mailbox.begin(number, *key, line[number]):
+                    blocked.add(key)
+                    continue
+                self._leave_soon()
+            except Exception as error:  # noqa: BLE001 - it is the caller's, who awaits it
+                self._answer([(number, error)])
+            line.pop(number, None)
+
+    def _leave_soon(self) -> None:
+        if not self._leaving:
+            self._leaving = True
+            self.loop.call_soon(self._leave)
+
+
+_exchanges: "WeakValueDictionary[int, Exchange]" = WeakValueDictionary()
+
+
+def current() -> Exchange:
+    """The exchange of the running loop.
+
+    Raises:
+        RuntimeError: no loop is running.
+    """
+    loop = get_running_loop()
+    exchange = _exchanges.get(id(loop))
+    if exchange is None or exchange.loop is not loop:
+        exchange = _exchanges[id(loop)] = Exchange(loop)
+    return exchange
+
+
+def _forget() -> None:
+    """In a forked child: its loops, should it run one that it inherited, need exchanges of their own."""
+    for exchange in list(_exchanges.values()):
+        exchange.loop = None  # type: ignore[assignment]
+    _exchanges.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,68 @@
+"""Pages of listings, awaited one by one."""
+
+from ..paginate import BasePageIterator, BasePaginator, compile_expression, found, merge
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from typing import Any
+
+    from ..paginate import _Page
+
+
+class Paginator(BasePaginator):
+    """Makes asynchronous iterators over the pages of one operation; ``client.get_paginator`` makes it."""
+
+    def paginate(self, **kwargs: "Any") -> "PageIterator":
+        """An asynchronous iterator over pages; see ``turbosqs.paginate.Paginator.paginate``.
+
+        Raises:
+            ValueError, TypeError: a number that is none.
+        """
+        return PageIterator(*self._arguments(kwargs))
+
+
+class PageIterator(BasePageIterator):
+    """An asynchronous iterator over the pages of a listing."""
+
+    async def __aiter__(self) -> "AsyncIterator[_Page]":
+        paging = self._paging()
+        while paging.request is not None:
+            page = paging.accept(await self._method(**paging.request))
+            self._resume_token = paging.resume_token
+            yield page
+            paging.advance()
+            self._resume_token = paging.resume_token
+
+    async def build_full_result(self) -> "_Page":
+        """All pages as one: the entries of all, and ``NextToken`` where ``MaxItems`` cut the listing."""
+        key = self._config["result_key"]
+        full: _Page = {}
+        async for page in self:
+            merge(full, page, key)
+        return self._listed(full)
+
+    async def search(self, expression: str) -> "AsyncIterator[Any]":
+        """Apply a JMESPath expression to each page; lists are handed out entry by entry.
+
+        Arguments:
+            expression: such as ``QueueUrls[?contains(@, 'orders')]``.
+
+        Raises:
+            ModuleNotFoundError: jmespath is not installed (aiobotocore and boto3 bring it along).
+        """
+        compiled = compile_expression(expression)
+        async for page in self:
+            for item in found(compiled, page):
+                yield item
+
+    def result_key_iters(self) -> "list[AsyncIterator[Any]]":
+        """An asynchronous iterator over the entries of all pages, in a list, one for each result key."""
+        key = self.result_keys[0]
+
+        async def entries() -> "AsyncIterator[Any]":
+            async for page in self:
+                for entry in key.search(page) or ():
+                    yield entry
+
+        return [entries()]

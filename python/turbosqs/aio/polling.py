@@ -1,0 +1,122 @@
+"""``poll_messages`` for coroutines: an asynchronous iterator over the messages of a queue."""
+
+import os
+from asyncio import CancelledError, get_running_loop, sleep, wait_for
+from asyncio import TimeoutError as Timeout
+
+from .._core import Failure
+from ..errorfactory import exception
+from ..polling import PATIENCE, make_poller
+from .exchange import Exchange
+from .writer import TURN
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from types import TracebackType
+    from typing import Any, NoReturn
+
+    from typing_extensions import Self
+
+    from .. import _core
+    from ..types import Message
+    from .sqs import SQS
+
+
+class Messages:
+    """The messages of a queue, one after another; ``client.poll_messages`` makes one.
+
+    It is an asynchronous iterator and an asynchronous context manager. When the loop over it ends, however it ends,
+    what was fetched and not handed over goes back to the queue; ``async with`` waits until it has.
+    """
+
+    def __init__(self, client: "SQS", arguments: "dict[str, Any]") -> None:
+        """Check the arguments; nothing is sent before the first message is asked for.
+
+        Arguments:
+            client: what sends.
+            arguments: those of ``poll_messages``.
+
+        Raises:
+            TypeError, ValueError, ParamValidationError: as ``poll_messages``.
+        """
+        self._ask = client._ask
+        self._core = make_poller(client._core, arguments)
+        self._pid = os.getpid()
+        self._taken = 0
+
+    async def __aiter__(self) -> "AsyncIterator[Message]":
+        try:
+            while (message := await self._next()) is not None:
+                yield message
+        finally:
+            await self.close()
+
+    async def __anext__(self) -> "Message":
+        try:
+            message = await self._next()
+        except CancelledError:
+            # It was only this wait that was given up, perhaps for taking too long.
+            raise
+        except BaseException:
+            await self.close()
+            raise
+        if message is None:
+            await self.close()
+            raise StopAsyncIteration
+        return message
+
+    async def _next(self) -> "Message | None":
+        self._taken += 1
+        if self._taken % TURN == 0:
+            # While there is always something to take, others want their turn too.
+            await sleep(0)
+        try:
+            while (work := self._core.take(None, 0.0)) is not None:
+                if work:
+                    message: Message = work[1]
+                    return message
+                await self._ask(Exchange.await_messages, self._core, 1)
+        except Failure as failure:
+            error = exception(failure)
+        else:
+            return None
+        raise error
+
+    async def __aenter__(self) -> "Self":
+        return self
+
+    async def __aexit__(
+        self,
+        exception_type: "type[BaseException] | None",
+        error: "BaseException | None",
+        traceback: "TracebackType | None",
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Stop polling and give back what was not handed over; see ``turbosqs.polling.Messages.close``."""
+        if self._pid == os.getpid():
+            self._core.close()
+            await until_quiet(self._ask, self._core, PATIENCE)
+
+    def stats(self) -> "_core.PollerStats":
+        """What has happened so far; see ``turbosqs.polling.Messages.stats``."""
+        return self._core.stats()
+
+    def __reduce_ex__(self, protocol: object) -> "NoReturn":
+        from pickle import PicklingError
+
+        raise PicklingError("Can't pickle the messages of a queue: they are under way. Poll where they are used")
+
+
+async def until_quiet(ask: "Any", poller: "_core.Poller", patience: float) -> bool:
+    """Wait until a closed poller has nothing under way, ``patience`` seconds at most; whether it has come to that."""
+    loop = get_running_loop()
+    deadline = loop.time() + patience
+    while not poller.quiet(0.0):
+        try:
+            await wait_for(ask(Exchange.await_quiet, poller), deadline - loop.time())
+        except Timeout:
+            return False
+    return True

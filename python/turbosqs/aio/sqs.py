@@ -1,0 +1,184 @@
+"""The asyncio client."""
+
+from asyncio import get_running_loop
+from weakref import ref
+
+from .. import sqs as blocking
+from .._core import Failure
+from .._operations import AsyncOperations
+from ..base import BaseClient, api_name
+from ..errorfactory import exception
+from .exchange import Exchange, current
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from asyncio import Future
+    from collections.abc import Callable, Coroutine
+    from types import TracebackType
+    from typing import Any
+
+    from typing_extensions import Self
+
+    from .paginate import Paginator
+    from .polling import Messages
+    from .writer import BatchWriter
+
+
+class SQS(AsyncOperations, BaseClient):
+    """A client for Amazon SQS whose methods are awaited; ``turbosqs.aio.client("sqs")`` makes one.
+
+    The 23 operations take the keyword arguments of the sync client's methods and come to the same dicts and
+    exceptions. Calls that a loop makes in one of its ticks travel together. A client may be used in any number of event
+    loops, and after a fork.
+
+    A call that is cancelled before it has left (``asyncio.timeout``, ``Task.cancel``) is withdrawn: it is not sent. One
+    that has left is sent, and its answer is dropped. While ``Batching.max_waiting`` calls or ``max_waiting_bytes`` of
+    them are unanswered, others wait their turn, in order. So do requests that are not batched, beyond
+    ``Config(max_pool_connections=...)`` of them, or 100 if that is more.
+
+    Attributes:
+        meta: region, endpoint, configuration and service model; see ``turbosqs.meta.ClientMeta``.
+    """
+
+    def __init__(self, client: "blocking.SQS") -> None:
+        """An asyncio client on the connections, batches and credentials of a sync one.
+
+        Both may be used at once: calls from threads and from event loops share requests.
+
+        Arguments:
+            client: what ``turbosqs.client("sqs")`` makes.
+
+        Raises:
+            TypeError: something else, such as a client of boto3's.
+        """
+        if not isinstance(client, blocking.SQS):
+            raise TypeError(f"an asyncio client is made from a client of turbosqs's, not from {type(client).__name__}")
+        self.meta = client.meta
+        self._core = client._core
+        self._exchange: Callable[[], Exchange | None] = _none
+
+    def _make_api_call(self, operation_name: str, api_params: "dict[str, Any]") -> "Coroutine[Any, Any, Any]":
+        """One operation by the API's name; every method comes through here."""
+        return self._ask(Exchange.call, operation_name, api_params)
+
+    def get_paginator(self, operation_name: str) -> "Paginator":
+        """The paginator of ``list_queues`` or ``list_dead_letter_source_queues``; its pages are for ``async for``.
+
+        Raises:
+            OperationNotPageableError: the operation has no pages.
+            KeyError: no such method.
+        """
+        from .paginate import Paginator
+
+        paging = self._paging(operation_name)
+        return Paginator(getattr(self, operation_name), paging)
+
+    async def generate_presigned_url(
+        self,
+        ClientMethod: str,  # noqa: N803
+        Params: "dict[str, Any] | None" = None,  # noqa: N803
+        ExpiresIn: "int | str | None" = 3600,  # noqa: N803
+        HttpMethod: "str | None" = None,  # noqa: N803
+    ) -> str:
+        """Sign a request for somebody else to send; see ``turbosqs.sqs.SQS.generate_presigned_url``."""
+        operation = api_name(ClientMethod)
+        params = {} if Params is None else Params
+        url: str = await self._ask(Exchange.presign, operation, params, ExpiresIn, HttpMethod)
+        return url
+
+    def batch_writer(self, *, QueueUrl: str, progress: bool = False) -> "BatchWriter":  # noqa: N803
+        """For one coroutine that has many messages: full requests, many at a time, and bounded memory.
+
+            async with sqs.batch_writer(QueueUrl=url) as batch:
+                for row in rows:
+                    await batch.send_message(MessageBody=row)
+
+        Arguments:
+            QueueUrl: of the queue that all of them are for.
+            progress: show a progress bar on standard error: tqdm's, if tqdm is installed.
+
+        Returns:
+            An asynchronous context manager with ``send_message``, ``delete_message`` and ``change_message_visibility``,
+            which wait only while too much is unanswered. Leaving the block sends the rest and raises one
+            ``turbosqs.exceptions.BatchWriterError`` for all entries that were not accepted.
+        """
+        from .writer import BatchWriter
+
+        return BatchWriter(self, QueueUrl, progress)
+
+    def poll_messages(
+        self,
+        *,
+        QueueUrl: str,  # noqa: N803
+        max_messages: "int | None" = None,
+        idle_timeout: "float | None" = None,
+        **polling: "Any",
+    ) -> "Messages":
+        """The messages of a queue, one after another, as fast as they can be fetched.
+
+            async for message in sqs.poll_messages(QueueUrl=url):
+                ...
+                await sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+
+        Arguments:
+            QueueUrl, max_messages, idle_timeout, polling: see ``turbosqs.sqs.SQS.poll_messages``.
+
+        Raises:
+            TypeError, ValueError, ParamValidationError: as there.
+        """
+        from .polling import Messages
+
+        arguments = {"QueueUrl": QueueUrl, "max_messages": max_messages, "idle_timeout": idle_timeout}
+        return Messages(self, {**arguments, **polling})
+
+    async def close(self) -> None:
+        """Send what waits for company, wait until it is answered, and close idle connections.
+
+        The client stays usable, as boto3's does.
+        """
+        exchange = current()
+        mark = exchange.mark()
+        waiting = True
+        while waiting:
+            # What has no room to leave yet moves up meanwhile.
+            waiting = exchange.is_waiting(self._core, mark)
+            await self._ask(Exchange.flush)
+        self._core.close()
+
+    async def __aenter__(self) -> "Self":
+        return self
+
+    async def __aexit__(
+        self,
+        exception_type: "type[BaseException] | None",
+        error: "BaseException | None",
+        traceback: "TracebackType | None",
+    ) -> None:
+        await self.close()
+
+    async def _ask(self, begin: "Callable[..., tuple[int, Future[Any]]]", *arguments: "Any") -> "Any":
+        """What a call comes to that ``begin``, a method of the exchange, begins."""
+        exchange = self._exchange()
+        if exchange is None or exchange.loop is not get_running_loop():
+            exchange = current()
+            # Weakly: a loop that is closed frees its exchange, whatever clients were used in it.
+            self._exchange = ref(exchange)
+        try:
+            number, future = begin(exchange, self._core, *arguments)
+            try:
+                answer = await future
+            except BaseException:
+                # Cancelled, or closed without having been finished.
+                exchange.abandon(number)
+                raise
+            if isinstance(answer, BaseException):
+                raise answer
+        except Failure as failure:
+            error = exception(failure)
+        else:
+            return answer
+        raise error
+
+
+def _none() -> None:
+    return None

@@ -1,0 +1,17 @@
+"""boto3's own SQS clients on the Rust core: ``turbosqs.patch()`` and what belongs to it.
+
+    hook.py       which client classes get a base more, when, and how they lose it again
+    client.py     that base: one call, on the core or on botocore's own path
+    lane.py       what one client's calls on the core need, and whether a call may go there
+    listeners.py  who would miss a call that botocore does not make
+    settings.py   from what botocore resolved to what the core is built from
+    counts.py     how many calls went which way
+    start-up/     how ``turbosqs run`` gets into a process before its program does
+
+Nothing here imports botocore before somebody else has, so that a process without boto3 pays nothing.
+"""
+
+from .counts import stats
+from .hook import patch, patched, unpatch
+
+__all__ = ["patch", "patched", "stats", "unpatch"]

@@ -1,0 +1,90 @@
+"""From what botocore resolved for a client to what the core is built from."""
+
+import socket
+
+from botocore import UNSIGNED  # type: ignore[import-untyped]
+from botocore.endpoint import Endpoint  # type: ignore[import-untyped]
+from botocore.httpsession import URLLib3Session, get_cert_path  # type: ignore[import-untyped]
+from botocore.signers import RequestSigner  # type: ignore[import-untyped]
+from botocore.validate import ParamValidationDecorator  # type: ignore[import-untyped]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class UnknownSettingError(Exception):
+    """The client is set up in a way that the core has no setting for."""
+
+
+def core_arguments(client: "Any") -> "dict[str, Any]":
+    """The arguments of ``_core.Client`` for a client of botocore's, but for its credentials.
+
+    Raises:
+        UnknownSettingError: there are none that would do the same.
+        botocore.exceptions.BotoCoreError: botocore finds no endpoint.
+    """
+    config, signer = client.meta.config, client._request_signer
+    session = client._endpoint.http_session
+    kinds = (type(client._endpoint), type(session), type(signer))
+    if kinds != (Endpoint, URLLib3Session, RequestSigner):
+        raise UnknownSettingError(f"its parts are {kinds}")
+    if client.meta.service_model.resolved_protocol != "json":
+        raise UnknownSettingError(f"the protocol is {client.meta.service_model.resolved_protocol}")
+    endpoint_url, region_name = _endpoint(client)
+    proxies = session._proxy_config
+    return {
+        "region_name": region_name,
+        "endpoint_url": endpoint_url,
+        # botocore brings authorities of its own along.
+        "verify": get_cert_path(session._verify) if session._verify else False,
+        "config": {
+            "signature_version": _signature_version(signer),
+            "connect_timeout": config.connect_timeout,
+            "read_timeout": config.read_timeout,
+            "parameter_validation": isinstance(client._serializer, ParamValidationDecorator),
+            "max_pool_connections": config.max_pool_connections,
+            # Resolved already, NO_PROXY and all.
+            "proxies": dict(proxies._proxies),
+            "proxies_config": dict(proxies._proxies_settings) or None,
+            "client_cert": config.client_cert,
+            "retries": {name: config.retries.get(name) for name in ("mode", "total_max_attempts")},
+            "tcp_keepalive": any(option[:2] == _KEEPALIVE for option in session._socket_options),
+            **_user_agent(client._user_agent_creator, config),
+        },
+    }
+
+
+_KEEPALIVE = (socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+
+def _endpoint(client: "Any") -> "tuple[str, str]":
+    """Where botocore sends requests, and the region that it signs them for. Both are the same for all operations."""
+    operation = client.meta.service_model.operation_model("ListQueues")
+    context = {"client_region": client.meta.region_name, "client_config": client.meta.config}
+    url, headers, _ = client._resolve_endpoint_ruleset(operation, {}, context)
+    signing = context.get("signing", {})
+    if headers or signing.get("signing_name", client._request_signer.signing_name) != "sqs":
+        raise UnknownSettingError(f"the endpoint asks for {headers} and {signing}")
+    return url, signing.get("region") or client._request_signer.region_name
+
+
+def _signature_version(signer: "Any") -> "Any":
+    if signer.signature_version is UNSIGNED or signer.signature_version == "v4":
+        return signer.signature_version
+    raise UnknownSettingError(f"the signature version is {signer.signature_version}")
+
+
+def _user_agent(creator: "Any", config: "Any") -> "dict[str, str | None]":
+    """The core names itself; what the program adds of its own goes with it."""
+    name, version = creator._session_user_agent_name, creator._session_user_agent_version
+    extra = [
+        f"{name}/{version}" if name and version and name not in ("Boto3", "Botocore") else None,
+        creator._session_user_agent_extra,
+        config.user_agent_extra,
+    ]
+    return {
+        "user_agent": getattr(config, "_supplied_user_agent", None),
+        "user_agent_extra": " ".join(filter(None, extra)) or None,
+        "user_agent_appid": config.user_agent_appid,
+    }

@@ -1,0 +1,279 @@
+//! How many polls there are, and how much each asks for. Pure: no clock, no I/O.
+//!
+//! Two things are found out as it goes. How many polls the queue can fill: twice as many when one comes back full, half as
+//! many when one comes back empty, one when the queue is idle. And how far ahead of the takers messages are fetched: twice as
+//! far when one had to wait although the queue had more, half as far when what was taken had waited long. What is
+//! buffered and what polls under way may still bring never exceeds the bound together.
+
+use crate::batch::receives::MOST;
+
+/// What may be held for a taker that has not come for it yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Messages.
+    pub most: usize,
+    /// Bytes of them, as far as they can be foreseen.
+    pub bytes: usize,
+}
+
+#[derive(Debug)]
+pub struct Flow {
+    bounds: Bounds,
+    /// How many messages to have ahead of those that are waited for.
+    target: usize,
+    /// How many polls there may be.
+    polls: usize,
+    flying: usize,
+    /// What the polls under way ask for together.
+    asked: usize,
+    /// How many more messages are wanted in all.
+    left: Option<u64>,
+    /// Bytes of a message, lately.
+    mean: usize,
+    /// The last reply brought all it was asked for, and nobody has waited since.
+    full: bool,
+}
+
+impl Flow {
+    /// No more messages than these are to be held from now on.
+    pub fn set_most(&mut self, most: usize) {
+        self.bounds.most = most.max(1);
+    }
+
+    /// `first` is how many messages to have ahead at first; `left` how many are wanted at all.
+    pub fn new(bounds: Bounds, first: usize, left: Option<u64>) -> Flow {
+        let bounds = Bounds { most: bounds.most.max(1), ..bounds };
+        Flow { bounds, target: first.min(bounds.most), polls: 1, flying: 0, asked: 0, left, mean: 0, full: false }
+    }
+
+    /// Whether one more poll is to leave, and what it asks for, while so many messages and bytes are buffered and takers
+    /// wait for `hungry` messages.
+    pub fn ask(&mut self, buffered: usize, bytes: usize, hungry: usize) -> Option<usize> {
+        if self.flying >= self.polls {
+            return None;
+        }
+        let wanted = self.wanted();
+        let target = self.target.max(hungry).min(self.bounds.most);
+        let worthwhile = MOST.min(target).min(wanted);
+        let room = target.saturating_sub(buffered + self.asked).min(wanted).min(MOST);
+        // A poll for the one place that has just become free costs as much as one for ten; but nobody is left waiting for that.
+        let awaited = buffered + self.asked < hungry;
+        if room == 0 || (room < worthwhile && !awaited) {
+            return None;
+        }
+        let idle = buffered == 0 && self.flying == 0;
+        let fits = match self.mean {
+            0 => room,
+            mean => (self.bounds.bytes.saturating_sub(bytes) / mean).saturating_sub(self.asked),
+        };
+        let asks = room.min(fits.max(usize::from(idle)));
+        if asks == 0 {
+            return None;
+        }
+        self.flying += 1;
+        self.asked += asks;
+        Some(asks)
+    }
+
+    /// A poll that asked for `asked` is back.
+    pub fn replied(&mut self, asked: usize, got: usize, bytes: usize) {
+        self.ended(asked);
+        self.left = self.left.map(|left| left.saturating_sub(got as u64));
+        self.full = got > 0 && got >= asked;
+        if self.full {
+            self.polls = (self.polls * 2).min(self.bounds.most.div_ceil(MOST));
+        } else if got == 0 {
+            self.polls = (self.polls / 2).max(1);
+        }
+        if let Some(mean) = bytes.checked_div(got) {
+            // What is large now counts at once, what was large is forgotten slowly.
+            self.mean = mean.max((self.mean * 7 + mean) / 8);
+        }
+    }
+
+    /// A poll that asked for `asked` is over without a reply.
+    pub fn ended(&mut self, asked: usize) {
+        self.flying = self.flying.saturating_sub(1);
+        self.asked = self.asked.saturating_sub(asked);
+    }
+
+    /// A poll keeps its place for a while without asking.
+    pub fn rests(&mut self) {
+        self.flying += 1;
+    }
+
+    pub fn rested(&mut self) {
+        self.flying = self.flying.saturating_sub(1);
+    }
+
+    /// The taker finds nothing.
+    pub fn starved(&mut self) {
+        if std::mem::take(&mut self.full) || self.target == 0 {
+            self.target = (self.target * 2).clamp(1, self.bounds.most);
+        }
+    }
+
+    /// What the taker got had waited long.
+    pub fn waited_long(&mut self) {
+        self.target /= 2;
+    }
+
+    /// What was buffered waited in vain: no more until somebody comes for it.
+    pub fn deserted(&mut self) {
+        self.target = 0;
+    }
+
+    /// How many polls are under way.
+    pub fn flying(&self) -> usize {
+        self.flying
+    }
+
+    /// How many more messages are to be received, those that polls have been sent for left out.
+    fn wanted(&self) -> usize {
+        let left = self.left.map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX));
+        left.saturating_sub(self.asked)
+    }
+
+    /// Everything that is wanted has been received.
+    pub fn is_complete(&self) -> bool {
+        self.left == Some(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const BOUNDS: Bounds = Bounds { most: 100, bytes: 1 << 20 };
+
+    fn polls(flow: &mut Flow, buffered: usize, bytes: usize) -> Vec<usize> {
+        std::iter::from_fn(|| flow.ask(buffered, bytes, 0)).collect()
+    }
+
+    #[test]
+    fn an_idle_queue_has_one_poll() {
+        let mut flow = Flow::new(BOUNDS, 10, None);
+        for _ in 0..5 {
+            assert_eq!(polls(&mut flow, 0, 0), [10]);
+            flow.replied(10, 0, 0);
+            flow.starved();
+        }
+    }
+
+    #[test]
+    fn a_full_queue_and_a_hungry_taker_have_more_each_time() {
+        let mut flow = Flow::new(BOUNDS, 10, None);
+        let mut counts = Vec::new();
+        for _ in 0..6 {
+            let asked = polls(&mut flow, 0, 0);
+            counts.push(asked.len());
+            for asked in asked {
+                flow.replied(asked, asked, asked * 200);
+                flow.starved();
+            }
+        }
+        assert_eq!(counts, [1, 2, 8, 10, 10, 10]);
+        flow.replied(0, 0, 0);
+        assert_eq!(polls(&mut flow, 0, 0).len(), 5, "half as many after an empty reply");
+    }
+
+    #[test]
+    fn a_slow_taker_is_given_one_at_a_time_and_a_gone_one_nothing() {
+        let mut flow = Flow::new(BOUNDS, 10, None);
+        for _ in 0..4 {
+            flow.waited_long();
+        }
+        assert!(polls(&mut flow, 0, 0).is_empty());
+        assert_eq!(flow.ask(0, 0, 1), Some(1));
+        flow.replied(1, 1, 200);
+        assert!(polls(&mut flow, 1, 200).is_empty());
+        flow.deserted();
+        assert!(polls(&mut flow, 0, 0).is_empty());
+        flow.starved();
+        assert_eq!(polls(&mut flow, 0, 0), [1]);
+    }
+
+    #[test]
+    fn those_who_wait_are_asked_for_together() {
+        let mut flow = Flow::new(BOUNDS, 0, None);
+        assert_eq!(flow.ask(0, 0, 0), None);
+        assert_eq!(flow.ask(0, 0, 4), Some(4));
+        assert_eq!(flow.ask(0, 0, 5), None, "one poll at first, and not for a single one more");
+        flow.replied(4, 2, 400);
+        assert_eq!(flow.ask(2, 400, 4), Some(2), "those who wait for the rest of a batch");
+        flow.replied(2, 0, 0);
+        assert_eq!(flow.ask(0, 0, 30), Some(10));
+    }
+
+    #[test]
+    fn a_bound_that_shrinks_holds_whoever_waits() {
+        let mut flow = Flow::new(BOUNDS, 10, None);
+        flow.set_most(3);
+        assert_eq!(flow.ask(0, 0, 50), Some(3));
+        flow.replied(3, 3, 600);
+        for _ in 0..5 {
+            flow.starved();
+        }
+        assert_eq!(flow.ask(1, 200, 50), Some(2));
+        assert_eq!(flow.ask(1, 200, 50), None);
+    }
+
+    #[test]
+    fn large_messages_are_asked_for_in_small_numbers() {
+        let mut flow = Flow::new(BOUNDS, 100, None);
+        assert_eq!(polls(&mut flow, 0, 0), [10]);
+        flow.replied(10, 10, 10 << 18);
+        assert!(polls(&mut flow, 10, 10 << 18).is_empty());
+        assert_eq!(polls(&mut flow, 0, 0), [4], "a quarter of a megabyte each");
+        flow.replied(4, 4, 4 << 21);
+        assert_eq!(polls(&mut flow, 0, 0), [1], "something has to come");
+    }
+
+    proptest! {
+        #[test]
+        fn the_bounds_hold(
+            most in 1..200usize,
+            first in 0..300usize,
+            left in prop::option::of(0..500u64),
+            steps in prop::collection::vec((0..6u8, 0..=10usize), 0..200),
+        ) {
+            let mut flow = Flow::new(Bounds { most, bytes: 1 << 20 }, first, left);
+            let (mut buffered, mut received) = (0, 0);
+            let mut flying: Vec<usize> = Vec::new();
+            for (kind, number) in steps {
+                match kind {
+                    0 | 1 => {
+                        while let Some(asked) = flow.ask(buffered, buffered * 100, number) {
+                            prop_assert!((1..=MOST).contains(&asked));
+                            flying.push(asked);
+                        }
+                    }
+                    2 if !flying.is_empty() => {
+                        let asked = flying.remove(number % flying.len());
+                        let got = asked.min(number);
+                        flow.replied(asked, got, got * 100);
+                        buffered += got;
+                        received += got as u64;
+                    }
+                    3 => {
+                        if buffered == 0 { flow.starved() } else { buffered -= 1 }
+                    }
+                    4 => flow.waited_long(),
+                    5 if !flying.is_empty() => flow.ended(flying.remove(number % flying.len())),
+                    _ => {}
+                }
+                prop_assert!(buffered + flying.iter().sum::<usize>() <= most.max(1));
+                prop_assert!(left.is_none_or(|left| received + flying.iter().sum::<usize>() as u64 <= left));
+                prop_assert_eq!(flow.is_complete(), left == Some(received));
+            }
+            // A taker that waits has a poll under way, unless there is nothing more to want.
+            if buffered == 0 {
+                flow.starved();
+                flow.ask(0, 0, 1);
+                prop_assert!(flow.flying() > 0 || flow.is_complete());
+            }
+        }
+    }
+}

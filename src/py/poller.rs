@@ -1,0 +1,251 @@
+//! `turbosqs._core.Poller`: messages from a poller to Python, and what becomes of them.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use pyo3::IntoPyObjectExt;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyTuple};
+use serde_json::value::RawValue;
+
+use super::client::Client;
+use super::{error, marshal, unmarshal, wait};
+use crate::error::Error;
+use crate::model::{Action, MESSAGE};
+use crate::poller::{Bounds, Ending, Groups, Message, Options, Poller as Core, Take, Trouble};
+
+#[pyclass(frozen, weakref, module = "turbosqs._core")]
+pub struct Poller {
+    core: Core,
+    batch: usize,
+}
+
+#[pymethods]
+impl Poller {
+    /// `params` are ReceiveMessage's, without count. Seconds are floats; the figures have been checked.
+    #[new]
+    #[pyo3(signature = (
+        client, params, *, min_life, max_buffered, max_buffered_bytes, ahead, max_messages, idle_timeout, tracked, rate,
+        batch_size, batch_window
+    ))]
+    #[allow(clippy::too_many_arguments)]
+    fn new(
+        client: &Bound<'_, Client>,
+        params: &Bound<'_, PyDict>,
+        min_life: f64,
+        max_buffered: usize,
+        max_buffered_bytes: usize,
+        ahead: usize,
+        max_messages: Option<u64>,
+        idle_timeout: Option<f64>,
+        tracked: bool,
+        rate: Option<f64>,
+        batch_size: usize,
+        batch_window: f64,
+    ) -> PyResult<Self> {
+        let py = client.py();
+        let operation = Action::ReceiveMessage.operation();
+        let client = client.get().core();
+        let strict = client.settings().parameter_validation;
+        let body = marshal::to_json(params, operation.input, strict)
+            .map_err(|unfit| super::client::refusal(py, operation, params, unfit))?;
+        let members: BTreeMap<&str, &RawValue> =
+            serde_json::from_slice(&body).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let number = |name: &str| members.get(name).and_then(|value| value.get().parse::<u32>().ok());
+        let queue = members.get("QueueUrl").map_or("\"\"", |queue| queue.get());
+        let fifo = queue.trim_end_matches(['"', '/']).ends_with(".fifo");
+        let others = members.iter().filter(|(name, _)| !matches!(**name, "QueueUrl" | "WaitTimeSeconds"));
+        let others: String = others.map(|(name, value)| format!(",\"{name}\":{}", value.get())).collect();
+        let options = Options {
+            queue: queue.as_bytes().into(),
+            members: others.into_bytes().into(),
+            wait: number("WaitTimeSeconds").unwrap_or(20),
+            visibility: number("VisibilityTimeout"),
+            life: min_life,
+            bounds: Bounds { most: max_buffered, bytes: max_buffered_bytes },
+            ahead,
+            max_messages,
+            idle: idle_timeout.map(duration),
+            groups: match (fifo, tracked) {
+                (false, _) => Groups::None,
+                (true, false) => Groups::Ordered,
+                (true, true) => Groups::Locked,
+            },
+            keeps: tracked,
+            endures: tracked,
+            rate,
+            batch: batch_size,
+            window: duration(batch_window),
+        };
+        let core = Core::new(client, options).map_err(|error| failure(py, error))?;
+        Ok(Poller { core, batch: batch_size })
+    }
+
+    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    /// The next message, as soon as there is one.
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        loop {
+            match self.found(py, None)? {
+                Take::Messages(messages) => {
+                    return messages
+                        .first()
+                        .map(|message| unmarshal::from_json(py, &message.json, &MESSAGE))
+                        .transpose();
+                }
+                Take::Ended(error) => return error.map_or(Ok(None), |error| Err(failure(py, error))),
+                Take::Nothing(_) | Take::Troubles(_) => {}
+            }
+        }
+    }
+
+    /// Work for one taker: `(id, message)`, or lists of both if it wants several; `(None, troubles)`; None when there will be
+    /// no more; `()` when `patience`, in seconds, is over. The message `done` is deleted first.
+    #[pyo3(signature = (done, patience))]
+    fn take<'py>(&self, py: Python<'py>, done: Option<u64>, patience: f64) -> PyResult<Bound<'py, PyAny>> {
+        if let Some(id) = done {
+            self.finish(py, id, Ending::Delete)?;
+        }
+        match self.found(py, Some(duration(patience)))? {
+            Take::Messages(messages) => self.work(py, messages),
+            Take::Troubles(troubles) => (py.None(), self::troubles(py, troubles)?).into_bound_py_any(py),
+            Take::Nothing(_) => Ok(PyTuple::empty(py).into_any()),
+            Take::Ended(None) => Ok(py.None().into_bound(py)),
+            Take::Ended(Some(error)) => Err(failure(py, error)),
+        }
+    }
+
+    /// It has been handled.
+    fn delete(&self, py: Python<'_>, id: u64) -> PyResult<()> {
+        self.finish(py, id, Ending::Delete)
+    }
+
+    /// It has not: it is to be visible after so many seconds, or None: when its time is over.
+    #[pyo3(signature = (id, seconds))]
+    fn retry(&self, py: Python<'_>, id: u64, seconds: Option<u32>) -> PyResult<()> {
+        self.finish(py, id, seconds.map_or(Ending::Leave, Ending::Visible))
+    }
+
+    /// No more polls, no more messages; what is buffered goes back.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.core.close()).map_err(|error| failure(py, error))
+    }
+
+    /// What takers have not finished becomes visible.
+    fn abandon(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.core.abandon()).map_err(|error| failure(py, error))
+    }
+
+    /// Wait until nothing is under way any more, `patience` seconds at most; whether it has come to that.
+    fn quiet(&self, py: Python<'_>, patience: f64) -> PyResult<bool> {
+        let deadline = Instant::now() + duration(patience);
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let quiet = py.detach(|| self.core.wait_until_quiet(left.min(wait::TICK)));
+            if quiet.map_err(|error| failure(py, error))? {
+                return Ok(true);
+            }
+            if left.is_zero() {
+                return Ok(false);
+            }
+            py.check_signals()?;
+        }
+    }
+
+    /// What has gone wrong and has not been told: `(message or None, seconds or None, failure)` each.
+    fn troubles<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        troubles(py, self.core.troubles().map_err(|error| failure(py, error))?)
+    }
+
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let counts = self.core.counts().map_err(|error| failure(py, error))?;
+        let stats = PyDict::new(py);
+        stats.set_item("received", counts.received)?;
+        stats.set_item("handed_over", counts.handed_over)?;
+        stats.set_item("handled", counts.handled)?;
+        stats.set_item("failed", counts.failed)?;
+        stats.set_item("deleted", counts.deleted)?;
+        stats.set_item("given_back", counts.given_back)?;
+        stats.set_item("extended", counts.extended)?;
+        stats.set_item("lost", counts.lost)?;
+        stats.set_item("buffered", counts.buffered)?;
+        stats.set_item("in_progress", counts.in_progress)?;
+        stats.set_item("polls", counts.polls)?;
+        Ok(stats)
+    }
+}
+
+impl Poller {
+    pub(super) fn core(&self) -> &Core {
+        &self.core
+    }
+
+    /// What there is, with the interpreter released while there is nothing; `None` is for ever.
+    fn found(&self, py: Python<'_>, patience: Option<Duration>) -> PyResult<Take> {
+        let failed = |error| failure(py, error);
+        let mut take = self.core.take().map_err(failed)?;
+        let deadline = patience.and_then(|patience| Instant::now().checked_add(patience));
+        while let Take::Nothing(_) = take {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return Ok(take);
+            }
+            // One who has all the time in the world is no main thread, whose signals want to be looked after.
+            let tick = if left.is_some_and(|left| left > PATIENT) { PATIENT } else { wait::TICK };
+            take = py.detach(|| self.core.wait(left.map_or(tick, |left| left.min(tick)))).map_err(failed)?;
+            if matches!(take, Take::Nothing(_)) {
+                py.check_signals()?;
+            }
+        }
+        Ok(take)
+    }
+
+    fn finish(&self, py: Python<'_>, id: u64, ending: Ending) -> PyResult<()> {
+        self.core.finish(id, ending).map_err(|error| failure(py, error))
+    }
+
+    fn work<'py>(&self, py: Python<'py>, messages: Vec<Message>) -> PyResult<Bound<'py, PyAny>> {
+        let dict = |message: &Message| unmarshal::from_json(py, &message.json, &MESSAGE);
+        match messages.as_slice() {
+            [only] if self.batch == 1 => (only.id, dict(only)?).into_bound_py_any(py),
+            several => {
+                let ids: Vec<u64> = several.iter().map(|message| message.id).collect();
+                let dicts = several.iter().map(dict).collect::<PyResult<Vec<_>>>()?;
+                (ids, dicts).into_bound_py_any(py)
+            }
+        }
+    }
+}
+
+/// Whoever waits longer than this waits without looking up.
+const PATIENT: Duration = Duration::from_secs(600);
+
+fn troubles<'py>(py: Python<'py>, troubles: Vec<Trouble>) -> PyResult<Bound<'py, PyList>> {
+    let list = PyList::empty(py);
+    for Trouble { action, about, error } in troubles {
+        let (message, seconds) = match about {
+            None => (None, None),
+            Some((json, ending)) => {
+                let message = unmarshal::from_json(py, &json, &MESSAGE)?;
+                match ending {
+                    Ending::Visible(seconds) => (Some(message), Some(seconds)),
+                    Ending::Delete | Ending::Leave => (Some(message), None),
+                }
+            }
+        };
+        list.append((message, seconds, error::failure(py, error, action).into_value(py)))?;
+    }
+    Ok(list)
+}
+
+fn failure(py: Python<'_>, error: Error) -> PyErr {
+    error::failure(py, error, Action::ReceiveMessage)
+}
+
+/// Of a number that has been checked.
+fn duration(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+}

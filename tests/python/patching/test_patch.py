@@ -1,0 +1,306 @@
+"""What ``patch()`` takes hold of, and that ``unpatch()`` leaves no trace."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from textwrap import dedent
+from threading import Barrier
+from typing import Any
+
+import boto3
+import botocore.client
+import pytest
+import turbosqs
+from boto3 import client as early
+from botocore.client import BaseClient, ClientCreator
+from libraries import BOTO3, KEYS
+from patching.ways import gone
+
+
+@pytest.fixture(autouse=True)
+def _unpatched() -> Iterator[None]:
+    before = vars(ClientCreator).copy(), sys.meta_path.copy()
+    yield
+    turbosqs.unpatch()
+    assert (vars(ClientCreator), sys.meta_path) == before
+
+
+@pytest.fixture
+def settings(embedded: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    embedded.reset()
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    return {"endpoint_url": embedded.endpoint_url, "region_name": "us-east-1", **KEYS}
+
+
+def is_fast(client: Any) -> bool:
+    before = client.stats()["fast"]
+    client.list_queues()
+    return bool(client.stats()["fast"] == before + 1)
+
+
+def test_what_was_made_before(settings: dict[str, Any]) -> None:
+    client = BOTO3.session().client("sqs", **settings)
+    resource = BOTO3.session().resource("sqs", **settings)
+    queue = resource.create_queue(QueueName="q")
+    session = BOTO3.session()
+    boto3.setup_default_session(**KEYS)
+    turbosqs.patch()
+    assert is_fast(client)
+    queue.send_message(MessageBody="b")
+    assert gone(resource.meta.client) == {"fast": 1}
+    assert is_fast(session.client("sqs", **settings))
+    assert is_fast(session.resource("sqs", **settings).meta.client)
+    assert is_fast(boto3.client("sqs", **settings))
+
+
+def test_what_is_made_after(settings: dict[str, Any]) -> None:
+    turbosqs.patch()
+    for client in (
+        early("sqs", **settings),
+        boto3.client("sqs", **settings),
+        boto3.resource("sqs", **settings).meta.client,
+        boto3.Session().client("sqs", **settings),
+        boto3.session.Session().resource("sqs", **settings).meta.client,
+        botocore.session.get_session().create_client(
+            "sqs", region_name="us-east-1", endpoint_url=settings["endpoint_url"], **KEYS
+        ),
+    ):
+        assert isinstance(client, BaseClient)
+        assert is_fast(client)
+
+
+def test_other_services_are_left_alone(settings: dict[str, Any]) -> None:
+    theirs = type(BOTO3.session().client("sns", **settings))
+    turbosqs.patch()
+    ours = type(BOTO3.session().client("sns", **settings))
+    for cls in (theirs, ours):
+        assert cls.__mro__ == (cls, BaseClient, object)
+        assert not hasattr(cls, "stats")
+
+
+def test_a_client_with_a_way_of_calling_of_its_own_is_left_alone(settings: dict[str, Any]) -> None:
+    """aiobotocore's clients, for one: they derive from its own client, and are made by its own creator."""
+
+    class AioBaseClient(BaseClient):
+        async def _make_api_call(self, operation_name: str, api_params: Any) -> Any: ...
+
+    class AioClientCreator(ClientCreator):
+        def _create_client_class(self, _: str, service_model: Any) -> Any:
+            attributes = self._create_methods(service_model)
+            attributes["_PY_TO_OP_NAME"] = self._create_name_mapping(service_model)
+            return type("SQS", (AioBaseClient,), attributes)
+
+    creator = AioClientCreator(None, None, None, None, None, None)
+    model = BOTO3.session().client("sqs", **settings).meta.service_model
+    before = creator._create_client_class("sqs", model)
+    turbosqs.patch()
+    after = creator._create_client_class("sqs", model)
+    for cls in (before, after):
+        assert cls.__mro__ == (cls, AioBaseClient, BaseClient, object)
+
+
+def test_a_mixin_stays_where_it_is(settings: dict[str, Any]) -> None:
+    """Others put bases of theirs in by the same event that we could have used."""
+
+    class Mixin:
+        greeting = "hello"
+
+        def list_queues(self, **arguments: Any) -> Any:
+            return super().list_queues(**arguments)
+
+    session = BOTO3.session()
+    session.events.register("creating-client-class.sqs", lambda base_classes, **_: base_classes.insert(0, Mixin))
+    turbosqs.patch()
+    client = session.client("sqs", **settings)
+    assert [cls.__name__ for cls in type(client).__mro__] == ["SQS", "Mixin", "OnCore", "BaseClient", "object"]
+    assert is_fast(client)
+
+
+def test_unpatch_leaves_no_trace(settings: dict[str, Any]) -> None:
+    client, other = (BOTO3.session().client("sqs", **settings) for _ in range(2))
+    for each in (client, other):
+        each.list_queues()
+    before = [(vars(each).copy(), type(each).__mro__, vars(type(each)).copy()) for each in (client, other)]
+    base, creator = vars(BaseClient).copy(), vars(ClientCreator).copy()
+    turbosqs.patch()
+    assert is_fast(client)
+    made = BOTO3.session().client("sqs", **settings)
+    turbosqs.unpatch()
+    assert [(vars(each), type(each).__mro__, vars(type(each)).copy()) for each in (client, other)] == before
+    assert (vars(BaseClient), vars(ClientCreator)) == (base, creator)
+    assert type(made).__mro__ == (type(made), BaseClient, object)
+    made.list_queues()
+    with pytest.raises(AttributeError):
+        _ = made.stats
+
+
+def test_patching_twice_is_patching_once(settings: dict[str, Any]) -> None:
+    turbosqs.patch()
+    turbosqs.patch()
+    client = BOTO3.session().client("sqs", **settings)
+    assert is_fast(client)
+    turbosqs.unpatch()
+    assert type(client).__mro__ == (type(client), BaseClient, object)
+    turbosqs.unpatch()
+    turbosqs.patch()
+    assert is_fast(client)
+
+
+def test_blocks_nest_and_overlap(settings: dict[str, Any]) -> None:
+    client = BOTO3.session().client("sqs", **settings)
+    first, second = turbosqs.patched(), turbosqs.patched()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert is_fast(client)
+    second.__exit__(None, None, None)
+    assert not hasattr(client, "stats")
+    turbosqs.patch()
+    with turbosqs.patched():
+        pass
+    assert is_fast(client)
+    with turbosqs.patched():
+        turbosqs.unpatch()
+        assert is_fast(client)
+    assert not hasattr(client, "stats")
+    with pytest.raises(ZeroDivisionError), turbosqs.patched():
+        _ = 1 / 0
+    assert not hasattr(client, "stats")
+
+
+def test_somebody_elses_wrapper_of_the_creator_stays(settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    turbosqs.patch()
+    ours = ClientCreator._create_client_class
+    seen = []
+
+    def theirs(self: Any, *arguments: Any) -> Any:
+        seen.append(arguments[0])
+        return ours(self, *arguments)
+
+    with monkeypatch.context() as patching:
+        patching.setattr(ClientCreator, "_create_client_class", theirs)
+        turbosqs.unpatch()
+        assert ClientCreator._create_client_class is theirs
+        client = BOTO3.session().client("sqs", **settings)
+        assert (seen, type(client).__mro__) == (["sqs"], (type(client), BaseClient, object))
+    # What they put back is what they found.
+    assert ClientCreator._create_client_class is ours
+    ClientCreator._create_client_class = ours.__wrapped__
+
+
+def test_calls_under_way_are_finished(settings: dict[str, Any]) -> None:
+    """Threads call while the patch comes and goes: every call is answered, whichever way it took."""
+    client = BOTO3.session().client("sqs", **settings)
+    url = client.create_queue(QueueName="q")["QueueUrl"]
+    barrier = Barrier(5)
+
+    def send() -> int:
+        barrier.wait()
+        return sum("MessageId" in client.send_message(QueueUrl=url, MessageBody="b") for _ in range(100))
+
+    with ThreadPoolExecutor(4) as threads:
+        sending = [threads.submit(send) for _ in range(4)]
+        barrier.wait()
+        while not all(each.done() for each in sending):
+            with turbosqs.patched():
+                client.list_queues()
+            client.list_queues()
+        assert [each.result() for each in sending] == [100] * 4
+
+
+def test_the_first_calls_of_many_threads(settings: dict[str, Any]) -> None:
+    """Each finds no lane, no core and no credentials handed over yet: none may call before all three are there."""
+    turbosqs.patch()
+    for _ in range(20):
+        client = BOTO3.session().client("sqs", **settings)
+        barrier = Barrier(8)
+
+        def call(client: Any = client, barrier: Barrier = barrier) -> Any:
+            barrier.wait()
+            return client.list_queues()["ResponseMetadata"]["HTTPStatusCode"]
+
+        with ThreadPoolExecutor(8) as threads:
+            assert {each.result() for each in [threads.submit(call) for _ in range(8)]} == {200}
+        assert gone(client) == {"fast": 8}
+
+
+def test_close_closes_both(settings: dict[str, Any]) -> None:
+    turbosqs.patch()
+    client = BOTO3.session().client("sqs", **settings)
+    client.close()
+    assert is_fast(client)
+    client.close()
+    assert is_fast(client)
+
+
+def test_the_process_counts_too(settings: dict[str, Any]) -> None:
+    turbosqs.patch()
+    before = turbosqs.stats()["fast"]
+    for _ in range(2):
+        assert is_fast(BOTO3.session().client("sqs", **settings))
+    assert turbosqs.stats()["fast"] == before + 2
+
+
+def alone(script: str, *arguments: str) -> str:
+    """What a script prints in an interpreter of its own."""
+    command = [sys.executable, "-W", "error", "-c", dedent(script), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def test_patch_before_boto3_is_imported(embedded: Any) -> None:
+    printed = alone(
+        """
+        import sys
+        import turbosqs
+        turbosqs.patch()
+        print("botocore" in sys.modules, "turbosqs._core" in sys.modules)
+        import boto3, botocore.client
+        client = boto3.client("sqs", "us-east-1", endpoint_url=sys.argv[1], aws_access_key_id="a",
+                              aws_secret_access_key="b")
+        client.list_queues()
+        left = any("turbosqs" in type(each).__module__ for each in sys.meta_path)
+        print(client.stats()["fast"], turbosqs.stats(), left)
+        print(type(botocore.client.__loader__).__name__, type(botocore.client.__spec__.loader).__name__)
+        """,
+        embedded.endpoint_url,
+    )
+    assert printed.splitlines() == [
+        "False False",
+        "1 {'fast': 1} False",
+        "SourceFileLoader SourceFileLoader",
+    ]
+
+
+def test_unpatch_before_boto3_is_imported() -> None:
+    printed = alone(
+        """
+        import sys
+        before = sys.meta_path.copy()
+        import turbosqs
+        with turbosqs.patched():
+            assert sys.meta_path != before
+        print(sys.meta_path == before)
+        """
+    )
+    assert printed == "True\n"
+
+
+def test_without_boto3() -> None:
+    printed = alone(
+        """
+        import turbosqs, turbosqs.patching.hook as hook
+        hook.find_spec = lambda name: None
+        for way in (turbosqs.patch, turbosqs.patched().__enter__):
+            try:
+                way()
+            except ModuleNotFoundError as error:
+                print(error.name, "|", error)
+        turbosqs.unpatch()
+        """
+    )
+    assert printed == 2 * "botocore | patch() puts boto3's clients on the core and needs boto3: pip install boto3\n"

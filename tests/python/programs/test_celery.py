@@ -1,0 +1,75 @@
+"""A Celery worker, unchanged, by ``turbosqs run celery``: every task is done, once.
+
+kombu's worker receives without its client: it signs with the client's signer and posts with an HTTP library of its
+own. Those requests are not ours; its sends and its deletes are.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from libraries import BOTO3
+from service import Service
+
+#: moto's server takes milliseconds for each request.
+TASKS = {"embedded": 1000, "moto": 100}
+RUN = (sys.executable, "-m", "turbosqs", "run")
+
+
+def in_the_queue(service: Service) -> int:
+    """How many messages there are, those in flight included: none is left unacknowledged."""
+    client = BOTO3.client(service.url)
+    url = client.get_queue_url(QueueName="celery")["QueueUrl"]
+    counts = client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    return sum(int(counts[f"ApproximateNumberOfMessages{kind}"]) for kind in ("", "NotVisible", "Delayed"))
+
+
+@pytest.mark.parametrize(
+    ("service", "pool"), [("embedded", "prefork"), ("embedded", "threads"), ("moto", "threads")], indirect=["service"]
+)
+def test_every_task_is_done_once(service: Service, pool: str, tmp_path: Path) -> None:
+    service.reset()
+    tasks = TASKS[service.name]
+    done, counts = tmp_path / "done", tmp_path / "counts"
+    environment = {
+        **os.environ,
+        "BROKER": service.url.replace("http://", "sqs://key:secret@"),
+        "DONE": str(done),
+        "COUNTS": str(counts),
+        "TASKS": str(tasks),
+    }
+    options: dict[str, Any] = {"env": environment, "cwd": Path(__file__).parent}
+    subprocess.run([*RUN, "celery_app.py"], check=True, timeout=30, **options)
+    before = in_the_queue(service)
+    quiet = ("--without-heartbeat", "--without-mingle", "--without-gossip", "-l", "ERROR")
+    command = [*RUN, "celery", "-q", "-A", "celery_app", "worker", "-P", pool, "-c", "4", *quiet]
+    worker = subprocess.Popen(command, stdout=subprocess.DEVNULL, **options)
+    try:
+        deadline = time.monotonic() + 40
+        while time.monotonic() < deadline and worker.poll() is None:
+            if done.exists() and done.read_text().count("\n") >= tasks:
+                break
+            time.sleep(0.05)
+        worker.terminate()
+        assert worker.wait(15) == 0
+    finally:
+        worker.kill()
+        worker.wait()
+    assert (before, in_the_queue(service)) == (tasks, 0)
+    lines = [line.split() for line in done.read_text().splitlines()]
+    assert Counter(int(number) for number, *_ in lines) == dict.fromkeys(range(tasks), 1)
+    # Who did them: processes of their own, or threads of one.
+    assert (len({process for _, process, _ in lines}) > 1) == (pool == "prefork")
+    assert (len({thread for *_, thread in lines}) > 1) == (pool == "threads")
+    ways = json.loads(counts.read_text())
+    # The worker's own process receives and acknowledges.
+    assert ways["fast"] >= tasks
+    assert set(ways) == {"fast"}
