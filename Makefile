@@ -1,57 +1,101 @@
-# Thin: each line is a command one could type. `make` alone lists them.
+# Thin: each line is a command one could type; `scripts/step.py` prints one line for it, or all it said if it fails.
+# `make` alone lists the targets.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# The environment that is made, of those in scripts/environments.py; one that holds more is as good.
+ENVIRONMENT := development
+STEP := $(PYTHON) scripts/step.py
+# Dependencies as in the extension module, which are built by then; our own code to be compiled soon, not to run fast.
+CARGO_TEST := cargo test --release --locked --config profile.release.package.turbosqs.opt-level=1
 
-.PHONY: help build demo test check bench rust python lint model clean
+# Each worker has a moto of its own; more than a few of them are not worth their start.
+PARALLEL := --numprocesses logical --maxprocesses 4
+
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+export CARGO_TERM_PROGRESS_WHEN := never
+# PyO3 is told what it is built for; it would ask the Python around, differently under maturin and clippy, and be built anew
+# whenever the other was last.
+export PYO3_CONFIG_FILE := $(CURDIR)/scripts/pyo3.txt
+export PYO3_BUILD_EXTENSION_MODULE := 1
+# When the first make of several began.
+ifndef MAKE_STARTED
+MAKE_STARTED := $(shell date +%s)
+endif
+export MAKE_STARTED
+
+.PHONY: help build environment crate demo test test-latest test-versions check fuzz bench rust python lint locks lock model clean
 .DEFAULT_GOAL := help
 
 help:
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-$(VENV)/made: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --group dev
-	touch $@
+build: ## the extension module, optimised, into .venv
+	@$(MAKE) --no-print-directory -j2 ENVIRONMENT=$(ENVIRONMENT) environment crate
+	@$(STEP) "turbosqs, installed in $(VENV)" $(BIN)/maturin develop --release --locked --uv
 
-build: $(VENV)/made ## the extension module, optimised, into .venv
-	$(BIN)/maturin develop --release --quiet
+environment:
+	@$(STEP) "Python environment: $(ENVIRONMENT)" $(PYTHON) scripts/environments.py make $(ENVIRONMENT) $(VENV)
 
+crate:
+	@$(STEP) "Rust crate, optimised" cargo rustc --release --locked --features python --lib --crate-type cdylib
+
+demo: ENVIRONMENT := demo
 demo: build ## 10,000 messages through the embedded SQS, with boto3 beside it
-	$(BIN)/python examples/demo.py
+	@$(BIN)/python examples/demo.py
+	@$(STEP) --since $(MAKE_STARTED) "make demo: done"
 
-test: lint rust python ## everything: lints, types, Rust tests, Python tests
+test: build lint locks rust python ## everything: lints, types, locks, Rust tests, Python tests
+	@$(STEP) --since $(MAKE_STARTED) "make test: lints, types, locks, Rust and Python tests passed"
+
+test-latest: ## the same with the newest release of every dependency, in a copy of the tree
+	scripts/latest.sh
 
 check: build ## the quick subset, for people at work
-	cargo fmt --check
-	cargo test --release --quiet --lib
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/pytest -q -x tests/python/parity/test_arguments.py tests/python/parity/test_cases.py tests/python/test_surface.py
+	@$(STEP) "cargo fmt" cargo fmt --check
+	@$(STEP) "ruff" $(BIN)/ruff check
+	@$(STEP) "ruff format" $(BIN)/ruff format --check
+	@$(STEP) --closing '^test result' "Rust unit tests" $(CARGO_TEST) --lib
+	@$(STEP) --closing '\d passed' "Python parity tests" $(BIN)/pytest -q -x \
+		tests/python/parity/test_arguments.py tests/python/parity/test_cases.py tests/python/test_surface.py
+	@$(STEP) --since $(MAKE_STARTED) "make check: passed"
 
 rust: ## Rust tests
-	cargo test --release
+	@$(STEP) --closing '^test result' "Rust tests" $(CARGO_TEST)
 
 python: build ## Python tests
-	$(BIN)/pytest
+	@$(STEP) --closing '\d passed' "Python tests" $(BIN)/pytest -q $(PARALLEL)
 
-lint: build ## formatting, lints and types of both languages
-	cargo fmt --check
-	cargo clippy --release --all-targets --features python -- --deny warnings
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/mypy
-	$(BIN)/python -m mypy.stubtest turbosqs
-	$(BIN)/python scripts/generate_model.py --check
+lint: build ## formatting, lints and types of both languages, and whether the generated model is fresh
+	@$(STEP) "cargo fmt" cargo fmt --check
+	@$(STEP) "clippy" cargo clippy --release --locked --all-targets --features python -- --deny warnings
+	@$(STEP) "ruff" $(BIN)/ruff check
+	@$(STEP) "ruff format" $(BIN)/ruff format --check
+	@$(STEP) "mypy" $(BIN)/mypy
+	@$(STEP) "stubtest" $(BIN)/python -m mypy.stubtest turbosqs
+	@$(STEP) "service model, against botocore's" $(BIN)/python scripts/generate_model.py --check
+
+locks: build ## whether each locked environment is whole
+	@$(STEP) --closing ': ' "locked environments" $(PYTHON) scripts/environments.py check
+
+lock: ## renew the locked environments (ARGS='--keep NAME' for less), and check them on every Python here
+	$(PYTHON) scripts/environments.py lock $(ARGS)
+	$(PYTHON) scripts/environments.py check --everywhere $(filter-out --keep,$(ARGS))
+
+fuzz: build ## random inputs, beside boto3 and to the embedded SQS (ARGS='--seconds 600 --only replies', TURBOSQS_SEED=...)
+	@$(STEP) --closing '^TURBOSQS_SEED|cases passed' "Random inputs" \
+		env PYTHONPATH=$(CURDIR)/tests $(BIN)/python -m fuzz $(ARGS)
 
 bench: build ## side by side with boto3 and others, cores pinned, as ratios; writes docs/bench.md (ARGS=--quick)
 	$(BIN)/python -m benches.environments
 	$(BIN)/python -m benches $(ARGS)
 
-model: $(VENV)/made ## the service model, anew from botocore's
+model: environment ## the service model, anew from botocore's
 	$(BIN)/python scripts/generate_model.py
 
 clean: ## all that was built
 	cargo clean
 	rm -rf $(VENV)
+
+test-versions: build ## patched and own clients with boto3 1.28 to the newest, each in an environment of its own (minutes)
+	$(BIN)/python scripts/test_versions.py $(VERSIONS)

@@ -75,7 +75,9 @@ def run(name: str, module: Any, server: Server, count: int) -> dict[str, tuple[f
         ("and receive those", receive_and_delete, count // 5),
     )
     for stage, work, number in stages:
-        with tqdm(total=number, desc=f"{name:>9} {stage:<17}", unit=" msg", mininterval=0.2) as bar:
+        label = f"{name:>9} {stage:<17}"
+        # No bar (disable=None) into a file.
+        with tqdm(total=number, desc=label, unit=" msg", mininterval=0.2, disable=None) as bar:
             before = sum(server.stats()["requests"].values())
             started = time.perf_counter()
             work(sqs, url, number, bar.update)

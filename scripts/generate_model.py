@@ -6,6 +6,9 @@
 ``src/model/table.rs`` is the only place where the core names an operation, a member or an error of SQS; the
 marshaller, the unmarshaller and the transport walk it. ``python_surface.py`` beside this script makes the methods
 and types that Python users see from the same model.
+
+Whether a file is stale is asked of what it holds. Its first line names the botocore that it was last changed by, which
+may be older than the one that is installed: most releases of botocore leave SQS as it was.
 """
 
 from __future__ import annotations
@@ -187,14 +190,23 @@ def files() -> dict[Path, str]:
     return {TABLE: table(model, paginators), **python_surface.files(model, paginators, ORIGIN)}
 
 
+def content(text: str) -> str:
+    """A generated file without the version of botocore that its first line names."""
+    return re.sub(r"(?<=from botocore )[0-9][0-9.]*[0-9]", "", text, count=1)
+
+
+def is_stale(path: Path, fresh: str) -> bool:
+    return not path.exists() or content(path.read_text("utf-8")) != content(fresh)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a file is stale")
     arguments = parser.parse_args()
-    stale = {path: fresh for path, fresh in files().items() if not path.exists() or path.read_text("utf-8") != fresh}
+    stale = {path: fresh for path, fresh in files().items() if is_stale(path, fresh)}
     for path, fresh in stale.items():
         if arguments.check:
-            message = f"{path} is stale for botocore {botocore.__version__}: run scripts/generate_model.py"
+            message = f"{path} is stale for botocore {botocore.__version__}: run `make model`"
             print(message, file=sys.stderr)
         else:
             path.write_text(fresh, encoding="utf-8")

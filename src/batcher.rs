@@ -7,17 +7,16 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use tokio::runtime::Handle;
-
 use crate::batch::{Batch, Key, Limits, Slip, Waiting, Window};
 use crate::caller::Caller;
 use crate::error::{Error, Retry};
-use crate::runtime;
+use crate::runtime::{self, Reactor};
 use crate::stats::Stats;
 use crate::transport::{Reply, Transport};
 
 mod era;
 pub mod exit;
+pub mod own_changes;
 mod request;
 #[cfg(test)]
 mod tests;
@@ -25,7 +24,7 @@ mod verdict;
 
 use era::{Done, Era};
 pub use request::{Entry, QueueUrl, Single};
-use verdict::Verdict;
+use verdict::{Asked, Verdict};
 
 /// The batchers of one client in one process.
 #[derive(Debug)]
@@ -61,25 +60,26 @@ impl Batchers {
             });
         }
         let queue = QueueUrl::from(queue);
-        let batcher = self.batcher(action, Arc::clone(&queue), self.limits);
+        let batcher = self.batcher(action, Arc::clone(&queue), self.limits, false);
         by_queue.entry(queue).or_default().push(Arc::clone(&batcher));
         batcher
     }
 
-    /// A batcher of its own, for somebody who has many entries and other limits.
+    /// A batcher of its own, for somebody who has many entries and other limits, and who does not read the replies.
     pub fn make(&self, action: Single, queue: QueueUrl, limits: Limits) -> Arc<Batcher> {
-        let batcher = self.batcher(action, queue, limits);
+        let batcher = self.batcher(action, queue, limits, true);
         let mut own = lock(&self.own);
         own.retain(|batcher| batcher.strong_count() > 0);
         own.push(Arc::downgrade(&batcher));
         batcher
     }
 
-    fn batcher(&self, action: Single, queue: QueueUrl, limits: Limits) -> Arc<Batcher> {
+    fn batcher(&self, action: Single, queue: QueueUrl, limits: Limits, unread: bool) -> Arc<Batcher> {
         let fifo = action == Single::SendMessage && request::is_fifo(&queue);
         let batcher = Arc::new(Batcher {
             action,
             queue,
+            unread,
             transport: Arc::clone(&self.transport),
             stats: Arc::clone(&self.stats),
             state: Mutex::new(State {
@@ -110,6 +110,8 @@ impl Batchers {
 pub struct Batcher {
     action: Single,
     queue: QueueUrl,
+    /// Nobody reads the bodies of replies: one that does not say that an entry was taken has to be noticed here.
+    unread: bool,
     transport: Arc<dyn Transport>,
     stats: Arc<Stats>,
     state: Mutex<State>,
@@ -152,7 +154,7 @@ impl Entered {
             let withdrawn = state.window.withdraw(&self.key);
             // Its group may go on now.
             match reactor {
-                Ok(reactor) => batcher.go(&reactor, state, Instant::now()),
+                Ok(reactor) => batcher.go(&reactor, state, runtime::now()),
                 Err(_) => drop(state),
             }
             // Its sink is told outside the lock.
@@ -164,7 +166,7 @@ impl Entered {
 impl Batcher {
     pub fn enter(self: &Arc<Self>, entry: Entry, caller: Caller<Reply>) -> Result<Entered, Error> {
         let reactor = runtime::handle()?;
-        let now = Instant::now();
+        let now = runtime::now();
         let mut state = self.lock();
         let key = self.push(&mut state, now, entry, caller);
         self.go(&reactor, state, now);
@@ -174,7 +176,7 @@ impl Batcher {
     /// Entries that were made at the same moment: they leave together if they fit.
     pub fn enter_all(self: &Arc<Self>, entries: Vec<(Entry, Caller<Reply>)>) -> Result<Vec<Entered>, Error> {
         let reactor = runtime::handle()?;
-        let now = Instant::now();
+        let now = runtime::now();
         let mut state = self.lock();
         let mut entered = Vec::with_capacity(entries.len());
         for (entry, caller) in entries {
@@ -194,7 +196,7 @@ impl Batcher {
         let reactor = runtime::handle()?;
         let mut state = self.lock();
         state.window.flush();
-        self.go(&reactor, state, Instant::now());
+        self.go(&reactor, state, runtime::now());
         Ok(())
     }
 
@@ -206,7 +208,7 @@ impl Batcher {
         let next = Arc::<Era>::default();
         state.era.end(Arc::clone(&next), Arc::clone(done));
         state.era = next;
-        self.go(&reactor, state, Instant::now());
+        self.go(&reactor, state, runtime::now());
         Ok(())
     }
 
@@ -231,7 +233,7 @@ impl Batcher {
     }
 
     /// Set going what leaves at this moment, and see to it that somebody looks again in time.
-    fn go(self: &Arc<Self>, reactor: &Handle, mut state: MutexGuard<'_, State>, now: Instant) {
+    fn go(self: &Arc<Self>, reactor: &Reactor, mut state: MutexGuard<'_, State>, now: Instant) {
         let first = state.window.next(now);
         let more: Vec<_> = std::iter::from_fn(|| state.window.next(now)).collect();
         let deadline = state.window.deadline();
@@ -240,10 +242,11 @@ impl Batcher {
         drop(state);
         if let Some(batch) = first {
             let batcher = Arc::clone(self);
+            let spawner = reactor.clone();
             reactor.spawn(async move {
                 // To spawn from outside wakes the reactor each time; from inside it does not.
                 for batch in more {
-                    tokio::spawn(Arc::clone(&batcher).carry(batch));
+                    spawner.spawn(Arc::clone(&batcher).carry(batch));
                 }
                 batcher.carry(batch).await;
             });
@@ -254,10 +257,13 @@ impl Batcher {
     }
 
     async fn look_again(self: Arc<Self>, at: Instant) {
-        tokio::time::sleep_until(at.into()).await;
+        runtime::sleep_until(at).await;
         let mut state = self.lock();
         state.alarms.remove(&at);
-        self.go(&Handle::current(), state, Instant::now());
+        // A task finds the reactor that it runs on.
+        if let Ok(reactor) = runtime::current() {
+            self.go(&reactor, state, runtime::now());
+        }
     }
 
     /// One request, from the batch to its callers' answers.
@@ -265,13 +271,19 @@ impl Batcher {
         let Batch { entries, reason, slip } = batch;
         self.stats.flushed(self.action.action(), reason, entries.len());
         let flight = Flight { batcher: &self, slip: Some(slip) };
+        let (entries, late) = in_time(entries);
+        late.into_iter().for_each(|waiting| waiting.item.refuse_late());
+        if entries.is_empty() {
+            flight.returned(Vec::new(), Vec::new(), Duration::ZERO);
+            return;
+        }
         let request = match entries.as_slice() {
             [only] => request::single(self.action, &self.queue, &only.item.entry, only.item.attempts),
             entries => request::batch(self.action, &self.queue, entries.iter().map(|waiting| &waiting.item.entry)),
         };
         let outcome = self.transport.send(request).await;
-        let Judged { answers, back, delay } = self.judge(entries, outcome);
-        flight.returned(back, delay);
+        let Judged { answers, again, rested, delay } = self.judge(entries, outcome);
+        flight.returned(again, rested, delay);
         for (item, answer) in answers {
             match answer {
                 Ok(reply) => item.caller.answer(Ok(reply)),
@@ -281,22 +293,35 @@ impl Batcher {
     }
 
     /// What becomes of each entry.
-    fn judge(&self, entries: Vec<Waiting<Item>>, outcome: Result<Reply, Error>) -> Judged {
+    fn judge(&self, mut entries: Vec<Waiting<Item>>, outcome: Result<Reply, Error>) -> Judged {
         let shared = entries.len() > 1;
         match outcome {
-            Ok(reply) if shared => self.judge_each(entries, &reply),
+            Ok(reply) if shared => {
+                let verdicts = verdict::read(&reply, &self.asked(), entries.len());
+                self.judge_each(entries, &reply, verdicts)
+            }
+            Ok(reply) if self.unread && !verdict::is_done(self.action, &reply.body) => {
+                // A reply to a request of its own counts the attempts that were made before.
+                entries.iter_mut().for_each(|waiting| waiting.item.attempts = 0);
+                let verdicts = vec![Verdict::Fault(verdict::no_reply(&reply, &self.asked()), Retry::Transient)];
+                self.judge_each(entries, &reply, verdicts)
+            }
             Err(Error::Service(error)) if shared && !verdict::concerns_all(&error) => {
-                let back = entries.into_iter().map(Waiting::apart).collect();
-                Judged { answers: Vec::new(), back, delay: Duration::ZERO }
+                let again = entries.into_iter().map(Waiting::apart).collect();
+                Judged { again, ..Judged::default() }
             }
             outcome => {
                 if outcome.is_ok() {
                     self.recovered(entries.iter().find_map(|waiting| waiting.item.retried));
                 }
                 let answers = entries.into_iter().map(|waiting| (waiting.item, outcome.clone())).collect();
-                Judged { answers, back: Vec::new(), delay: Duration::ZERO }
+                Judged { answers, ..Judged::default() }
             }
         }
+    }
+
+    fn asked(&self) -> Asked<'_> {
+        Asked { action: self.action, queue: &self.queue, unread: self.unread }
     }
 
     fn recovered(&self, retried: Option<Retry>) {
@@ -305,27 +330,30 @@ impl Batcher {
         }
     }
 
-    fn judge_each(&self, entries: Vec<Waiting<Item>>, reply: &Reply) -> Judged {
-        let verdicts = verdict::read(reply, entries.len());
+    fn judge_each(&self, entries: Vec<Waiting<Item>>, reply: &Reply, verdicts: Vec<Verdict>) -> Judged {
         let mut answers = Vec::with_capacity(entries.len());
-        let mut faults = Vec::new();
-        // Backwards: in a message group, what was taken decides about what stood before it.
+        let (mut faults, mut refused) = (Vec::new(), Vec::new());
+        // Backwards: in a message group, what was taken decides about what stood before it, which must not be put behind
+        // it by another try.
         let mut taken: HashSet<Arc<str>> = HashSet::new();
         let mut recovered = None;
         for (mut waiting, verdict) in entries.into_iter().zip(verdicts).rev() {
-            waiting.item.attempts += reply.attempts;
+            let overtaken = waiting.group().is_some_and(|group| taken.contains(group));
+            let attempts = waiting.item.attempts + reply.attempts;
             match verdict {
                 Verdict::Done(mut reply) => {
-                    reply.attempts = waiting.item.attempts;
+                    reply.attempts = attempts;
                     taken.extend(waiting.group().cloned());
                     recovered = recovered.or(waiting.item.retried);
                     answers.push((waiting.item, Ok(reply)));
                 }
-                Verdict::Refused(error) => answers.push((waiting.item, Err(error))),
+                Verdict::Refused(error) if overtaken => answers.push((waiting.item, Err(error))),
+                // The answer to a request of its own is its caller's: the batch speaks of entries that no caller sees. That
+                // one is no repetition, and it is the last: an entry alone is not part of a batch.
+                Verdict::Refused(_) => refused.push(waiting.apart()),
                 Verdict::Fault(error, why) => {
-                    let attempts = waiting.item.attempts;
+                    waiting.item.attempts = attempts;
                     let error = error.after(attempts);
-                    let overtaken = waiting.group().is_some_and(|group| taken.contains(group));
                     if overtaken || attempts >= reply.max_attempts {
                         answers.push((waiting.item, Err(error)));
                     } else {
@@ -336,9 +364,10 @@ impl Batcher {
         }
         answers.reverse();
         faults.reverse();
+        refused.reverse();
         self.recovered(recovered);
         // They go again together, so that is one retry.
-        let (mut back, mut delay) = (Vec::new(), Duration::ZERO);
+        let (mut rested, mut delay) = (Vec::new(), Duration::ZERO);
         let attempts = faults.iter().map(|(waiting, ..)| waiting.item.attempts).max();
         let why =
             faults.iter().map(|(_, _, why)| *why).find(|why| *why == Retry::Throttled).unwrap_or(Retry::Transient);
@@ -347,21 +376,47 @@ impl Batcher {
                 self.stats.retried(faults.len());
                 for (mut waiting, ..) in faults {
                     waiting.item.retried = Some(why);
-                    back.push(waiting);
+                    rested.push(waiting);
                 }
                 delay = wait;
             }
             None => answers.extend(faults.into_iter().map(|(waiting, error, _)| (waiting.item, Err(error)))),
         }
-        Judged { answers, back, delay }
+        // A message group goes on as a whole, so its part of a retry waits with the rest of it.
+        let resting: HashSet<Arc<str>> = rested.iter().filter_map(Waiting::group).cloned().collect();
+        let (waits, again) = refused
+            .into_iter()
+            .partition::<Vec<_>, _>(|waiting| waiting.group().is_some_and(|group| resting.contains(group)));
+        rested.extend(waits);
+        Judged { answers, again, rested, delay }
     }
 }
 
+impl Item {
+    fn refuse_late(self) {
+        let error = Error::Runtime("it was not sent: the time in which it may be asked for is over".into());
+        self.caller.refuse(error, self.entry.members);
+    }
+}
+
+/// The entries that may still leave, and those whose time is over.
+fn in_time(entries: Vec<Waiting<Item>>) -> (Vec<Waiting<Item>>, Vec<Waiting<Item>>) {
+    let limited = entries.iter().any(|waiting| waiting.item.entry.not_after.is_some());
+    if !limited {
+        return (entries, Vec::new());
+    }
+    let now = runtime::now();
+    entries.into_iter().partition(|waiting| waiting.item.entry.not_after.is_none_or(|limit| now <= limit))
+}
+
 /// What a reply means for the entries of a batch.
+#[derive(Default)]
 struct Judged {
     answers: Vec<(Item, Result<Reply, Error>)>,
-    /// To be asked for again, after `delay`.
-    back: Vec<Waiting<Item>>,
+    /// To be asked for again at once.
+    again: Vec<Waiting<Item>>,
+    /// To be asked for again after `delay`.
+    rested: Vec<Waiting<Item>>,
     delay: Duration,
 }
 
@@ -372,22 +427,25 @@ struct Flight<'a> {
 }
 
 impl Flight<'_> {
-    fn returned(mut self, back: Vec<Waiting<Item>>, delay: Duration) {
-        self.settle(back, delay);
+    fn returned(mut self, again: Vec<Waiting<Item>>, rested: Vec<Waiting<Item>>, delay: Duration) {
+        self.settle(again, rested, delay);
     }
 
-    fn settle(&mut self, back: Vec<Waiting<Item>>, delay: Duration) {
+    fn settle(&mut self, again: Vec<Waiting<Item>>, rested: Vec<Waiting<Item>>, delay: Duration) {
         let Some(slip) = self.slip.take() else { return };
-        let now = Instant::now();
+        let now = runtime::now();
         let mut state = self.batcher.lock();
-        state.window.settle(slip, back, now + delay);
-        self.batcher.go(&Handle::current(), state, now);
+        state.window.rest(rested, now + delay);
+        state.window.settle(slip, again, now);
+        if let Ok(reactor) = runtime::current() {
+            self.batcher.go(&reactor, state, now);
+        }
     }
 }
 
 impl Drop for Flight<'_> {
     fn drop(&mut self) {
-        self.settle(Vec::new(), Duration::ZERO);
+        self.settle(Vec::new(), Vec::new(), Duration::ZERO);
     }
 }
 

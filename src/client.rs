@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use tokio::task::AbortHandle;
-
 use crate::batch::{Limits, MAX_BYTES, MAX_ENTRIES};
+use crate::batcher::own_changes::Pollers;
 use crate::batcher::{Batchers, Entered, Entry, Single};
 use crate::caller::Caller;
-use crate::config::Settings;
+use crate::config::{Settings, StaticCredentials};
 use crate::error::Error;
 use crate::model::Action;
 use crate::poller::attributes::Visibilities;
 use crate::receiver::{self, Received, Receivers};
-use crate::runtime::{self, PerProcess};
+use crate::runtime::{self, PerProcess, Task};
+use crate::session::Session;
 use crate::stats::Stats;
 use crate::transport::aws::AwsTransport;
 use crate::transport::{Answer, Presign, Reply, Request, Transport};
@@ -20,6 +20,7 @@ use crate::transport::{Answer, Presign, Reply, Request, Transport};
 #[derive(Debug)]
 pub struct Client {
     settings: Settings,
+    session: Arc<Session>,
     stats: Arc<Stats>,
     carriers: PerProcess<Arc<Carriers>>,
 }
@@ -40,11 +41,29 @@ pub struct Carriers {
     pub batchers: Arc<Batchers>,
     pub receivers: Arc<Receivers>,
     pub visibilities: Arc<Visibilities>,
+    pub pollers: Arc<Pollers>,
+}
+
+impl Drop for Carriers {
+    fn drop(&mut self) {
+        // Its connections are closed by the tasks that drive them. Without a thread they stay open until there is one.
+        drop(runtime::rouse());
+    }
 }
 
 impl Client {
     pub fn new(settings: Settings) -> Self {
-        Client { settings, stats: Arc::default(), carriers: PerProcess::new() }
+        Client::of(settings, &Arc::default())
+    }
+
+    /// A client of a session, unless it has credentials of its own.
+    pub fn of(settings: Settings, session: &Arc<Session>) -> Self {
+        let session = session.of(&settings);
+        Client { settings, session, stats: Arc::default(), carriers: PerProcess::new() }
+    }
+
+    pub fn session(&self) -> &Session {
+        &self.session
     }
 
     pub fn settings(&self) -> &Settings {
@@ -63,8 +82,12 @@ impl Client {
                 let underway = self.begin_receives(vec![(request, caller)])?.pop();
                 underway.ok_or_else(|| Error::Runtime("a receive was not set going".into()))
             }
-            Call::Request(request) => run(carriers.transport.send(request), caller),
+            Call::Request(request) => {
+                carriers.pollers.note_request(&request);
+                run(carriers.transport.send(request), caller)
+            }
             Call::Entry(action, queue, entry) => {
+                carriers.pollers.note_entry(action, &entry);
                 carriers.batchers.of(action, &queue).enter(entry, caller).map(Underway::Entry)
             }
         }
@@ -95,7 +118,9 @@ impl Client {
         queue: &[u8],
         entries: Vec<(Entry, Caller<Reply>)>,
     ) -> Result<Vec<Underway>, Error> {
-        let entered = self.carriers()?.batchers.of(action, queue).enter_all(entries)?;
+        let carriers = self.carriers()?;
+        entries.iter().for_each(|(entry, _)| carriers.pollers.note_entry(action, entry));
+        let entered = carriers.batchers.of(action, queue).enter_all(entries)?;
         Ok(entered.into_iter().map(Underway::Entry).collect())
     }
 
@@ -109,10 +134,17 @@ impl Client {
         run(self.carriers()?.transport.presign(presign), caller)
     }
 
+    /// Ask what requests are signed with now.
+    pub fn credentials(&self, caller: Caller<Option<StaticCredentials>>) -> Result<Underway, Error> {
+        run(self.carriers()?.transport.credentials(), caller)
+    }
+
     /// The transport and the batchers of this process.
     pub fn carriers(&self) -> Result<Arc<Carriers>, Error> {
         self.carriers.get_or_try_make(|| {
-            let transport: Arc<dyn Transport> = Arc::new(AwsTransport::new(&self.settings, Arc::clone(&self.stats))?);
+            let identity = self.session.identity()?;
+            let transport = AwsTransport::with_identity(&self.settings, Arc::clone(&self.stats), identity)?;
+            let transport: Arc<dyn Transport> = Arc::new(transport);
             let batching = self.settings.batching.unwrap_or_default();
             let limits = Limits {
                 entries: MAX_ENTRIES,
@@ -122,9 +154,11 @@ impl Client {
                 at_once: true,
             };
             let batchers = Arc::new(Batchers::new(Arc::clone(&transport), Arc::clone(&self.stats), limits));
-            let receivers = Receivers::new(Arc::clone(&transport), Arc::clone(&batchers), batching.linger);
+            let stats = Arc::clone(&self.stats);
+            let receivers = Receivers::new(Arc::clone(&transport), Arc::clone(&batchers), stats, batching.linger);
             let receivers = Arc::new(receivers);
-            Ok(Arc::new(Carriers { transport, batchers, receivers, visibilities: Arc::default() }))
+            let (visibilities, pollers) = Default::default();
+            Ok(Arc::new(Carriers { transport, batchers, receivers, visibilities, pollers }))
         })
     }
 
@@ -139,7 +173,7 @@ impl Client {
         }
     }
 
-    /// Let go of connections and cached credentials. As in boto3, the client can be used afterwards.
+    /// Let go of connections. As in boto3, the client can be used afterwards.
     pub fn close(&self) {
         self.carriers.clear();
     }
@@ -147,14 +181,14 @@ impl Client {
 
 fn run<T: Send + 'static>(answer: Answer<T>, caller: Caller<T>) -> Result<Underway, Error> {
     let task = runtime::handle()?.spawn(async move { caller.answer(answer.await) });
-    Ok(Underway::Task(task.abort_handle()))
+    Ok(Underway::Task(task))
 }
 
 /// An operation that was set going, for the one who may want to give it up.
 #[derive(Debug)]
 pub enum Underway {
     /// On its way alone.
-    Task(AbortHandle),
+    Task(Task),
     Entry(Entered),
     /// A receive that may share requests with others.
     Received(Received),

@@ -10,22 +10,29 @@ mod endpoint;
 mod error;
 #[cfg(test)]
 mod fake;
+mod general;
 mod handed;
 mod ini;
 mod proxy;
 mod resolve;
+mod services;
 mod settings;
 mod sources;
 mod system;
 mod url;
 
 pub use arguments::{Arguments, ClientCert, Options, ProxiesConfig, RetryOptions, SignatureVersion, Timeout, Verify};
+pub use credentials::{
+    Container, ContainerToken, Credentials, Found, Login, Metadata, OneTimeCode, Role, Sso, StaticCredentials,
+    WebIdentity,
+};
 pub use endpoint::{host, partition_id};
 pub use error::{ConfigError, Value};
 pub use handed::{Handed, resolved};
 pub use proxy::{Proxies, Proxy};
 pub use resolve::resolve;
-pub use settings::{Batching, Credentials, Retries, RetryMode, Settings, StaticCredentials, Tls, UserAgent};
-pub use sources::{Entry, Section, SharedFiles, Sources};
+pub use services::{Service, Services};
+pub use settings::{Batching, Retries, RetryMode, Settings, Tls, UserAgent};
+pub use sources::{Entry, Section, SharedFiles, Sources, words};
 pub use system::System;
-pub use url::Url;
+pub use url::{Url, trimmed};

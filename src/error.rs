@@ -1,12 +1,16 @@
 //! Everything that can go wrong, in three voices: what the service said, what the way there said, what we said.
 
+use std::collections::HashMap;
 use std::fmt;
 
-use serde_json::Value;
-
 use crate::config::ConfigError;
+use crate::json::{self, Json};
 use crate::model::{ERRORS, ErrorShape};
 use crate::transport::Reply;
+
+mod source;
+
+pub use source::SourceError;
 
 /// Cheap enough to clone: all who shared a request are told of its failure.
 #[derive(Clone, Debug)]
@@ -21,6 +25,8 @@ pub enum Error {
     NoCredentials,
     /// A provider that should have credentials has failed.
     Credentials { provider: &'static str, detail: String },
+    /// Such a provider has failed in a way that has an exception of its own.
+    Source(Box<SourceError>),
     /// The runtime could not be started, or ended while the operation was under way.
     Runtime(String),
 }
@@ -48,6 +54,7 @@ impl fmt::Display for Error {
             Error::Credentials { provider, detail } => {
                 write!(f, "Error when retrieving credentials from {provider}: {detail}")
             }
+            Error::Source(error) => error.fmt(f),
             Error::Runtime(detail) => f.write_str(detail),
         }
     }
@@ -96,13 +103,13 @@ pub struct ServiceError {
     /// From the `x-amzn-query-error` header where there is one, else the name in the body's `__type`.
     pub code: String,
     /// A string, unless the service sent something else.
-    pub message: Value,
+    pub message: Json,
     /// The error's name in the model, and who is at fault (`Sender` or `Receiver`).
     pub query: Option<QueryError>,
     /// Not SQS's own words: an empty body or a page, with a status of 500 or above.
     pub is_generic: bool,
     /// Members that the model gives to an error whose *code* is its own name.
-    pub members: Vec<(&'static str, Value)>,
+    pub members: Vec<(&'static str, Json)>,
     pub reply: Reply,
 }
 
@@ -119,7 +126,7 @@ impl ServiceError {
             let reason = http::StatusCode::from_u16(reply.status).ok().and_then(|status| status.canonical_reason());
             return ServiceError {
                 code: reply.status.to_string(),
-                message: Value::from(reason.unwrap_or_default()),
+                message: Json::from(reason.unwrap_or_default()),
                 query: None,
                 is_generic: true,
                 members: Vec::new(),
@@ -127,11 +134,11 @@ impl ServiceError {
             };
         }
         let body = read_body(&reply);
-        let message = body.get("message").or_else(|| body.get("Message")).cloned().unwrap_or_else(|| Value::from(""));
+        let message = body.get("message").or_else(|| body.get("Message")).cloned().unwrap_or_else(|| Json::from(""));
         let name = match body.get("__type") {
-            Some(Value::String(kind)) => short_name(kind).to_owned(),
+            Some(Json::Text(kind)) => short_name(kind).to_owned(),
             // A null is there and says nothing.
-            Some(Value::Null) => String::new(),
+            Some(kind) if kind.is_null() => String::new(),
             _ => reply.status.to_string(),
         };
         let (code, query) = match reply.header("x-amzn-query-error").as_deref().and_then(split_query_error) {
@@ -154,7 +161,7 @@ impl ServiceError {
         let short = code.strip_prefix("AWS.SimpleQueueService.").unwrap_or(code);
         let name = NAMES.iter().find(|(query, _)| *query == short).map_or(short, |(_, name)| name);
         let fault = if sender_fault { "Sender" } else { "Receiver" };
-        let message = Value::from(message);
+        let message = Json::from(message.as_str());
         let named = ErrorShape::of_code(code).and_then(|shape| shape.structure.member("message")).is_some();
         ServiceError {
             code: code.to_owned(),
@@ -225,54 +232,12 @@ fn is_generic(reply: &Reply) -> bool {
 }
 
 /// The body as an object; one that is not JSON is itself the message.
-fn read_body(reply: &Reply) -> serde_json::Map<String, Value> {
+fn read_body(reply: &Reply) -> HashMap<String, Json> {
     if reply.body.is_empty() {
-        return serde_json::Map::new();
+        return HashMap::new();
     }
-    match serde_json::from_slice(&reply.body) {
-        Ok(Value::Object(object)) => object,
-        Ok(_) => serde_json::Map::new(),
-        Err(_) => {
-            let text = String::from_utf8_lossy(&reply.body).into_owned();
-            match serde_json::from_str(&without_lone_surrogates(&text)) {
-                Ok(Value::Object(object)) => object,
-                _ => serde_json::Map::from_iter([("message".to_owned(), Value::from(text))]),
-            }
-        }
-    }
-}
-
-/// JSON may spell half a surrogate pair, which no Rust string can hold; it becomes the replacement character.
-pub(crate) fn without_lone_surrogates(json: &str) -> String {
-    let unit = |at: usize| {
-        let digits = json.get(at..)?.strip_prefix("\\u")?.get(..4)?;
-        u16::from_str_radix(digits, 16).ok()
-    };
-    let mut mended = String::with_capacity(json.len());
-    let mut rest = json.char_indices().peekable();
-    let mut skip_to = 0;
-    while let Some((at, character)) = rest.next() {
-        if at < skip_to {
-            continue;
-        }
-        match (character, unit(at)) {
-            ('\\', Some(0xD800..=0xDBFF)) if matches!(unit(at + 6), Some(0xDC00..=0xDFFF)) => {
-                mended.push_str(json.get(at..at + 12).unwrap_or_default());
-                skip_to = at + 12;
-            }
-            ('\\', Some(0xD800..=0xDFFF)) => {
-                mended.push_str("\\ufffd");
-                skip_to = at + 6;
-            }
-            // An escaped backslash is not the start of an escape.
-            ('\\', _) => {
-                mended.push(character);
-                mended.extend(rest.next().map(|(_, escaped)| escaped));
-            }
-            _ => mended.push(character),
-        }
-    }
-    mended
+    let text = String::from_utf8_lossy(&reply.body);
+    json::members(&text).unwrap_or_else(|_| HashMap::from([("message".to_owned(), Json::from(&*text))]))
 }
 
 /// `com.amazonaws.sqs#QueueDoesNotExist:http://…` is `QueueDoesNotExist`.
@@ -287,7 +252,7 @@ fn split_query_error(header: &str) -> Option<(&str, &str)> {
     (!code.is_empty() && !fault.contains(';')).then_some((code, fault))
 }
 
-fn members_of(shape: &'static ErrorShape, body: &serde_json::Map<String, Value>) -> Vec<(&'static str, Value)> {
+fn members_of(shape: &'static ErrorShape, body: &HashMap<String, Json>) -> Vec<(&'static str, Json)> {
     let present = |member: &'static crate::model::Member| {
         body.get(member.name).filter(|value| !value.is_null()).map(|value| (member.name, value.clone()))
     };
@@ -316,7 +281,7 @@ mod tests {
         assert_eq!(error.code, "AWS.SimpleQueueService.NonExistentQueue");
         assert_eq!(error.class_name(), "QueueDoesNotExist");
         assert_eq!(error.query.map(|query| query.fault).as_deref(), Some("Sender"));
-        assert_eq!(error.message, "gone");
+        assert_eq!(error.message, Json::from("gone"));
     }
 
     #[test]
@@ -324,34 +289,71 @@ mod tests {
         for header in ["", ";Sender", "Code", "Code;Sender;More"] {
             let error = refusal(400, Some(header), r#"{"__type":"a#B:c","Message":"m"}"#);
             assert_eq!((error.code.as_str(), error.query.is_none()), ("B", true), "{header:?}");
-            assert_eq!(error.message, "m");
+            assert_eq!(error.message, Json::from("m"));
         }
     }
 
     #[test]
     fn an_empty_body_speaks_by_its_status() {
         let error = refusal(503, None, " ");
-        assert_eq!((error.code.as_str(), &error.message), ("503", &Value::from("Service Unavailable")));
+        assert_eq!((error.code.as_str(), &error.message), ("503", &Json::from("Service Unavailable")));
         let error = refusal(403, None, "");
-        assert_eq!((error.code.as_str(), &error.message), ("403", &Value::from("")));
+        assert_eq!((error.code.as_str(), &error.message), ("403", &Json::from("")));
     }
 
     #[test]
     fn a_body_that_is_not_json_is_the_message() {
-        assert_eq!(refusal(400, None, "<xml/>").message, "<xml/>");
+        assert_eq!(refusal(400, None, "<xml/>").message, Json::from("<xml/>"));
     }
 
     #[test]
     fn a_lone_surrogate_does_not_hide_the_rest() {
         let body = r#"{"__type":"a#B","message":"\\ud800 \ud83d\ude80 \ud800x\udc00"}"#;
         let error = refusal(400, None, body);
-        assert_eq!((error.code.as_str(), &error.message), ("B", &Value::from("\\ud800 \u{1F680} \u{FFFD}x\u{FFFD}")));
+        assert_eq!((error.code.as_str(), &error.message), ("B", &Json::from("\\ud800 \u{1F680} \u{FFFD}x\u{FFFD}")));
     }
 
     #[test]
     fn an_error_whose_code_is_its_own_name_has_its_members() {
         let body = r#"{"__type":"com.amazonaws.sqs#ReceiptHandleIsInvalid","message":"stale"}"#;
         let error = refusal(400, Some("ReceiptHandleIsInvalid;Sender"), body);
-        assert_eq!(error.members, [("message", Value::from("stale"))]);
+        assert_eq!(error.members, [("message", Json::from("stale"))]);
+    }
+
+    #[test]
+    fn what_python_reads_and_rust_does_not_keeps_its_code() {
+        let deep = format!("{}1{}", "[".repeat(5000), "]".repeat(5000));
+        for (member, message) in [
+            (r#""Limit":NaN"#, r#""m""#),
+            (r#""Limit":-Infinity,"Other":[Infinity,1e999]"#, r#""m""#),
+            (&format!(r#""Detail":{deep}"#), r#""m""#),
+            (r#""a":"\ud800","b\udc00":2"#, r#""m""#),
+            (r#""a":"NaN"#, r#"\"Infinity""#),
+            (r#""a":1"#, "NaN"),
+            (r#""a":1"#, r#"{"b": [-Infinity, "NaN"]}"#),
+        ] {
+            let body = match message {
+                r#"\"Infinity""# => format!(r#"{{{member}{message},"__type":"a#B"}}"#),
+                _ => format!(r#"{{{member},"__type":"a#B","message":{message}}}"#),
+            };
+            let error = refusal(400, None, &body);
+            assert_eq!(error.code, "B", "{body:.100}");
+            match message {
+                r#""m""# => assert_eq!(error.message, Json::from("m")),
+                r#"\"Infinity""# => assert_eq!(error.message, Json::from("")),
+                _ => assert_eq!(error.message, Json::Other(message.into())),
+            }
+        }
+        // What Python does not read either.
+        for body in [
+            "{\"__type\":nan}",
+            "{\"__type\":\"B\",}",
+            "NaN{}",
+            "{\"__type\":\"B\"} NaN",
+            "{\"a\":+Infinity}",
+            "{\"a\":NaNa}",
+        ] {
+            assert_eq!(refusal(400, None, body).message, Json::from(body), "{body}");
+        }
     }
 }

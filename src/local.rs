@@ -17,9 +17,13 @@ mod digest;
 mod error;
 mod faults;
 mod fifo;
+mod guard;
 mod handle;
+mod held;
 mod http;
 mod input;
+mod limits;
+mod log;
 mod message;
 mod operations;
 mod polls;
@@ -29,6 +33,8 @@ mod reply;
 mod server;
 mod service;
 mod settings;
+#[cfg(test)]
+pub mod simulated;
 mod standard;
 mod tasks;
 mod validate;
@@ -40,4 +46,5 @@ pub use error::ServiceError;
 pub use faults::{Fault, FaultKind};
 #[cfg(feature = "python")]
 pub(crate) use faults::{MAX_DELAY, MAX_ENTRIES};
+pub use limits::Limits;
 pub use server::{Server, ServerOptions, Stats};

@@ -3,18 +3,17 @@
 //! [`flow`] decides how many polls there are, [`stock`] what becomes of each message; this is what drives them. Whoever
 //! makes something happen (a taker, a reply, a timer) holds the lock for that moment and sets going what follows.
 
-use std::collections::HashMap;
 use std::mem::ManuallyDrop;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
-use tokio::task::AbortHandle;
 
 use crate::batch::Limits;
+use crate::batcher::own_changes::KeepsMessages;
 use crate::batcher::{Batcher, QueueUrl, Single};
-use crate::caller::Caller;
+use crate::caller::{Caller, Pending};
 use crate::client::{Carriers, Client};
 use crate::error::Error;
 use crate::model::Action;
@@ -25,16 +24,21 @@ use crate::transport::Transport;
 mod acts;
 pub mod attributes;
 pub mod flow;
+mod follow;
 mod polls;
+#[cfg(test)]
+mod simulated_tests;
 pub mod stock;
+mod takers;
 mod taking;
 
 pub use flow::Bounds;
 pub use stock::{Ending, Groups};
 
 use attributes::Visibilities;
-use flow::Flow;
+use polls::Fetches;
 use stock::{Stock, Terms};
+use takers::Takers;
 
 /// So many deletes and visibility changes may be unanswered; then nothing more is handed over.
 const MAX_UNANSWERED: usize = 5_000;
@@ -47,13 +51,13 @@ const LINGER: Duration = Duration::from_millis(10);
 pub struct Options {
     /// `QueueUrl` as JSON.
     pub queue: QueueUrl,
-    /// The members of ReceiveMessage but for queue, count, wait and attempt, as `,"Name":value`.
+    /// The members of ReceiveMessage but for queue, count, wait, visibility and attempt, as `,"Name":value`.
     pub members: Box<[u8]>,
     /// WaitTimeSeconds of a poll, at most.
     pub wait: u32,
-    /// The VisibilityTimeout among the members, in seconds; `None`: the queue's own.
+    /// The VisibilityTimeout to ask for, in seconds; `None`: the queue's own.
     pub visibility: Option<u32>,
-    /// The portion of its visibility that a message must have left when it is handed over, from 0 to 1.
+    /// The portion of its visibility that a message must have left when it is handed over, from 0 to 1, unless it `keeps`.
     pub life: f64,
     pub bounds: Bounds,
     /// How many messages to fetch ahead at first.
@@ -79,6 +83,21 @@ impl Options {
     fn patience(&self) -> Duration {
         let pause = self.rate.map(|rate| pause(self.batch, rate));
         self.window.saturating_add(pause.unwrap_or_default())
+    }
+
+    /// WaitTimeSeconds of a poll, at most. What comes at its very end has been leased since it began, as far as we know: so
+    /// much must be left then that it can be handed over without an extension, or extended in time.
+    fn wait(&self, visibility: u32) -> u32 {
+        if visibility == 0 {
+            return self.wait;
+        }
+        let most = if self.keeps {
+            visibility * 2 / 3
+        } else {
+            let life = life(visibility, self.life).as_secs_f64();
+            (f64::from(visibility) - life - 1.0).max(0.0) as u32
+        };
+        self.wait.min(most.max(1))
     }
 
     /// How many messages may be held: no more than the rate can have handed over in half of their visibility.
@@ -111,17 +130,27 @@ pub struct Message {
 pub struct Trouble {
     /// What has failed.
     pub action: Action,
-    /// `None`: nothing of a message's; it will be repeated.
-    pub about: Option<(Bytes, Ending)>,
+    pub about: About,
     pub error: Error,
+}
+
+/// What a [`Trouble`] is about.
+#[derive(Debug)]
+pub enum About {
+    /// No message; it will be repeated.
+    Nothing,
+    /// What a taker wanted for this message could not be done.
+    Unfinished(Bytes, Ending),
+    /// This message ceased to be ours while a taker had it.
+    Lost(Bytes),
 }
 
 #[derive(Debug)]
 pub enum Take {
     Messages(Vec<Message>),
     Troubles(Vec<Trouble>),
-    /// Nothing yet; with a duration, worth asking again after it whatever else happens.
-    Nothing(Option<Duration>),
+    /// Nothing yet.
+    Nothing,
     /// Nothing any more; with an error, once, if that is why.
     Ended(Option<Error>),
 }
@@ -142,6 +171,10 @@ pub struct Counts {
     pub buffered: u64,
     pub in_progress: u64,
     pub polls: u64,
+    /// How long ago the oldest message in hand was received.
+    pub oldest: Duration,
+    /// How long messages have waited for takers, together.
+    pub messages_waited: Duration,
 }
 
 /// The taker's end. Dropping it closes the poller; it belongs to the process that made it.
@@ -149,6 +182,14 @@ pub struct Counts {
 pub struct Poller {
     shared: ManuallyDrop<Arc<Shared>>,
     pid: u32,
+}
+
+/// What comes of looking for a message with the intention to wait for it.
+#[derive(Debug)]
+enum Parked {
+    Found(Take),
+    /// Nothing yet; the place of the one who waits.
+    Waits(u64),
 }
 
 #[derive(Debug)]
@@ -160,25 +201,17 @@ struct Shared {
     changes: Arc<Batcher>,
     began: Instant,
     state: Mutex<State>,
-    /// A taker may find something, or what a closing one waits for has happened.
-    changed: Condvar,
-    /// The ticker has to look again.
+    /// The timer has to look again.
     alarm: Notify,
 }
 
+/// What is known at a moment. Whoever changes it ends with [`Shared::follow`].
 #[derive(Debug)]
 struct State {
-    stock: Stock<Bytes>,
-    flow: Flow,
     phase: Phase,
-    /// The VisibilityTimeout that polls ask for since the queue's own is not known, or is none.
-    assumed: Option<u32>,
-    /// The queue's own is being asked for.
-    asking: bool,
-    polls: HashMap<u64, AbortHandle>,
-    next_poll: u64,
-    /// Messages that takers have and have not finished.
-    handed: HashMap<u64, Bytes>,
+    stock: Stock<Bytes>,
+    fetches: Fetches,
+    takers: Takers,
     /// Deletes and visibility changes that are not answered.
     unanswered: usize,
     troubles: Vec<Trouble>,
@@ -186,16 +219,16 @@ struct State {
     error: Option<Error>,
     /// No taker will find anything any more.
     ended: bool,
-    sleepers: usize,
-    /// One of them is waking up, and will wake the next if there is more.
-    waking: bool,
-    sinks: Vec<(usize, Caller<()>)>,
-    /// Since when a taker waits in vain.
-    waiting_since: Option<Duration>,
-    /// When the rate allows the next message.
-    next_free: Duration,
-    /// Whether the ticker sleeps for want of anything to look after.
-    ticker_rests: bool,
+    /// Until when the timer sleeps; [`Duration::MAX`]: until it is told.
+    sleeps_until: Duration,
+    /// Polls that are under way then are broken off.
+    breaks_off: Option<Duration>,
+    /// Those who want to know whether a closed poller has nothing under way any more.
+    closers: Vec<Caller<()>>,
+    /// Who wants to be told of troubles even while all takers are busy.
+    watchers: Vec<Caller<()>>,
+    /// Nobody handles anything any more.
+    abandoned: bool,
     counts: Counts,
 }
 
@@ -227,24 +260,19 @@ impl Poller {
             keeps: options.keeps,
         };
         let state = State {
-            stock: Stock::new(terms),
-            flow: Flow::new(options.bounds, options.ahead, options.max_messages),
             phase: Phase::Fresh,
-            assumed: None,
-            asking: false,
-            polls: HashMap::new(),
-            next_poll: 0,
-            handed: HashMap::new(),
+            stock: Stock::new(terms),
+            fetches: Fetches::new(&options),
+            takers: Takers::default(),
             unanswered: 0,
             troubles: Vec::new(),
             error: None,
             ended: options.max_messages == Some(0),
-            sleepers: 0,
-            waking: false,
-            sinks: Vec::new(),
-            waiting_since: None,
-            next_free: Duration::ZERO,
-            ticker_rests: false,
+            sleeps_until: Duration::ZERO,
+            breaks_off: None,
+            closers: Vec::new(),
+            watchers: Vec::new(),
+            abandoned: false,
             counts: Counts::default(),
         };
         let shared = Shared {
@@ -253,35 +281,60 @@ impl Poller {
             transport: Arc::clone(&carriers.transport),
             visibilities: Arc::clone(&carriers.visibilities),
             options,
-            began: Instant::now(),
+            began: runtime::now(),
             state: Mutex::new(state),
-            changed: Condvar::new(),
             alarm: Notify::new(),
         };
-        Poller { shared: ManuallyDrop::new(Arc::new(shared)), pid: std::process::id() }
+        let shared = Arc::new(shared);
+        if shared.options.keeps {
+            let kept: Arc<dyn KeepsMessages> = Arc::<Shared>::clone(&shared);
+            carriers.pollers.register(Arc::downgrade(&kept));
+        }
+        Poller { shared: ManuallyDrop::new(shared), pid: std::process::id() }
     }
 
     /// What there is, without waiting.
     pub fn take(&self) -> Result<Take, Error> {
-        let mut state = self.own()?.lock();
-        self.shared.take(&mut state)
+        let shared = self.own()?;
+        let mut state = shared.lock();
+        let take = shared.take(&mut state, 1);
+        shared.follow(state, Vec::new())?;
+        take
     }
 
     /// What there is; waits for it, at most `patience` long.
     pub fn wait(&self, patience: Duration) -> Result<Take, Error> {
+        let (pending, caller) = Pending::new();
+        match self.park(caller)? {
+            Parked::Found(found) => Ok(found),
+            Parked::Waits(place) => {
+                // Whether it was woken or has waited long enough, it looks.
+                let _ = pending.wait_for(patience);
+                self.unpark(place)
+            }
+        }
+    }
+
+    /// What there is; if that is nothing the caller is answered when there may be something, or nothing any more.
+    fn park(&self, caller: Caller<()>) -> Result<Parked, Error> {
         let shared = self.own()?;
         let mut state = shared.lock();
-        let soon = match shared.take(&mut state)? {
-            Take::Nothing(soon) => soon,
-            found => return Ok(found),
+        let parked = match shared.take(&mut state, 1) {
+            Ok(Take::Nothing) => Ok(Parked::Waits(state.takers.park(caller))),
+            found => found.map(Parked::Found),
         };
-        let patience = soon.map_or(patience, |soon| soon.min(patience));
-        state.sleepers += 1;
-        let waited = shared.changed.wait_timeout(state, patience);
-        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        state.sleepers -= 1;
-        state.waking = false;
-        shared.take(&mut state)
+        shared.follow(state, Vec::new())?;
+        parked
+    }
+
+    /// One who has waited looks what there is.
+    fn unpark(&self, place: u64) -> Result<Take, Error> {
+        let shared = self.own()?;
+        let mut state = shared.lock();
+        state.takers.unpark(place);
+        let take = shared.take(&mut state, 0);
+        shared.follow(state, Vec::new())?;
+        take
     }
 
     /// Answer the caller when there may be something to take, for one who found nothing and has better things to do than to
@@ -289,40 +342,21 @@ impl Poller {
     pub fn notify(&self, takers: usize, caller: Caller<()>) -> Result<(), Error> {
         let shared = self.own()?;
         let mut state = shared.lock();
-        let soon = match shared.peek(&mut state, takers) {
-            Some(soon) => soon,
-            None => {
-                drop(state);
-                caller.answer(Ok(()));
-                return Ok(());
-            }
-        };
-        state.sinks.push((takers, caller));
-        drop(state);
-        if let Some(soon) = soon {
-            let shared = Arc::clone(shared);
-            runtime::handle()?.spawn(async move {
-                tokio::time::sleep(soon).await;
-                shared.wake_all(shared.lock());
-            });
-        }
-        Ok(())
+        state.takers.tell(takers, caller);
+        shared.follow(state, Vec::new())
     }
 
     /// A message is done with. One that is not known, or not any more, is passed over.
     pub fn finish(&self, id: u64, ending: Ending) -> Result<(), Error> {
         let shared = self.own()?;
         let mut state = shared.lock();
-        match (state.handed.contains_key(&id), ending) {
-            (false, _) => return Ok(()),
+        match (state.stock.is_handed_over(id), ending) {
+            (false, _) => {}
             (true, Ending::Delete) => state.counts.handled += 1,
             (true, Ending::Visible(_) | Ending::Leave) => state.counts.failed += 1,
         }
-        if ending == Ending::Leave {
-            state.handed.remove(&id);
-        }
-        let acts = state.stock.finish(id, ending);
-        shared.act(state, acts, Some(ending))
+        let acts = state.stock.finish(shared.now(), id, ending);
+        shared.follow(state, acts)
     }
 
     /// No more polls and no more messages: what is buffered goes back to the queue, and what polls under way still bring.
@@ -334,20 +368,53 @@ impl Poller {
     pub fn abandon(&self) -> Result<(), Error> {
         let shared = self.own()?;
         let mut state = shared.lock();
-        let acts = state.stock.abandon();
-        shared.act(state, acts, Some(Ending::Visible(0)))
+        let acts = state.stock.abandon(shared.now());
+        state.abandoned = true;
+        shared.follow(state, acts)
+    }
+
+    /// What the service has not done so far is not asked for again: what there is to tell of it is among the troubles.
+    pub fn give_up(&self) -> Result<(), Error> {
+        let shared = self.own()?;
+        let mut state = shared.lock();
+        state.stock.give_up();
+        shared.follow(state, Vec::new())
+    }
+
+    /// Answer the caller when there are troubles, for one who is no taker: the takers may all be busy. Or when all is over.
+    pub fn watch(&self, caller: Caller<()>) -> Result<(), Error> {
+        let shared = self.own()?;
+        let mut state = shared.lock();
+        state.watchers.push(caller);
+        shared.follow(state, Vec::new())
+    }
+
+    /// Whether no watcher will hear of anything any more.
+    pub fn is_abandoned(&self) -> Result<bool, Error> {
+        Ok(self.own()?.lock().abandoned)
     }
 
     /// Wait until a closed poller has nothing under way, at most `patience` long: no poll, no delete, no visibility change.
     /// Whether it has come to that.
     pub fn wait_until_quiet(&self, patience: Duration) -> Result<bool, Error> {
-        let shared = self.own()?;
-        let waited = shared.changed.wait_timeout_while(shared.lock(), patience, |state| !state.is_quiet());
-        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        Ok(state.is_quiet())
+        let deadline = Instant::now().checked_add(patience);
+        loop {
+            if patience.is_zero() {
+                return Ok(self.own()?.lock().is_quiet());
+            }
+            let (pending, caller) = Pending::new();
+            if self.is_quiet(caller)? {
+                return Ok(true);
+            }
+            let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                return Ok(false);
+            }
+            let _ = pending.wait_for(left);
+        }
     }
 
-    /// Whether a closed poller has nothing under way. If it has, the caller is answered at the next change.
+    /// Whether a closed poller has nothing under way. If it has, the caller is answered when that is over.
     pub fn is_quiet(&self, caller: Caller<()>) -> Result<bool, Error> {
         let mut state = self.own()?.lock();
         if state.is_quiet() {
@@ -355,22 +422,30 @@ impl Poller {
             caller.answer(Ok(()));
             return Ok(true);
         }
-        state.sinks.push((0, caller));
+        state.closers.push(caller);
         Ok(false)
     }
 
     pub fn troubles(&self) -> Result<Vec<Trouble>, Error> {
-        Ok(std::mem::take(&mut self.own()?.lock().troubles))
+        let shared = self.own()?;
+        let mut state = shared.lock();
+        let troubles = std::mem::take(&mut state.troubles);
+        shared.follow(state, Vec::new())?;
+        Ok(troubles)
     }
 
     pub fn counts(&self) -> Result<Counts, Error> {
-        let state = self.own()?.lock();
+        let shared = self.own()?;
+        let now = shared.now();
+        let state = shared.lock();
         let (buffered, in_progress) = (state.stock.buffered().0 as u64, state.stock.in_progress() as u64);
+        let oldest = state.stock.oldest_in_hand().map(|received| now.saturating_sub(received));
         Ok(Counts {
             buffered,
             in_progress,
             lost: state.stock.lost(),
-            polls: state.flow.flying() as u64,
+            polls: state.fetches.under_way() as u64,
+            oldest: oldest.unwrap_or_default(),
             ..state.counts
         })
     }
@@ -404,28 +479,21 @@ impl Shared {
     }
 
     fn now(&self) -> Duration {
-        self.began.elapsed()
+        runtime::now().saturating_duration_since(self.began)
     }
 
     fn close(self: &Arc<Self>) -> Result<(), Error> {
-        let reactor = runtime::handle()?;
         let mut state = self.lock();
-        if state.phase != Phase::Closing {
+        if state.phase == Phase::Closing {
+            drop(state);
+        } else {
+            let now = self.now();
             state.phase = Phase::Closing;
             state.ended = true;
-            if !state.polls.is_empty() {
-                let shared = Arc::clone(self);
-                reactor.spawn(async move {
-                    tokio::time::sleep(GRACE).await;
-                    let polls: Vec<_> = shared.lock().polls.values().cloned().collect();
-                    polls.iter().for_each(AbortHandle::abort);
-                });
-            }
-            let acts = state.stock.give_back_all();
-            self.act(state, acts, None)?;
-            self.wake_all(self.lock());
-        } else {
-            drop(state);
+            state.breaks_off = Some(now + GRACE);
+            state.fetches.stop();
+            let acts = state.stock.give_back_all(now);
+            self.follow(state, acts)?;
         }
         // What lingers leaves.
         self.deletes.let_go()?;
@@ -433,20 +501,29 @@ impl Shared {
     }
 }
 
+impl KeepsMessages for Shared {
+    fn is_changed(self: Arc<Self>, handle: &str, seconds: u32) {
+        let mut state = self.lock();
+        state.stock.leave_alone(self.now(), handle, seconds);
+        // What cannot be asked for is told to its callers.
+        let _ = self.follow(state, Vec::new());
+    }
+}
+
 impl State {
     /// All that was wanted has been handed over, or the polls have ended.
     fn end_if_over(&mut self) {
-        let over = self.flow.is_complete() || self.error.is_some();
+        let over = self.fetches.flow.is_complete() || self.error.is_some();
         self.ended |= over && self.stock.buffered().0 == 0;
     }
 
-    fn is_quiet(&self) -> bool {
-        self.phase == Phase::Closing && self.polls.is_empty() && self.unanswered == 0
+    /// How many deletes and visibility changes have not come to an end.
+    fn unsettled(&self) -> usize {
+        self.unanswered.max(self.stock.unsettled())
     }
 
-    /// What those who wait want.
-    fn hungry(&self) -> usize {
-        self.sleepers + self.sinks.iter().map(|(takers, _)| takers).sum::<usize>()
+    fn is_quiet(&self) -> bool {
+        self.phase == Phase::Closing && self.fetches.under_way() == 0 && self.unsettled() == 0
     }
 }
 

@@ -1,5 +1,6 @@
 //! The Python binding: conversion and registration, nothing else.
 
+use std::sync::LazyLock;
 use std::time::Instant;
 
 use pyo3::exceptions::PyRuntimeError;
@@ -10,9 +11,11 @@ use crate::caller::Pending;
 use crate::error::Error;
 
 mod client;
+mod clock;
 mod config;
 mod entries;
 mod error;
+mod fork;
 mod local;
 mod mailbox;
 mod marshal;
@@ -20,6 +23,7 @@ mod names;
 mod poller;
 mod query;
 mod reply;
+mod session;
 mod stats;
 mod unmarshal;
 mod validate;
@@ -42,6 +46,8 @@ mod _core {
     #[pymodule_export]
     use super::poller::Poller;
     #[pymodule_export]
+    use super::session::Session;
+    #[pymodule_export]
     use super::watch::Watch;
     #[pymodule_export]
     use super::writer::Writer;
@@ -55,7 +61,7 @@ mod _core {
         let (pending, caller) = Pending::new();
         exit::flush(caller).map_err(failed)?;
         while Instant::now() < deadline {
-            if let Some(answer) = py.detach(|| pending.wait_for(wait::TICK)) {
+            if let Some(answer) = wait::released(py, || pending.wait_for(wait::TICK)) {
                 return answer.map_err(failed);
             }
             py.check_signals()?;
@@ -66,11 +72,19 @@ mod _core {
     /// How many entries have no answer yet, whichever client they belong to.
     #[pyfunction]
     fn unanswered(py: Python<'_>) -> usize {
-        py.detach(exit::unanswered)
+        wait::released(py, exit::unanswered)
+    }
+
+    /// Seconds since the first call, by the system's clock: tests that replace Python's clocks do not stop it.
+    #[pyfunction]
+    fn monotonic() -> f64 {
+        static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        BEGAN.elapsed().as_secs_f64()
     }
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        fork::watch(module.py())?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -8,14 +8,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::runtime::Handle;
-use tokio::task::AbortHandle;
-
 use crate::batch::receives::{Left, Outcome, Receives, Send};
 use crate::batcher::{Batchers, Entry, Single};
 use crate::caller::{Caller, Sink};
 use crate::error::Error;
-use crate::runtime;
+use crate::model::Action;
+use crate::runtime::{self, Reactor, Task};
+use crate::stats::Stats;
 use crate::transport::{Reply, Request, Transport};
 
 pub mod call;
@@ -31,6 +30,7 @@ pub const GRACE: Duration = Duration::from_secs(1);
 pub struct Receivers {
     transport: Arc<dyn Transport>,
     batchers: Arc<Batchers>,
+    stats: Arc<Stats>,
     linger: Duration,
     began: Instant,
     lines: Mutex<HashMap<Key, Line>>,
@@ -45,7 +45,7 @@ struct Line {
     queue: Arc<[u8]>,
     callers: HashMap<u64, Waiting>,
     /// Requests under way.
-    tasks: HashMap<u64, AbortHandle>,
+    tasks: HashMap<u64, Task>,
     /// When a task will look again, if one will.
     timer: Option<Duration>,
 }
@@ -80,7 +80,7 @@ impl Received {
         drop(gone);
         if let (Some(task), Ok(reactor)) = (orphan, runtime::handle()) {
             reactor.spawn(async move {
-                tokio::time::sleep(GRACE).await;
+                runtime::sleep(GRACE).await;
                 task.abort();
             });
         }
@@ -89,12 +89,18 @@ impl Received {
 
 impl Receivers {
     /// `linger` is how long a call waits for company while others are under way.
-    pub fn new(transport: Arc<dyn Transport>, batchers: Arc<Batchers>, linger: Duration) -> Receivers {
+    pub fn new(
+        transport: Arc<dyn Transport>,
+        batchers: Arc<Batchers>,
+        stats: Arc<Stats>,
+        linger: Duration,
+    ) -> Receivers {
         Receivers {
             transport,
             batchers,
+            stats,
             linger,
-            began: Instant::now(),
+            began: runtime::now(),
             lines: Mutex::default(),
             next_caller: AtomicU64::new(0),
         }
@@ -103,13 +109,14 @@ impl Receivers {
     /// Calls that were made at the same moment: they share if they can.
     pub fn enter(self: &Arc<Self>, calls: Vec<(Call, Request, Caller<Reply>)>) -> Result<Vec<Received>, Error> {
         let reactor = runtime::handle()?;
-        let now = self.began.elapsed();
+        let now = self.now();
         let mut lines = self.lock();
         let mut received: Vec<Received> = Vec::with_capacity(calls.len());
         for (call, request, caller) in calls {
             let line = lines.entry(call.key.clone()).or_insert_with(|| Line::new(&call, self.linger));
             let id = self.next_caller.fetch_add(1, Ordering::Relaxed);
             line.callers.insert(id, Waiting { caller, request });
+            self.stats.entered(Action::ReceiveMessage);
             line.machine.arrive(now, id, call.want, call.wait);
             received.push(Received { receivers: Arc::clone(self), key: call.key, id });
         }
@@ -123,14 +130,14 @@ impl Receivers {
     }
 
     /// Set going what leaves now, and see to it that somebody looks again in time.
-    fn go(self: &Arc<Self>, reactor: &Handle, key: &Key, line: &mut Line, sends: Vec<Send>) {
+    fn go(self: &Arc<Self>, reactor: &Reactor, key: &Key, line: &mut Line, sends: Vec<Send>) {
         for send in sends {
             let own = send.own.and_then(|id| line.callers.get(&id)).map(|waiting| waiting.request.clone());
             let request = own.unwrap_or_else(|| call::request(key, &send));
             let flight = Flight { receivers: Arc::clone(self), key: key.clone(), request: Some(send.request) };
             let transport = Arc::clone(&self.transport);
             let task = reactor.spawn(async move { flight.returned(transport.send(request).await) });
-            line.tasks.insert(send.request, task.abort_handle());
+            line.tasks.insert(send.request, task);
         }
         let due = line.machine.next_tick().filter(|due| line.timer.is_none_or(|timer| *due < timer));
         if let Some(due) = due {
@@ -140,19 +147,21 @@ impl Receivers {
     }
 
     async fn look_again(self: Arc<Self>, key: Key, due: Duration) {
-        tokio::time::sleep_until((self.began + due).into()).await;
-        let now = self.began.elapsed();
+        runtime::sleep_until(self.began + due).await;
+        let now = self.now();
         let mut lines = self.lock();
         let Some(line) = lines.get_mut(&key) else { return };
         if line.timer == Some(due) {
             line.timer = None;
         }
         let sends = line.machine.tick(now);
-        self.go(&Handle::current(), &key, line, sends);
+        if let Ok(reactor) = runtime::current() {
+            self.go(&reactor, &key, line, sends);
+        }
     }
 
-    fn settle(self: &Arc<Self>, reactor: &Handle, key: &Key, request: u64, answer: Result<Reply, Error>) {
-        let now = self.began.elapsed();
+    fn settle(self: &Arc<Self>, reactor: &Reactor, key: &Key, request: u64, answer: Result<Reply, Error>) {
+        let now = self.now();
         let mut lines = self.lock();
         let Some(line) = lines.get_mut(key) else { return };
         line.tasks.remove(&request);
@@ -179,6 +188,10 @@ impl Receivers {
         if lines.get(key).is_some_and(|line| line.machine.is_idle()) {
             lines.remove(key);
         }
+    }
+
+    fn now(&self) -> Duration {
+        runtime::now().saturating_duration_since(self.began)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Line>> {
@@ -231,7 +244,7 @@ impl Flight {
     }
 
     fn settle(&mut self, answer: Result<Reply, Error>) {
-        if let (Some(request), Ok(reactor)) = (self.request.take(), runtime::handle()) {
+        if let (Some(request), Ok(reactor)) = (self.request.take(), runtime::current()) {
             self.receivers.settle(&reactor, &self.key, request, answer);
         }
     }
@@ -256,7 +269,7 @@ fn give_back(batchers: &Batchers, queue: &[u8], handles: Vec<String>) {
 /// An entry that changes a message's visibility. The handle is JSON.
 pub fn visibility(handle: &str, seconds: u32) -> Entry {
     let members = format!("\"ReceiptHandle\":{handle},\"VisibilityTimeout\":{seconds}}}");
-    Entry { members: members.into_bytes().into(), size: 0, group: None }
+    Entry { members: members.into_bytes().into(), size: 0, group: None, not_after: None }
 }
 
 /// Nobody waits for this answer: a message that cannot be given back comes back when its time is over.

@@ -8,10 +8,11 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use crate::config::StaticCredentials;
 use crate::error::{Error, Retry};
 use crate::model::Action;
 
@@ -30,6 +31,15 @@ pub struct Request {
     pub long_poll: Duration,
     /// Attempts that were made with its content before, as part of other requests.
     pub attempts: u32,
+    /// The moment after which no further attempt is to be made with it.
+    pub not_after: Option<Instant>,
+}
+
+impl Request {
+    /// Whether the moment is over until which attempts may be made.
+    pub fn is_late(&self) -> bool {
+        self.not_after.is_some_and(|limit| crate::runtime::now() > limit)
+    }
 }
 
 /// What came back over HTTP, of whatever status. Cheap to clone: those who shared a request each get one, whose body is
@@ -75,10 +85,16 @@ pub trait Transport: Send + Sync + fmt::Debug {
     /// The URL that carries a request and its signature.
     fn presign(&self, presign: Presign) -> Answer<String>;
 
+    /// What requests are signed with now; `None`: they are not signed.
+    fn credentials(&self) -> Answer<Option<StaticCredentials>>;
+
     /// Whether part of a request may be tried once more after `attempts` attempts, and after which delay: the retries of
     /// single entries draw on the budget that whole requests draw on.
     fn retry(&self, attempts: u32, why: Retry) -> Option<Duration>;
 
     /// Such a retry has succeeded: what it took from the budget comes back.
     fn recovered(&self, why: Retry);
+
+    /// The service has refused the credentials as expired: those that can be asked for anew are, before the next request.
+    fn renew_credentials(&self) {}
 }

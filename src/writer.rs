@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::batch::Limits;
+use crate::batcher::own_changes::Pollers;
 use crate::batcher::{Batcher, Batchers, Entry, QueueUrl, Single};
 use crate::caller::{Caller, Sink};
 use crate::config::Batching;
@@ -21,6 +22,7 @@ pub struct Writer {
     queue: QueueUrl,
     limits: Limits,
     source: Arc<Batchers>,
+    pollers: Arc<Pollers>,
     /// What it holds is this process's to send; a child must leave it alone.
     pid: u32,
     /// One for each action that has been used.
@@ -68,12 +70,13 @@ pub enum Wait {
 }
 
 impl Writer {
-    pub fn new(source: Arc<Batchers>, queue: Vec<u8>, bounds: Batching) -> Writer {
+    pub fn new(source: Arc<Batchers>, pollers: Arc<Pollers>, queue: Vec<u8>, bounds: Batching) -> Writer {
         let limits = source.limits();
         Writer {
             queue: queue.into(),
             limits: Limits { linger: LINGER.max(limits.linger), at_once: false, ..limits },
             source,
+            pollers,
             pid: std::process::id(),
             batchers: Mutex::default(),
             tally: Arc::new(Tally { bounds, counts: Mutex::default(), eased: Condvar::new() }),
@@ -92,6 +95,7 @@ impl Writer {
         let weight = weight(&entry);
         let Some(position) = self.tally.admit(weight) else { return Ok(Some(entry)) };
         let sink = Answered { tally: Arc::clone(&self.tally), position, action, weight };
+        self.pollers.note_entry(action, &entry);
         batcher.enter(entry, Caller::new(sink))?;
         Ok(None)
     }
@@ -280,7 +284,7 @@ mod tests {
     use crate::batch::{MAX_BYTES, MAX_ENTRIES};
     use crate::model::Action;
     use crate::stats::Stats;
-    use crate::transport::scripted::{PATIENCE, Scripted, bodies, echo, reply};
+    use crate::transport::scripted::{PATIENCE, Scripted, bodies, echo, refusal, reply};
 
     const BOUNDS: Batching =
         Batching { linger: Duration::ZERO, max_in_flight: 4, max_waiting: 40, max_waiting_bytes: 4000 };
@@ -294,11 +298,16 @@ mod tests {
             at_once: true,
         };
         let batchers = Batchers::new(transport.transport(), Arc::new(Stats::new()), limits);
-        Writer::new(Arc::new(batchers), b"\"q\"".to_vec(), BOUNDS)
+        Writer::new(Arc::new(batchers), Arc::default(), b"\"q\"".to_vec(), BOUNDS)
     }
 
     fn entry(body: &str) -> Entry {
-        Entry { members: format!(r#""MessageBody":"{body}"}}"#).into_bytes().into(), size: body.len(), group: None }
+        Entry {
+            members: format!(r#""MessageBody":"{body}"}}"#).into_bytes().into(),
+            size: body.len(),
+            group: None,
+            not_after: None,
+        }
     }
 
     fn put(writer: &Writer, body: &str) -> bool {
@@ -338,13 +347,17 @@ mod tests {
     #[test]
     fn what_failed_comes_back_in_order_with_its_entry() {
         let transport = Scripted::new(false, |action, request| {
-            assert_eq!(action, Action::SendMessageBatch);
             let bodies = bodies(request);
             let fails = |body: &str| body.parse::<u32>().is_ok_and(|number| number % 7 == 0);
+            if action == Action::SendMessage {
+                assert!(fails(&bodies[0]), "asked for alone without need: {bodies:?}");
+                return refusal(400, "Bad");
+            }
             let failed = |id: usize| json!({"Id": id.to_string(), "SenderFault": true, "Code": "Bad", "Message": "m"});
+            let taken = |id: usize| json!({"Id": id.to_string(), "MessageId": "m", "MD5OfMessageBody": "x"});
             let places = |bad: bool| bodies.iter().enumerate().filter(move |(_, body)| fails(body) == bad);
             reply(&json!({
-                "Successful": places(false).map(|(id, _)| json!({"Id": id.to_string()})).collect::<Vec<_>>(),
+                "Successful": places(false).map(|(id, _)| taken(id)).collect::<Vec<_>>(),
                 "Failed": places(true).map(|(id, _)| failed(id)).collect::<Vec<_>>(),
             }))
         });

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .config import Config as Config
     from .consuming import Backoff as Backoff
     from .consuming import Consumer as Consumer
+    from .consuming import lease_lost as lease_lost
     from .patching import patch as patch
     from .patching import patched as patched
     from .patching import stats as stats
@@ -37,6 +38,7 @@ __all__ = [
     "aio",
     "client",
     "exceptions",
+    "lease_lost",
     "patch",
     "patched",
     "resource",
@@ -117,7 +119,7 @@ if not TYPE_CHECKING:
                 value = getattr(import_module(f".{name.lower()}", __name__), name)
             case "patch" | "patched" | "stats" | "unpatch":
                 value = getattr(import_module(".patching", __name__), name)
-            case "Consumer" | "Backoff":
+            case "Consumer" | "Backoff" | "lease_lost":
                 value = getattr(import_module(".consuming", __name__), name)
             case "__version__":
                 value = import_module("._core", __name__).__version__

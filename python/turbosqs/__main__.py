@@ -28,6 +28,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     serve = commands.add_parser("serve", help="run an SQS in memory that any AWS SDK can talk to")
     _serve.add_arguments(serve)
     serve.set_defaults(run=_serve.run)
+    consume = commands.add_parser("consume", help="handle the messages of a queue by a function")
+    if arguments[:1] == ["consume"]:
+        # It wants the whole package, botocore's exceptions included.
+        from turbosqs import _consume
+
+        _consume.add_arguments(consume)
+        consume.set_defaults(run=_consume.run)
     commands.add_parser("run", help="run a program with boto3's SQS clients on the Rust core")
     chosen = parser.parse_args(arguments)
     status: int = chosen.run(chosen)

@@ -204,6 +204,33 @@ class UnauthorizedSSOTokenError(SSOError):
     )
 
 
+class LoginError(BotoCoreError):
+    """A login to the console gave no credentials."""
+
+    fmt = "An unspecified error happened when resolving AWS credentials or refreshing a login session profile."
+
+
+class LoginRefreshRequired(LoginError):  # noqa: N818
+    """The login has ended."""
+
+    fmt = "Your session has expired or credentials have changed. Please reauthenticate using 'aws login'."
+
+
+class LoginInsufficientPermissions(LoginError):  # noqa: N818
+    """The user of the login may not have credentials."""
+
+    fmt = (
+        "Unable to create or refresh login credentials due to insufficient permissions. "
+        "You may be missing permission for the 'signin:CreateOAuth2Token' action."
+    )
+
+
+class LoginTokenLoadError(LoginError):
+    """The cached token of a login could not be read."""
+
+    fmt = "Error loading login session token: {error_msg}"
+
+
 class RefreshWithMFAUnsupportedError(BotoCoreError):
     """The role needs a code from a device, which nobody is there to type."""
 
@@ -395,6 +422,21 @@ class InvalidSTSRegionalEndpointsConfigError(BotoCoreError):
         "STS regional endpoints option {sts_regional_endpoints_config} is invalid. "
         'Valid options are: "legacy", "regional"'
     )
+
+
+class InvalidS3UsEast1RegionalEndpointConfigError(BotoCoreError):
+    """``us_east_1_regional_endpoint`` is neither ``legacy`` nor ``regional``."""
+
+    fmt = (
+        "S3 us-east-1 regional endpoint option {s3_us_east_1_regional_endpoint_config} is invalid. "
+        'Valid options are: "legacy", "regional"'
+    )
+
+
+class InvalidChecksumConfigError(BotoCoreError):
+    """A checksum setting is neither ``when_supported`` nor ``when_required``."""
+
+    fmt = "Unsupported configuration value for {config_key}. Expected one of {valid_options} but got {config_value}."
 
 
 class InvalidIMDSEndpointError(BotoCoreError):

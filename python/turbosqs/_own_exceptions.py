@@ -51,3 +51,9 @@ class BatchWriterError(Exception):
         kinds = ", ".join(f"{count:,} {code}" for code, count in codes.items())
         number = f"{len(self.failures):,} {'entry was' if len(self.failures) == 1 else 'entries were'}"
         return f"{number} not accepted ({kinds}); the first: {self.failures[0].error}"
+
+
+class InsecureRequestWarning(Warning):
+    """A client takes any certificate (``verify=False``). urllib3's class of that name is used where it is loaded."""
+
+    __module__ = "turbosqs.exceptions"

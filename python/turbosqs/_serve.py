@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import resource
 import signal
 import sys
@@ -14,6 +15,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares what ``turbosqs serve`` takes."""
     parser.add_argument("--port", type=int, default=9324, help="port to listen on, 0 for any (default: %(default)s)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="host name that clients may use, besides addresses, names without a dot and localhost; repeatable",
+    )
     parser.add_argument(
         "--queue", action="append", default=[], metavar="NAME", help="queue to create; .fifo makes it FIFO; repeatable"
     )
@@ -46,14 +54,28 @@ def run(arguments: argparse.Namespace) -> int:
             account=arguments.account,
             region=arguments.region,
             log=arguments.verbose,
+            allow_hosts=arguments.allow_host,
         )
     except (OSError, ValueError) as error:
         print(f"turbosqs serve: {error}", file=sys.stderr)
         return 2
     with server:
+        if (reach := _reach(arguments.host)) is not None:
+            print(f"turbosqs serve: {reach}", file=sys.stderr, flush=True)
         print(server.endpoint_url, flush=True)
         signal.sigwait(stops)
     return 0
+
+
+def _reach(host: str) -> str | None:
+    """Who can reach a server at this address, if not this machine alone."""
+    if host == "localhost" or (address := ipaddress.ip_address(host)).is_loopback:
+        return None
+    where = "every address of this machine" if address.is_unspecified else str(address)
+    return (
+        f"it listens on {where}: whoever can reach that over the network can read, send and delete messages, "
+        "since nobody is asked for credentials"
+    )
 
 
 def _allow_many_connections() -> None:

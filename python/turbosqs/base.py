@@ -1,15 +1,53 @@
 """What a client is beside its operations, whichever way they are waited for."""
 
+from ._lock import lock
 from ._operations import METHOD_TO_API, PAGINATORS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from typing import Any, NoReturn, TypedDict
 
     from . import _core
-    from ._core import Stats
+    from ._core import Client as Core
+    from ._listened import Listened
     from .errorfactory import SQSExceptions
     from .meta import ClientMeta
+
+    class _Stats(TypedDict):
+        requests: dict[str, int]
+        messages: dict[str, int]
+        fill: dict[str, float]
+        flushes: dict[str, int]
+        retries: int
+        botocore: dict[str, int]
+
+
+#: Parts of a client of botocore's.
+PARTS = (
+    "_cache",
+    "_endpoint",
+    "_exceptions_factory",
+    "_loader",
+    "_request_signer",
+    "_response_parser",
+    "_ruleset_resolver",
+    "_serializer",
+    "_user_agent_creator",
+)
+
+
+def _part(name: str) -> "Any":
+    """A property that is a part of a client, by its name in botocore's."""
+
+    def read(client: "BaseClient") -> "Any":
+        from ._private import part
+
+        def whole(wanted: str) -> "Any":
+            return client._listened.make(wanted).client
+
+        return part(name, None if client._listened.is_owned else client._core, whole, lambda: client.meta.config)
+
+    return property(read)
 
 
 class BaseClient:
@@ -21,6 +59,7 @@ class BaseClient:
 
     meta: "ClientMeta"
     _core: "_core.Client"
+    _listened: "Listened"
 
     @property
     def exceptions(self) -> "SQSExceptions":
@@ -55,18 +94,54 @@ class BaseClient:
         """
         raise ValueError(f"Waiter does not exist: {waiter_name}")
 
-    def stats(self) -> "Stats":
+    def _core_for(self, wanted: str, operation_names: "tuple[str, ...]") -> "Core":
+        """The core, for what makes calls of its own: refused while a mock, a stub or a handler would miss them.
+
+        Raises:
+            RuntimeError: somebody would.
+        """
+        return self._listened.core(wanted, operation_names)
+
+    # Private names of botocore's clients that programs read; see ``turbosqs._private``.
+
+    if TYPE_CHECKING:
+
+        @property
+        def _request_signer(self) -> Any: ...
+
+    else:
+        for _name in PARTS:
+            locals()[_name] = _part(_name)
+        del _name
+
+    _PY_TO_OP_NAME = METHOD_TO_API
+
+    @property
+    def _client_config(self) -> "Any":
+        return self.meta.config
+
+    @property
+    def _service_model(self) -> "Any":
+        return self.meta.service_model
+
+    def _get_credentials(self) -> "Any":
+        return self._request_signer._credentials
+
+    def stats(self) -> "_Stats":
         """What this client has done so far.
 
         Returns:
             A dict. ``requests``: HTTP requests by action, repeated attempts included; ``messages``: calls that could
-            share a request, by action; ``fill``: the mean number of them in a request; ``flushes``: how many requests
+            share a request, by action (30 ``ReceiveMessage`` here and 5 among the requests: 30 receives became 5
+            requests); ``fill``: the mean number of them in a request; ``flushes``: how many requests
             left, by reason (``idle``: nothing was in flight; ``full``: ten entries; ``bytes``: 1 MiB; ``returned``: the
             last request in flight was back; ``linger``: waited long enough; ``flush``: ``close`` or the end of a
-            ``batch_writer``; ``apart``: an entry of a batch that was refused as a whole, asked for alone);
-            ``retries``: repeated attempts, of requests and of entries.
+            ``batch_writer``; ``apart``: an entry that was refused with its batch or in it, asked for alone);
+            ``retries``: repeated attempts, of requests and of entries; ``botocore``: calls that botocore has made,
+            because somebody listened, by the reason, see ``turbosqs.stats``.
         """
-        return self._core.stats()
+        with lock():
+            return {**self._core.stats(), "botocore": dict(self._listened.counts)}
 
     def _paging(self, operation_name: str) -> dict[str, str]:
         """How an operation is paged.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from turbosqs import exceptions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Any, Protocol
 
     class _AnyConfig(Protocol):
@@ -137,8 +138,51 @@ class Config:
         return cls(**as_options(config))
 
     def __repr__(self) -> str:
-        options = ", ".join(f"{name}={value!r}" for name, value in self._user_provided_options.items())
+        options = ", ".join(f"{name}={_shown(name, value)!r}" for name, value in self._user_provided_options.items())
         return f"Config({options})"
+
+
+def _shown(name: str, value: Any) -> Any:
+    """An option for people to see: without the passwords of proxies."""
+    if name != "proxies" or not isinstance(value, Mapping):
+        return value
+    return {scheme: _masked(url) if isinstance(url, str) else url for scheme, url in value.items()}
+
+
+def _masked(url: str) -> str:
+    # Up to the last @, whatever is in a password.
+    before, at, host = url.rpartition("@")
+    if not at:
+        return url
+    scheme, slashes, _ = before.partition("//")
+    return f"{scheme}//***@{host}" if slashes else f"***@{host}"
+
+
+def warn_of_no_verification(endpoint_url: str) -> None:
+    """Say that a client takes any certificate: once, where boto3's does with each request.
+
+    The category is urllib3's where that is loaded, so that ``urllib3.disable_warnings()`` holds here too.
+    """
+    if not endpoint_url.startswith("https:"):
+        return
+    import sys
+    import warnings
+
+    urllib3 = sys.modules.get("urllib3.exceptions")
+    if urllib3 is None:
+        category: type[Warning] = exceptions.InsecureRequestWarning
+    else:
+        category = urllib3.InsecureRequestWarning
+    host = endpoint_url.partition("//")[2].partition("/")[0].rpartition("@")[2]
+    message = (
+        f"Requests to '{host}' are made without verifying its certificate (verify=False): whoever is on the way can "
+        "read and change them. verify= takes the path of a bundle of authorities instead."
+    )
+    # The caller's line: above _connect, client and, at times, the module's own client.
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "turbosqs":
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
 
 
 def as_options(config: _AnyConfig) -> dict[str, Any]:

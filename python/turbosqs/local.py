@@ -41,7 +41,7 @@ class Faults:
 
     def add(
         self,
-        kind: Literal["delay", "throttle", "server_error", "reset", "half_reply", "partial_failure"],
+        kind: Literal["delay", "throttle", "access_denied", "server_error", "reset", "half_reply", "partial_failure"],
         *,
         actions: Iterable[str] = (),
         rate: float = 1.0,
@@ -59,6 +59,7 @@ class Faults:
 
                 * ``"delay"``: the request is carried out ``seconds`` later, by the machine's clock.
                 * ``"throttle"``: it is refused as ``RequestThrottled``.
+                * ``"access_denied"``: refused as ``AccessDenied``; it is not carried out.
                 * ``"server_error"``: it is answered with the HTTP ``status``; it is not carried out.
                 * ``"reset"``: its connection is reset, before it is carried out, or after with ``performed=True``.
                 * ``"half_reply"``: it is carried out, and its connection closed in the middle of the reply.
@@ -120,6 +121,9 @@ class Server:
         account: The account number of callers whose access key is not itself twelve digits.
         region: The region of callers that do not sign their requests, and of ``queues``.
         log: Write a line per request to standard error.
+        allow_hosts: Host names that clients may use for the server, besides IP addresses, names without a dot
+            (``sqs``, a service of docker compose) and ``localhost`` with all that ends in it. Requests to any other
+            name are refused, as are those of web pages: both could come from a page that anybody made.
 
     Raises:
         OSError: The port is taken, or the address is not one of this machine's.
@@ -137,6 +141,7 @@ class Server:
         account: str = "000000000000",
         region: str = "us-east-1",
         log: bool = False,
+        allow_hosts: Iterable[str] = (),
     ) -> None:
         names = _several("queues", queues)
         self._server = _core.LocalServer(
@@ -147,6 +152,7 @@ class Server:
             account=account,
             region=region,
             log=log,
+            allow_hosts=_several("allow_hosts", allow_hosts),
         )
         self.faults = Faults(self._server)
         try:

@@ -4,16 +4,19 @@ from ._operations import METHOD_TO_API
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from . import _core
+    from ._delegate import Delegate
 
 
 class ClientMeta:
     """What boto3 keeps beside the operations, under the same names.
 
     Attributes:
-        events: refuses handlers; see ``Events``.
+        events: botocore's event emitter. Calls that somebody has registered a handler for are made by botocore. Without
+            botocore it refuses handlers; see ``Events``.
         region_name, endpoint_url, partition: where requests go, as resolved.
         config: the ``Config`` in force.
         service_model: the model of SQS: botocore's ``ServiceModel`` where botocore is installed, else
@@ -21,13 +24,36 @@ class ClientMeta:
         method_to_api_mapping: ``{"send_message": "SendMessage", ...}``.
     """
 
-    def __init__(self, core: "_core.Client", config: "Any", profile_name: "str | None") -> None:
-        self.events = Events()
+    def __init__(
+        self,
+        core: "_core.Client",
+        config: "Any",
+        profile_name: "str | None",
+        delegate: "Callable[[str], Delegate] | None" = None,
+    ) -> None:
+        """Keep what is told.
+
+        Arguments:
+            core: the client's.
+            config, profile_name: what it was made with.
+            delegate: makes botocore's client behind it, for what needs one.
+        """
         self._core = core
+        self._delegate = delegate
         self._given_config = config
         self._profile_name = profile_name
         self._config: Any = None
         self._service_model: Any = None
+
+    @property
+    def events(self) -> "Any":
+        if self._delegate is not None:
+            try:
+                return self._delegate("meta.events").client.meta.events
+            except ModuleNotFoundError as error:
+                if error.name not in ("botocore", "botocore.session"):
+                    raise
+        return Events()
 
     @property
     def region_name(self) -> str:
@@ -48,15 +74,7 @@ class ClientMeta:
     @property
     def config(self) -> "Any":
         if self._config is None:
-            from .config import Config, as_options
-
-            given = self._given_config
-            kind, options = (Config, {}) if given is None else (type(given), as_options(given))
-            # As in boto3, the config in force has region, signature and retries whichever way they were found.
-            options["region_name"] = self.region_name
-            options["signature_version"] = options.get("signature_version") or "v4"
-            options["retries"] = _retries(options.get("retries"), self._profile_name)
-            self._config = kind(**options)
+            self._config = in_force(self._core, self._given_config, self._profile_name)
         return self._config
 
     @property
@@ -66,6 +84,44 @@ class ClientMeta:
 
             self._service_model = load()
         return self._service_model
+
+
+_DONE = (
+    "defaults_mode",
+    "endpoint_discovery_enabled",
+    "ignore_configured_endpoint_urls",
+    "parameter_validation",
+    "use_dualstack_endpoint",
+    "use_fips_endpoint",
+)
+
+
+def in_force(core: "_core.Client", given: "Any", profile_name: "str | None") -> "Any":
+    """A client's config as it is applied, whichever way its options were found; of the type of the one that was given.
+
+    Arguments:
+        core: the client's.
+        given: the ``Config``, ours or botocore's, or None.
+        profile_name: the session's.
+    """
+    from . import _general
+    from .config import Config, as_options
+
+    kind, options = (Config, {}) if given is None else (type(given), as_options(given))
+    options.update(_general.resolved(core.general, options))
+    # They have done their work, and botocore does not show them.
+    for name in _DONE:
+        options.pop(name, None)
+    for name, is_on in zip(("use_fips_endpoint", "use_dualstack_endpoint"), core.variants, strict=True):
+        if is_on:
+            options[name] = True
+    options["region_name"] = core.region_name
+    options["signature_version"] = options.get("signature_version") or "v4"
+    for name, seconds in zip(("connect_timeout", "read_timeout"), core.timeouts, strict=True):
+        if options.get(name) is None:
+            options[name] = int(seconds) if seconds is not None and seconds == int(seconds) else seconds
+    options["retries"] = _retries(options.get("retries"), profile_name)
+    return kind(**{name: value for name, value in options.items() if name in kind.OPTION_DEFAULTS})
 
 
 def _retries(given: "dict[str, Any] | None", profile_name: "str | None") -> "dict[str, Any]":
@@ -89,22 +145,23 @@ def _retries(given: "dict[str, Any] | None", profile_name: "str | None") -> "dic
 
 
 class Events:
-    """The place of botocore's event emitter.
+    """The place of botocore's event emitter where botocore is not installed.
 
-    This client builds and sends requests in Rust and emits none of botocore's events. A handler that would never run
-    is a bug that nobody sees, so registering one is refused; emitting and unregistering find nothing to do.
+    A handler that would never run is a bug that nobody sees, so registering one is refused; emitting and unregistering
+    find nothing to do.
     """
 
-    def register(self, event_name: str, handler: object, *_: object, **__: object) -> None:
+    def register(self, event_name: str, *_: object, **__: object) -> None:
         """Refuse.
 
         Raises:
-            NotImplementedError: always, with the way out.
+            ModuleNotFoundError: always, with the way out.
         """
-        raise NotImplementedError(
-            f"turbosqs emits no botocore events, so the handler for {event_name!r} would never run: "
-            "make the client that needs event handlers with boto3.client('sqs')"
+        message = (
+            f"a handler for {event_name!r} is called by botocore, which then makes the calls that it hears of: "
+            "pip install boto3"
         )
+        raise ModuleNotFoundError(message, name="botocore")
 
     register_first = register
     register_last = register

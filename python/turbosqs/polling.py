@@ -4,6 +4,7 @@ import os
 from weakref import WeakKeyDictionary
 
 from ._core import Failure, Poller
+from ._green import GreenClient, GreenPoller, find_select
 from .errorfactory import exception
 
 TYPE_CHECKING = False
@@ -61,11 +62,12 @@ class Messages:
             TypeError, ValueError, ParamValidationError: as ``poll_messages``.
         """
         self._core = make_poller(core, arguments)
+        self._waits = waits_of(core, self._core)
         self._pid = os.getpid()
 
     def __iter__(self) -> "Iterator[Message]":
         try:
-            yield from self._core
+            yield from self._waits
         except Failure as failure:
             error: Exception | None = exception(failure)
         else:
@@ -77,7 +79,7 @@ class Messages:
 
     def __next__(self) -> "Message":
         try:
-            return next(self._core)
+            return next(self._waits)
         except StopIteration:
             self.close()
             raise
@@ -105,7 +107,7 @@ class Messages:
         """
         if self._pid == os.getpid():
             self._core.close()
-            self._core.quiet(PATIENCE)
+            self._waits.quiet(PATIENCE)
 
     def stats(self) -> "_core.PollerStats":
         """What has happened so far.
@@ -147,7 +149,7 @@ def make_poller(core: "_core.Client", arguments: "dict[str, Any]", **tracked: "A
     number("min_life", own["min_life"], most=0.9)
     count("max_buffered", own["max_buffered"])
     count("max_buffered_bytes", own["max_buffered_bytes"])
-    rest = tracked or {"ahead": 10, "rate": None, "batch_size": 1, "batch_window": 0.0}
+    rest = tracked or {"ahead": 10, "rate": None, "batch_size": None, "batch_window": 0.0}
     try:
         poller = Poller(core, params, tracked=bool(tracked), **own, **rest)
     except Failure as failure:
@@ -156,6 +158,12 @@ def make_poller(core: "_core.Client", arguments: "dict[str, Any]", **tracked: "A
         track(poller)
         return poller
     raise error
+
+
+def waits_of(core: "_core.Client", poller: Poller) -> "Poller | GreenPoller":
+    """What waits for a poller: in greenlets, so that the others go on."""
+    select = find_select()
+    return poller if select is None else GreenPoller(GreenClient(core, select), poller)
 
 
 def with_attribute(params: "dict[str, Any]", name: str) -> None:

@@ -31,12 +31,11 @@ class Session:
         """Keep the settings; no credentials are looked up and nothing is connected yet.
 
         Arguments:
-            aws_access_key_id, aws_secret_access_key, aws_session_token: credentials; without them each client goes
-                through the AWS SDK's chain (environment, shared files, single sign-on, containers, instances).
+            aws_access_key_id, aws_secret_access_key, aws_session_token: credentials; without them boto3's chain is gone
+                through (environment, shared files, single sign-on, containers, instances), once for all clients.
             region_name: for clients that are not given one of their own.
-            botocore_session: a ``botocore.session.Session``. Its event handlers, credential providers and components
-                are botocore's to run, so all clients of this session are boto3's, SQS included; a
-                ``RuntimeWarning`` says so when an SQS client is made.
+            botocore_session: a ``botocore.session.Session``, which then resolves settings and credentials of SQS
+                clients too. Calls that its event handlers listen to are made by botocore.
             profile_name: a profile of the shared files.
             aws_account_id: the account that the credentials belong to.
 
@@ -54,6 +53,10 @@ class Session:
             "aws_account_id": aws_account_id,
         }
         self._boto3_session: Any = None
+        # Whether somebody may have registered handlers for clients to come.
+        self._is_listened_to = False
+        # The core's, for all clients: credentials are found once.
+        self._core_session: Any = None
         if aws_account_id is not None and (aws_access_key_id is None or aws_secret_access_key is None):
             from .exceptions import NoCredentialsError
 
@@ -164,7 +167,8 @@ class Session:
             region_name: else that of ``config``, else the session's.
             api_version: None, or the only one that SQS has, ``2012-11-05``.
             use_ssl: False for ``http``; an ``endpoint_url`` says so itself.
-            verify: False to accept any certificate, or the path of a bundle of authorities.
+            verify: False to accept any certificate, or the path of a bundle of authorities. It is about SQS alone: the
+                services that credentials come from go by ``AWS_CA_BUNDLE``, the profile's ``ca_bundle``, or the system.
             endpoint_url: where to send requests; else the region's endpoint, or what the environment and the profile
                 say (``AWS_ENDPOINT_URL_SQS``, ``AWS_ENDPOINT_URL``).
             aws_access_key_id, aws_secret_access_key, aws_session_token: credentials, else the session's. A token
@@ -192,17 +196,22 @@ class Session:
             "config": config,
             "aws_account_id": aws_account_id,
         }
-        if service_name == "sqs" and self._arguments["botocore_session"] is None:
+        if service_name == "sqs":
+            if self._arguments["botocore_session"] is not None:
+                return self._connect_for(self._boto3_client(service_name, arguments), batching)
             return self._connect({**self._for_core(arguments), "batching": batching}, config)
         if batching is not None:
             raise TypeError("batching is for SQS clients on the Rust core; this client is boto3's")
-        if service_name == "sqs":
-            import warnings
+        return self._boto3_client(service_name, arguments)
 
-            message = "a session made with botocore_session= gives boto3's own SQS client, not one on the Rust core"
-            warnings.warn(message, RuntimeWarning, stacklevel=2)
+    def _boto3_client(self, service_name: str, arguments: "dict[str, Any]") -> "Any":
+        """boto3's client of the arguments of ``client``."""
         session = self._boto3(f"client({service_name!r})")
-        return session.client(service_name, **{**arguments, "config": _for_botocore(config)})
+        given = {**arguments, "config": for_botocore(arguments["config"])}
+        if given["aws_account_id"] is None:
+            # An older boto3 does not know it.
+            del given["aws_account_id"]
+        return session.client(service_name, **given)
 
     def resource(
         self,
@@ -238,9 +247,9 @@ class Session:
             "aws_access_key_id": aws_access_key_id,
             "aws_secret_access_key": aws_secret_access_key,
             "aws_session_token": aws_session_token,
-            "config": _for_botocore(config),
+            "config": for_botocore(config),
         }
-        if service_name == "sqs" and self._arguments["botocore_session"] is None:
+        if service_name == "sqs":
             from . import _resource
 
             return _resource.make(boto3_session, self.client, arguments)
@@ -248,8 +257,10 @@ class Session:
 
     @property
     def events(self) -> "SessionEvents":
-        """boto3's event emitter for this session; it refuses handlers that an SQS client would owe a call."""
-        return SessionEvents(self._boto3("events").events)
+        """boto3's event emitter for this session. Clients that are made from now on have its handlers."""
+        events = self._boto3("events").events
+        self._is_listened_to = True
+        return SessionEvents(events)
 
     def get_credentials(self) -> "Any":
         """The credentials as botocore finds them, a ``botocore.credentials.Credentials`` or None; needs boto3."""
@@ -313,24 +324,70 @@ class Session:
         else:
             from .config import as_options
 
-            arguments["config"] = as_options(config)
+            arguments["config"] = options = as_options(config)
+            if config.connect_timeout is not None:
+                # Beside a config, a defaults mode of the environment or the profile has no say in it.
+                options.setdefault("connect_timeout", config.connect_timeout)
         return {**arguments, "profile_name": session["profile_name"]}
 
     def _connect(self, arguments: "dict[str, Any]", config: "Any") -> "SQS":
         from ._core import Client, Failure
+        from ._core import Session as CoreSession
         from .batching import as_argument
         from .sqs import SQS
 
         arguments["batching"] = as_argument(arguments["batching"])
+        if self._core_session is None:
+            with lock():
+                if self._core_session is None:
+                    self._core_session = CoreSession()
         try:
-            core = Client(arguments)
+            core = Client(arguments, session=self._core_session)
+            if core.general or arguments["config"]:
+                from . import _general
+
+                _general.check(core.general, arguments["config"])
         except Failure as failure:
             from .errorfactory import exception
 
             error = exception(failure)
         else:
-            return SQS(core, config, arguments["profile_name"])
+            if arguments["verify"] is False:
+                from .config import warn_of_no_verification
+
+                warn_of_no_verification(core.endpoint_url)
+            client = SQS(core, config, arguments["profile_name"], arguments, self._handlers())
+            if self._is_listened_to:
+                client._listened.make("events")
+            return client
         raise error
+
+    def _connect_for(self, client: "Any", batching: "Batching | bool | None") -> "Any":
+        """Our client for one of botocore's, which goes on resolving credentials."""
+        from ._core import Client
+        from ._delegate import Owner
+        from .batching import as_argument
+        from .patching.settings import UnknownSettingError, core_arguments
+        from .sqs import SQS
+
+        try:
+            arguments = core_arguments(client)
+        except UnknownSettingError as error:
+            import warnings
+
+            message = f"this client is boto3's own, not one on the Rust core, which has no setting for it: {error}"
+            warnings.warn(message, RuntimeWarning, stacklevel=3)
+            return client
+        core = Client({**arguments, "batching": as_argument(batching)}, resolved=True)
+        return SQS(core, owner=Owner(client))
+
+    def _handlers(self) -> "Any":
+        """The session's event emitter as it is now, for a client that is made now; None if it is botocore's own."""
+        if not self._is_listened_to:
+            return None
+        from copy import copy
+
+        return copy(self._boto3("events").events._emitter)
 
     def _boto3(self, wanted: str) -> "Any":
         """boto3's session of the same arguments.
@@ -341,16 +398,14 @@ class Session:
         if self._boto3_session is None:
             with lock():
                 if self._boto3_session is None:
-                    self._boto3_session = _import_boto3(wanted).Session(**self._arguments)
+                    # Those that are given: an older boto3 does not know all of them.
+                    given = {name: value for name, value in self._arguments.items() if value is not None}
+                    self._boto3_session = _import_boto3(wanted).Session(**given)
         return self._boto3_session
 
 
 class SessionEvents:
-    """A session's event emitter, boto3's, for the services that boto3 serves.
-
-    An SQS client made here sends from Rust and emits no events. A handler for SQS, or for every service, would
-    miss them without a sign, so it is refused; one for another service is boto3's.
-    """
+    """A session's event emitter, boto3's. Calls of SQS clients that somebody listens to are made by botocore."""
 
     def __init__(self, events: "Any") -> None:
         self._events = events
@@ -362,7 +417,7 @@ class SessionEvents:
         """As botocore's.
 
         Raises:
-            NotImplementedError: the event is one that an SQS client would have to emit.
+            NotImplementedError: the event is the making of an SQS client's class, which is not made here.
         """
         self._refuse(event_name)
         self._events.register(event_name, *args, **kwargs)
@@ -378,16 +433,16 @@ class SessionEvents:
         self._events.register_last(event_name, *args, **kwargs)
 
     def _refuse(self, event_name: str) -> None:
-        # Events are named kind.service.operation; a handler for fewer parts hears all that begin with them.
-        service = event_name.partition(".")[2].partition(".")[0]
-        if service in ("", "*", "sqs"):
+        # Events are named kind.service; a handler for fewer parts hears all that begin with them.
+        kind, _, rest = event_name.partition(".")
+        if kind == "creating-client-class" and rest.partition(".")[0] in ("", "*", "sqs"):
             raise NotImplementedError(
-                f"turbosqs's SQS clients emit no botocore events, so a handler for {event_name!r} would miss them: "
-                "register it for another service, or on a boto3.Session and make its clients there"
+                f"the class of turbosqs's SQS clients is not made anew for each, so a handler for {event_name!r} could "
+                "not change it: use boto3's own client with turbosqs.patch()"
             )
 
 
-def _for_botocore(config: "Any") -> "Any":
+def for_botocore(config: "Any") -> "Any":
     """A config that boto3 takes: botocore's. Ours becomes one; anything else is boto3's to judge."""
     if config is None:
         return None

@@ -1,7 +1,13 @@
 """The client: boto3's SQS client in names, arguments, replies and exceptions, on the Rust core."""
 
+from sys import modules
+
+from . import _watching
 from ._at_exit import flush_at_exit
 from ._core import Failure
+from ._green import GreenClient, find_select
+from ._listened import POLLED, WRITTEN, Listened
+from ._lock import lock
 from ._operations import Operations
 from .base import BaseClient, api_name
 from .errorfactory import exception
@@ -12,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from . import _core
+    from ._delegate import Delegate
     from .paginate import Paginator
     from .polling import Messages
     from .writer import BatchWriter
@@ -29,16 +36,40 @@ class SQS(Operations, BaseClient):
 
     meta: ClientMeta
 
-    def __init__(self, core: "_core.Client", config: "Any" = None, profile_name: "str | None" = None) -> None:
+    if not TYPE_CHECKING:
+
+        @property
+        def __class__(self) -> "type[SQS]":
+            # For isinstance(client, botocore.client.BaseClient), wherever that has been imported.
+            botocore_client = modules.get("botocore.client")
+            return SQS if botocore_client is None else _as_botocores(botocore_client.BaseClient)
+
+    def __init__(
+        self,
+        core: "_core.Client",
+        config: "Any" = None,
+        profile_name: "str | None" = None,
+        arguments: "dict[str, Any] | None" = None,
+        events: "Any" = None,
+        owner: "Delegate | None" = None,
+    ) -> None:
         """Wrap a core client.
 
         Arguments:
             core: what sends.
             config, profile_name: what it was made with, for ``meta.config``.
+            arguments: the rest of what it was made with, for botocore's client behind it.
+            events: the emitter with the handlers of the session's, for that client; None if nobody has added any.
+            owner: that client, if it is the other way round and the core was made from it.
         """
-        self.meta = ClientMeta(core, config, profile_name)
         self._core = core
-        self._call = core.call
+        select = find_select()
+        # What waits: in greenlets, so that the others go on.
+        self._waits = core if select is None else GreenClient(core, select)
+        self._call = self._waits.call
+        self._listened = Listened(core, {"profile_name": profile_name, **(arguments or {})}, config, events, owner)
+        # Of a client of botocore's nothing is looked up twice.
+        self.meta = ClientMeta(core, config, profile_name, self._listened.make) if owner is None else owner.client.meta
         flush_at_exit()
 
     def _make_api_call(self, operation_name: str, api_params: "dict[str, Any]") -> "dict[str, Any]":
@@ -47,6 +78,11 @@ class SQS(Operations, BaseClient):
         Raises:
             What the method raises.
         """
+        if self._listened.delegate is not None or not _watching.is_quiet():
+            delegate = self._listened.delegate_for(operation_name)
+            if delegate is not None:
+                reply: dict[str, Any] = delegate.call(operation_name, api_params)
+                return reply
         try:
             return self._call(operation_name, api_params)
         except Failure as failure:
@@ -86,8 +122,12 @@ class SQS(Operations, BaseClient):
             TypeError, ValueError: ``ExpiresIn`` is no number of seconds.
         """
         operation = api_name(ClientMethod)
+        delegate = self._listened.delegate_for(operation)
+        if delegate is not None:
+            url: str = delegate.client.generate_presigned_url(ClientMethod, Params, ExpiresIn, HttpMethod)
+            return url
         try:
-            return self._core.presign(operation, {} if Params is None else Params, ExpiresIn, HttpMethod)
+            return self._waits.presign(operation, {} if Params is None else Params, ExpiresIn, HttpMethod)
         except Failure as failure:
             error = exception(failure)
         raise error
@@ -110,7 +150,9 @@ class SQS(Operations, BaseClient):
         """
         from .writer import BatchWriter
 
-        return BatchWriter(self._core, QueueUrl, progress)
+        writer = BatchWriter(self._core_for("batch_writer", WRITTEN), QueueUrl, progress)
+        writer._client = self  # type: ignore[attr-defined]
+        return writer
 
     def poll_messages(
         self,
@@ -153,12 +195,31 @@ class SQS(Operations, BaseClient):
         from .polling import Messages
 
         arguments = {"QueueUrl": QueueUrl, "max_messages": max_messages, "idle_timeout": idle_timeout}
-        return Messages(self._core, {**arguments, **polling})
+        messages = Messages(self._core_for("poll_messages", POLLED), {**arguments, **polling})
+        # As long as they come, somebody sees to the core's credentials.
+        messages._client = self  # type: ignore[attr-defined]
+        return messages
 
     def close(self) -> None:
         """Send what waits for company, wait until it is answered, and close idle connections.
 
         The client stays usable, as boto3's does.
         """
-        self._core.flush()
+        self._waits.flush()
         self._core.close()
+        if self._listened.delegate is not None:
+            self._listened.delegate.close()
+
+
+#: By botocore's class.
+_made: "dict[Any, type[SQS]]" = {}
+
+
+def _as_botocores(base: "Any") -> "type[SQS]":
+    """A class of which no object is made: what a client says it is, to be taken for one of botocore's as well."""
+    if base not in _made:
+        with lock():
+            if base not in _made:
+                members = {"__module__": SQS.__module__, "__doc__": SQS.__doc__}
+                _made[base] = type(SQS.__name__, (SQS, base), members)
+    return _made[base]

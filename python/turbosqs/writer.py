@@ -6,6 +6,7 @@ The idiom is boto3's own, from DynamoDB's ``Table.batch_writer``.
 import sys
 
 from ._core import Failure, Writer
+from ._green import GreenClient, GreenWriter, find_select
 from .errorfactory import exception
 
 TYPE_CHECKING = False
@@ -38,7 +39,10 @@ class BaseBatchWriter:
             raise TypeError(f"QueueUrl must be a str, not {type(queue_url).__name__}")
         self._url = queue_url
         self._writer = Writer(core, queue_url)
-        self._put: Callable[[str, dict[str, Any]], Any] = self._writer.put
+        select = find_select()
+        # What waits: in greenlets, so that the others go on.
+        self._waits = self._writer if select is None else GreenWriter(GreenClient(core, select), self._writer)
+        self._put: Callable[[str, dict[str, Any]], Any] = self._waits.put
         # A program without a standard error has nowhere to show it.
         self._progress = _progress() if progress and sys.stderr is not None else None
         self._left = False
@@ -160,7 +164,7 @@ class BatchWriter(BaseBatchWriter):
             BatchWriterError: entries that were not accepted, those of earlier batches included.
         """
         self._writer.send()
-        while not self._writer.wait(0.1):
+        while not self._waits.wait(0.1):
             self._show()
         self._raise_failures()
 

@@ -157,12 +157,19 @@ impl<T> Window<T> {
         self.in_flight -= 1;
         self.travelling -= slip.entries;
         self.returned = true;
-        let held: HashSet<&Arc<str>> = back.iter().filter_map(Waiting::group).collect();
+        let rest = self.resting.iter().flat_map(|resting| &resting.entries);
+        let held: HashSet<&Arc<str>> = rest.chain(&back).filter_map(Waiting::group).collect();
         for group in slip.groups.iter().filter(|group| !held.contains(group)) {
             self.line.release(group);
         }
-        if !back.is_empty() {
-            self.resting.push(Resting { until, entries: back });
+        self.rest(back, until);
+    }
+
+    /// Of a request whose slip is about to be settled: some of its entries, to be asked for again at another time than the
+    /// others. Of a group it is all that are to be asked for again, or none.
+    pub fn rest(&mut self, entries: Vec<Waiting<T>>, until: Instant) {
+        if !entries.is_empty() {
+            self.resting.push(Resting { until, entries });
         }
     }
 

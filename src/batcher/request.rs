@@ -1,7 +1,7 @@
 //! Ready-made pieces of JSON put together to requests.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -17,6 +17,8 @@ pub struct Entry {
     /// Bytes of body and attributes, as SQS counts them.
     pub size: usize,
     pub group: Option<Arc<str>>,
+    /// The moment after which it must not leave any more, nor be tried again: what it is about may be somebody else's then.
+    pub not_after: Option<Instant>,
 }
 
 /// The value of `QueueUrl`, as JSON text.
@@ -74,11 +76,12 @@ pub fn single(action: Single, queue: &[u8], entry: &Entry, attempts: u32) -> Req
     body.extend_from_slice(br#"{"QueueUrl":"#);
     body.extend_from_slice(queue);
     append(&mut body, entry);
-    Request { attempts, ..request(action.action(), body) }
+    Request { attempts, not_after: entry.not_after, ..request(action.action(), body) }
 }
 
 /// Entries as one batch. Their Ids are their positions: what the entries say never makes two of them equal.
 pub fn batch<'a>(action: Single, queue: &[u8], entries: impl Iterator<Item = &'a Entry> + Clone) -> Request {
+    let not_after = entries.clone().filter_map(|entry| entry.not_after).min();
     let length: usize = entries.clone().map(|entry| entry.members.len() + 10).sum();
     let mut body = Vec::with_capacity(queue.len() + length + 32);
     body.extend_from_slice(br#"{"QueueUrl":"#);
@@ -92,7 +95,7 @@ pub fn batch<'a>(action: Single, queue: &[u8], entries: impl Iterator<Item = &'a
         append(&mut body, entry);
     }
     body.extend_from_slice(b"]}");
-    request(action.batch(), body)
+    Request { not_after, ..request(action.batch(), body) }
 }
 
 /// The members of an entry, after one that is there already.
@@ -104,7 +107,7 @@ fn append(body: &mut Vec<u8>, entry: &Entry) {
 }
 
 fn request(action: Action, body: Vec<u8>) -> Request {
-    Request { action, body: Bytes::from(body), long_poll: Duration::ZERO, attempts: 0 }
+    Request { action, body: Bytes::from(body), long_poll: Duration::ZERO, attempts: 0, not_after: None }
 }
 
 #[cfg(test)]

@@ -68,12 +68,18 @@ fn entry(body: &str, group: Option<&str>) -> Entry {
         None => format!(r#""MessageBody":"{body}"}}"#),
         Some(group) => format!(r#""MessageBody":"{body}","MessageGroupId":"{group}"}}"#),
     };
-    Entry { members: members.into_bytes().into(), size: body.len(), group: group.map(Into::into) }
+    Entry { members: members.into_bytes().into(), size: body.len(), group: group.map(Into::into), not_after: None }
 }
 
 fn answer(pending: &Pending<Reply>) -> Result<String, Error> {
     let reply = pending.wait_for(PATIENCE).expect("never answered")?;
     Ok(String::from_utf8(reply.body.to_vec()).unwrap())
+}
+
+/// The message that a reply is about.
+fn echoed(pending: &Pending<Reply>) -> String {
+    let reply: Value = serde_json::from_str(&answer(pending).unwrap()).unwrap();
+    reply["MessageId"].as_str().unwrap().to_owned()
 }
 
 fn code(pending: &Pending<Reply>) -> String {
@@ -87,7 +93,7 @@ fn code(pending: &Pending<Reply>) -> String {
 fn a_lone_entry_travels_as_the_plain_operation() {
     let bench = Bench::new(false, echo);
     let (pending, _) = bench.send("one");
-    assert_eq!(answer(&pending).unwrap(), r#"{"Echo":"one"}"#);
+    assert_eq!(echoed(&pending), "one");
     let seen = bench.transport.seen.lock().unwrap();
     assert_eq!(*seen, [(Action::SendMessage, json!({"QueueUrl": "q", "MessageBody": "one"}))]);
 }
@@ -100,11 +106,10 @@ fn those_who_come_while_a_request_is_out_share_the_next_and_each_gets_its_part()
     let rest: Vec<_> = (0..13).map(|number| bench.send(&format!("m{number}"))).collect();
     bench.arrival();
     bench.let_through(3);
-    assert_eq!(answer(&first.0).unwrap(), r#"{"Echo":"first"}"#);
+    assert_eq!(echoed(&first.0), "first");
     for (number, (pending, _)) in rest.iter().enumerate() {
         // The reply names them in another order, by their Ids.
-        let part: Value = serde_json::from_str(&answer(pending).unwrap()).unwrap();
-        assert_eq!(part["Echo"], format!("m{number}"));
+        assert_eq!(echoed(pending), format!("m{number}"));
     }
     let sizes: Vec<usize> = bench.seen().iter().map(Vec::len).collect();
     assert_eq!(sizes, [1, 10, 3]);
@@ -122,7 +127,7 @@ fn nobody_waits_longer_than_the_linger() {
     // The first is still out: only the timer can have sent the second.
     bench.arrival();
     bench.let_through(2);
-    assert_eq!(answer(&second.0).unwrap(), r#"{"Echo":"second"}"#);
+    assert_eq!(echoed(&second.0), "second");
     assert_eq!(bench.stats.snapshot().flushes, [("idle", 1), ("linger", 1)]);
 }
 
@@ -136,22 +141,78 @@ fn together(bench: &Bench, messages: &[&str]) -> Vec<Pending<Reply>> {
     rest
 }
 
+/// A batch's reply: what is done, and what is refused as the sender's fault.
+fn parts(done: &[usize], refused: &[usize]) -> Result<Reply, Error> {
+    let id = |id: &usize| id.to_string();
+    reply(&json!({
+        "Successful": done.iter().map(|place| json!({"Id": id(place)})).collect::<Vec<_>>(),
+        "Failed": refused
+            .iter()
+            .map(|place| json!({"Id": id(place), "SenderFault": true, "Code": "InBatchesWords", "Message": "of 1"}))
+            .collect::<Vec<_>>(),
+    }))
+}
+
 #[test]
-fn a_sender_fault_is_its_callers_alone() {
-    let bench = Bench::new(true, |action, request| {
-        if action == Action::SendMessage {
-            return echo(action, request);
-        }
-        reply(&json!({
-            "Successful": [{"Id": "0"}, {"Id": "2"}],
-            "Failed": [{"Id": "1", "SenderFault": true, "Code": "InvalidMessageContents", "Message": "bad"}],
-        }))
+fn an_entry_at_fault_is_asked_for_once_more_alone_and_told_what_that_says() {
+    let bench = Bench::new(true, |action, request| match action {
+        Action::SendMessage if bodies(request) == ["b"] => refusal(400, "InItsOwnWords"),
+        Action::SendMessage => echo(action, request),
+        _ => parts(&[0, 2], &[1]),
     });
     let pending = together(&bench, &["a", "b", "c"]);
     assert_eq!(answer(&pending[0]).unwrap(), r#"{"Id":"0"}"#);
-    assert_eq!(code(&pending[1]), "InvalidMessageContents");
+    assert_eq!(code(&pending[1]), "InItsOwnWords");
     assert_eq!(answer(&pending[2]).unwrap(), r#"{"Id":"2"}"#);
-    assert_eq!(bench.seen().len(), 2, "asked for once");
+    assert_eq!(bench.seen()[1..], [vec!["a", "b", "c"], vec!["b"]], "once, and nobody else");
+    assert_eq!(bench.stats.snapshot().flushes.last(), Some(&("apart", 1)));
+    assert_eq!((bench.stats.snapshot().retries, bench.transport.retries.load(Ordering::Relaxed)), (0, 0));
+}
+
+/// Alone it might be taken, and would then stand behind its successor.
+#[test]
+fn an_entry_at_fault_whose_successor_was_taken_is_not_asked_for_again() {
+    let bench = Bench::new(true, |action, request| match action {
+        Action::SendMessage => echo(action, request),
+        _ => parts(&[1, 2], &[0, 3]),
+    });
+    let batcher = bench.batchers.of(Single::SendMessage, b"\"q.fifo\"");
+    let first = enter(&batcher, "first", Some("x"));
+    bench.arrival();
+    let entries = [("a0", "a"), ("a1", "a"), ("b0", "b"), ("b1", "b")];
+    let pending = entries.map(|(body, group)| enter(&batcher, body, Some(group)));
+    bench.let_through(1000);
+    assert!(answer(&first.0).is_ok());
+    assert_eq!(code(&pending[0].0), "InBatchesWords");
+    assert!(answer(&pending[1].0).is_ok() && answer(&pending[2].0).is_ok());
+    assert_eq!(echoed(&pending[3].0), "b1", "the last of its group loses nothing by another try");
+}
+
+/// One of a group rests before another try; an entry at fault of the same group does not overtake it, one of another group
+/// does not wait for it.
+#[test]
+fn an_entry_at_fault_waits_for_a_retry_of_its_own_group_alone() {
+    let bench = Bench::new(true, |action, request| match action {
+        Action::SendMessage => echo(action, request),
+        _ => reply(&json!({"Failed": [
+            {"Id": "0", "SenderFault": false, "Code": "InternalError"},
+            {"Id": "1", "SenderFault": true, "Code": "Bad"},
+            {"Id": "2", "SenderFault": true, "Code": "Bad"},
+        ]})),
+    });
+    *bench.transport.rest.lock().unwrap() = Duration::from_secs(3600);
+    let batcher = bench.batchers.of(Single::SendMessage, b"\"q.fifo\"");
+    let first = enter(&batcher, "first", Some("x"));
+    bench.arrival();
+    let pending = [("a0", "a"), ("a1", "a"), ("b0", "b")].map(|(body, group)| enter(&batcher, body, Some(group)));
+    bench.let_through(1000);
+    assert!(answer(&first.0).is_ok());
+    assert_eq!(echoed(&pending[2].0), "b0");
+    let later = enter(&batcher, "a2", Some("a"));
+    pending[0].1.withdraw();
+    assert_eq!(bench.seen().len(), 3, "a1 rests with a0, and a2 behind them");
+    pending[1].1.withdraw();
+    assert_eq!(echoed(&later.0), "a2");
 }
 
 #[test]
@@ -200,9 +261,9 @@ fn a_batch_that_one_entry_spoils_is_taken_apart() {
         echo(action, request)
     });
     let pending = together(&bench, &["a", "spoilt", "c"]);
-    assert_eq!(answer(&pending[0]).unwrap(), r#"{"Echo":"a"}"#);
+    assert_eq!(echoed(&pending[0]), "a");
     assert_eq!(code(&pending[1]), "InvalidMessageContents", "the answer to its own request");
-    assert_eq!(answer(&pending[2]).unwrap(), r#"{"Echo":"c"}"#);
+    assert_eq!(echoed(&pending[2]), "c");
     assert_eq!(bench.stats.snapshot().flushes.last(), Some(&("apart", 3)));
 }
 
@@ -231,24 +292,102 @@ fn a_lost_batch_is_lost_to_each() {
 }
 
 #[test]
-fn an_entry_that_the_reply_does_not_mention_is_told_so() {
+fn an_entry_that_the_reply_does_not_mention_is_asked_for_again_and_then_told_so() {
     for body in [json!({"Successful": [{"Id": "0"}, {"Id": "7"}]}), json!({"Successful": [{"Id": "0"}, {"Id": 1}]})] {
+        let silent = body.clone();
         let bench = Bench::new(true, move |action, request| match action {
             Action::SendMessage => echo(action, request),
+            _ => reply(&silent),
+        });
+        let pending = together(&bench, &["a", "b"]);
+        assert!(answer(&pending[0]).is_ok());
+        assert_eq!(echoed(&pending[1]), "b", "alone by now");
+        let bench = Bench::new(true, move |action, request| match (action, bodies(request).as_slice()) {
+            (Action::SendMessage, [first]) if first == "first" => echo(action, request),
+            (Action::SendMessage, _) => lost(),
             _ => reply(&body),
         });
         let pending = together(&bench, &["a", "b"]);
         assert!(answer(&pending[0]).is_ok());
-        let error = answer(&pending[1]).unwrap_err();
-        assert!(error.to_string().contains("names entry 1 neither"), "{error}");
+        assert!(answer(&pending[1]).is_err());
     }
-    for body in [json!([]), json!({"Successful": null}), json!("text")] {
+    for body in ["[]", r#"{"Successful":null}"#, r#""text""#, "<html>busy</html>", "", r#"["x"]"#] {
         let bench = Bench::new(true, move |action, request| match action {
             Action::SendMessage => echo(action, request),
-            _ => reply(&body),
+            _ => Ok(Reply { body: body.into(), ..reply(&json!(null))? }),
         });
-        assert!(together(&bench, &["a", "b"]).iter().all(|pending| answer(pending).is_err()));
+        for pending in together(&bench, &["a", "b"]) {
+            let error = answer(&pending).unwrap_err().to_string();
+            let words = if body.starts_with('{') { "names entry" } else { "not the body of SQS's replies" };
+            assert!(error.contains(words), "{body}: {error}");
+        }
+        assert_eq!(bench.seen().len(), 1 + MAX_ATTEMPTS as usize, "{body}");
     }
+}
+
+/// Of an action, over a batcher whose callers do not read the replies; each request meets the next of these bodies.
+fn unread(action: Single, bodies: &'static [&'static str]) -> (Bench, Result<String, Error>) {
+    let number = AtomicUsize::new(0);
+    let bench = Bench::new(false, move |_, _| {
+        let body = bodies[number.fetch_add(1, Ordering::Relaxed).min(bodies.len() - 1)];
+        let attempts = number.load(Ordering::Relaxed) as u32;
+        // As the transport counts them for a request of its own.
+        Ok(Reply { body: body.into(), attempts, ..reply(&json!(null))? })
+    });
+    let batcher = bench.batchers.make(action, (*b"\"q\"").into(), LIMITS);
+    let (pending, _) = enter(&batcher, "m", None);
+    let answer = answer(&pending);
+    (bench, answer)
+}
+
+#[test]
+fn a_lone_entry_whose_reply_nobody_reads_is_not_taken_for_done_without_what_a_reply_has() {
+    const GOOD: &str = r#" {"MD5OfMessageBody":"x","MessageId":"m","Else":[null]}"#;
+    let pages: [&'static [&'static str]; 7] = [
+        &["<html>Sign in</html>", GOOD],
+        &["", GOOD],
+        &["[]", r#"{"MessageId":"m"}"#, GOOD],
+        &[r#"{"MessageId":"m","MD5OfMessageBody":null}"#, GOOD],
+        &[r#"["m","x"]"#, GOOD],
+        &[r#"{"MessageId":"m","MD5OfMessageBody":"x""#, GOOD],
+        &["{}", GOOD],
+    ];
+    for bodies in pages {
+        let (bench, answer) = unread(Single::SendMessage, bodies);
+        assert_eq!(answer.unwrap(), GOOD, "{bodies:?}");
+        assert_eq!(bench.seen().len(), bodies.len());
+        assert_eq!(bench.transport.recovered.load(Ordering::Relaxed), 1, "{bodies:?}");
+    }
+    let (bench, answer) = unread(Single::SendMessage, &["<html>Sign in</html>"]);
+    let error = answer.unwrap_err().to_string();
+    assert!(
+        error.contains("SendMessage") && error.contains("<html>Sign in") && error.contains("status 200"),
+        "{error}"
+    );
+    assert_eq!(bench.seen().len(), MAX_ATTEMPTS as usize);
+}
+
+#[test]
+fn deletes_and_visibility_changes_may_be_answered_with_nothing_but_not_with_a_page() {
+    for action in [Single::DeleteMessage, Single::ChangeMessageVisibility] {
+        for body in ["", "\r\n", "{}", r#"{"Anything":1}"#] {
+            let (bench, answer) = unread(action, [body].to_vec().leak());
+            assert_eq!((answer.unwrap().as_str(), bench.seen().len()), (body, 1), "{action:?}");
+        }
+        for body in ["<html/>", "[]", "ok", "{", "null"] {
+            let (bench, answer) = unread(action, [body].to_vec().leak());
+            assert!(answer.is_err(), "{body}");
+            assert_eq!(bench.seen().len(), MAX_ATTEMPTS as usize, "{action:?} {body}");
+        }
+    }
+}
+
+/// Who reads the reply is handed it as it came, as by a call of boto3's.
+#[test]
+fn a_lone_reply_that_is_read_is_handed_over_whatever_it_says() {
+    let bench = Bench::new(false, |_, _| Ok(Reply { body: "<html/>".into(), ..reply(&json!(null))? }));
+    assert_eq!(answer(&bench.send("m").0).unwrap(), "<html/>");
+    assert_eq!(bench.seen().len(), 1);
 }
 
 #[test]
@@ -380,9 +519,9 @@ fn an_odd_failure_is_its_entrys_alone() {
             _ => Ok(Reply { body: body.clone().into(), ..reply(&json!(null))? }),
         });
         let pending = together(&bench, &["a", "b", "c"]);
-        let told: Vec<bool> = pending.iter().map(|pending| answer(pending).is_ok()).collect();
-        assert!(told[0] && told[2], "{failed}");
-        assert_eq!(told[1], failed.starts_with(r#"{"Id":"1"},"#), "{failed}");
+        // Whatever it is, it goes again, alone.
+        assert!(pending.iter().all(|pending| answer(pending).is_ok()), "{failed}");
+        assert_eq!(bench.seen()[2..], [["b"]], "{failed}");
     }
 }
 

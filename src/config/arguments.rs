@@ -1,11 +1,14 @@
 //! What the caller passed, as it was passed: nothing looked up, nothing defaulted.
 
-use super::Batching;
+use std::fmt;
+use std::sync::Arc;
+
+use super::{Batching, Found, Proxies};
 
 /// The arguments of `client()` and `Session()` together.
 ///
 /// `None` means "not given" (or given as Python's `None`, which botocore treats alike).
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Arguments {
     pub region_name: Option<String>,
     pub profile_name: Option<String>,
@@ -20,13 +23,28 @@ pub struct Arguments {
     /// `Some(None)` is `batching=False`.
     pub batching: Option<Option<Batching>>,
     pub config: Options,
+    /// Where the credentials come from, if the session has found that out for another of its clients.
+    pub found: Option<Arc<Found>>,
+}
+
+impl fmt::Debug for Arguments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Keys and tokens stay out of logs and panics.
+        f.debug_struct("Arguments")
+            .field("region_name", &self.region_name)
+            .field("profile_name", &self.profile_name)
+            .field("endpoint_url", &self.endpoint_url)
+            .field("verify", &self.verify)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The options of `Config(...)` that mean something to an SQS client.
 ///
 /// Options about other services (`s3`, checksums, endpoint discovery and so on) are checked where they are accepted
 /// and are not carried any further.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Options {
     pub region_name: Option<String>,
     pub signature_version: Option<SignatureVersion>,
@@ -47,6 +65,19 @@ pub struct Options {
     pub ignore_configured_endpoint_urls: Option<bool>,
     pub defaults_mode: Option<String>,
     pub tcp_keepalive: Option<bool>,
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let proxies = self.proxies.as_deref().map(|given| Proxies::given(given, &self.proxies_config));
+        f.debug_struct("Options")
+            .field("region_name", &self.region_name)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("read_timeout", &self.read_timeout)
+            .field("proxies", &proxies)
+            .field("retries", &self.retries)
+            .finish_non_exhaustive()
+    }
 }
 
 /// `verify=`: whether, and against what, a server's certificate is checked.

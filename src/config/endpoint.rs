@@ -1,4 +1,4 @@
-//! The endpoint of a region, by the rules that AWS publishes for SQS.
+//! The endpoint of a service in a region, by the rules that AWS publishes.
 
 struct Partition {
     id: &'static str,
@@ -53,13 +53,25 @@ pub fn partition_id(region: &str) -> &'static str {
     partition_of(region).id
 }
 
-/// The host of SQS in a region.
-pub fn host(region: &str, fips: bool, dualstack: bool) -> String {
+/// The host of a service in a region; `prefix` is `sqs`, `portal.sso` and so on.
+pub fn host(prefix: &str, region: &str, fips: bool, dualstack: bool) -> String {
     let partition = partition_of(region);
     let suffix = if dualstack { partition.dualstack_dns_suffix } else { partition.dns_suffix };
     // The plain endpoints of GovCloud are FIPS endpoints.
     let fips = fips && (dualstack || partition.id != "aws-us-gov");
-    format!("sqs{}.{region}.{suffix}", if fips { "-fips" } else { "" })
+    format!("{prefix}{}.{region}.{suffix}", if fips { "-fips" } else { "" })
+}
+
+/// The host that signs users of the console in, which has names of its own.
+pub fn sign_in_host(region: &str, fips: bool, dualstack: bool) -> String {
+    let suffix = match partition_of(region).id {
+        _ if fips || dualstack => return host("signin", region, fips, dualstack),
+        "aws" => "aws.amazon.com",
+        "aws-cn" => "amazonaws.cn",
+        "aws-us-gov" => "amazonaws-us-gov.com",
+        _ => return host("signin", region, false, false),
+    };
+    format!("{region}.signin.{suffix}")
 }
 
 #[cfg(test)]
@@ -89,10 +101,14 @@ mod tests {
 
     #[test]
     fn variants_shape_the_host() {
-        assert_eq!(host("us-east-1", false, false), "sqs.us-east-1.amazonaws.com");
-        assert_eq!(host("us-east-1", true, false), "sqs-fips.us-east-1.amazonaws.com");
-        assert_eq!(host("cn-north-1", false, true), "sqs.cn-north-1.api.amazonwebservices.com.cn");
-        assert_eq!(host("us-gov-west-1", true, false), "sqs.us-gov-west-1.amazonaws.com");
-        assert_eq!(host("us-gov-west-1", true, true), "sqs-fips.us-gov-west-1.api.aws");
+        assert_eq!(host("sqs", "us-east-1", false, false), "sqs.us-east-1.amazonaws.com");
+        assert_eq!(host("sqs", "us-east-1", true, false), "sqs-fips.us-east-1.amazonaws.com");
+        assert_eq!(host("sqs", "cn-north-1", false, true), "sqs.cn-north-1.api.amazonwebservices.com.cn");
+        assert_eq!(host("sqs", "us-gov-west-1", true, false), "sqs.us-gov-west-1.amazonaws.com");
+        assert_eq!(host("portal.sso", "eu-west-1", true, false), "portal.sso-fips.eu-west-1.amazonaws.com");
+        assert_eq!(sign_in_host("eu-west-1", false, false), "eu-west-1.signin.aws.amazon.com");
+        assert_eq!(sign_in_host("cn-north-1", false, false), "cn-north-1.signin.amazonaws.cn");
+        assert_eq!(sign_in_host("us-east-1", true, false), "signin-fips.us-east-1.amazonaws.com");
+        assert_eq!(host("sqs", "us-gov-west-1", true, true), "sqs-fips.us-gov-west-1.api.aws");
     }
 }

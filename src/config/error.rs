@@ -8,6 +8,7 @@ pub enum Value {
     Text(String),
     Integer(i64),
     Tuple(&'static [&'static str]),
+    List(Vec<String>),
 }
 
 impl fmt::Display for Value {
@@ -15,6 +16,13 @@ impl fmt::Display for Value {
         match self {
             Value::Text(text) => f.write_str(text),
             Value::Integer(number) => number.fmt(f),
+            Value::List(items) => {
+                f.write_str("[")?;
+                for (index, item) in items.iter().enumerate() {
+                    write!(f, "{}'{item}'", if index == 0 { "" } else { ", " })?;
+                }
+                f.write_str("]")
+            }
             Value::Tuple(items) => {
                 f.write_str("(")?;
                 for (index, item) in items.iter().enumerate() {
@@ -60,6 +68,22 @@ pub enum ConfigError {
     InvalidConfig {
         error_msg: String,
     },
+    /// Roles that are each other's source.
+    InfiniteLoop {
+        source_profile: String,
+        visited_profiles: Vec<String>,
+    },
+    /// A source that a profile names has nothing.
+    CredentialRetrieval {
+        provider: String,
+        error_msg: String,
+    },
+    InvalidImdsEndpoint {
+        endpoint: String,
+    },
+    InvalidImdsMode {
+        mode: String,
+    },
     /// A certificate, key or bundle that cannot be used.
     Ssl {
         endpoint_url: String,
@@ -76,6 +100,7 @@ pub enum ConfigError {
 }
 
 pub const RETRY_MODES: &[&str] = &["legacy", "standard", "adaptive"];
+pub const IMDS_MODES: &[&str] = &["ipv4", "ipv6"];
 pub const DEFAULTS_MODES: &str = "legacy, auto, standard, in-region, cross-region, mobile";
 
 impl ConfigError {
@@ -92,6 +117,10 @@ impl ConfigError {
             ConfigError::InvalidDefaultsMode { .. } => "InvalidDefaultsMode",
             ConfigError::InvalidProxiesConfig { .. } => "InvalidProxiesConfigError",
             ConfigError::InvalidConfig { .. } => "InvalidConfigError",
+            ConfigError::InfiniteLoop { .. } => "InfiniteLoopConfigError",
+            ConfigError::CredentialRetrieval { .. } => "CredentialRetrievalError",
+            ConfigError::InvalidImdsEndpoint { .. } => "InvalidIMDSEndpointError",
+            ConfigError::InvalidImdsMode { .. } => "InvalidIMDSEndpointModeError",
             ConfigError::Ssl { .. } => "SSLError",
             ConfigError::UnknownSignatureVersion { .. } => "UnknownSignatureVersionError",
             ConfigError::DataNotFound { .. } => "DataNotFoundError",
@@ -121,6 +150,17 @@ impl ConfigError {
             }
             ConfigError::InvalidProxiesConfig { error } => vec![("error", text(error))],
             ConfigError::InvalidConfig { error_msg } => vec![("error_msg", text(error_msg))],
+            ConfigError::InfiniteLoop { source_profile, visited_profiles } => vec![
+                ("source_profile", text(source_profile)),
+                ("visited_profiles", Value::List(visited_profiles.clone())),
+            ],
+            ConfigError::CredentialRetrieval { provider, error_msg } => {
+                vec![("provider", text(provider)), ("error_msg", text(error_msg))]
+            }
+            ConfigError::InvalidImdsEndpoint { endpoint } => vec![("endpoint", text(endpoint))],
+            ConfigError::InvalidImdsMode { mode } => {
+                vec![("mode", text(mode)), ("valid_modes", Value::Tuple(IMDS_MODES))]
+            }
             ConfigError::Ssl { endpoint_url, error } => {
                 vec![("endpoint_url", text(endpoint_url)), ("error", text(error))]
             }
@@ -164,6 +204,25 @@ impl fmt::Display for ConfigError {
                 f.write_str("Invalid configuration value(s) provided for proxies_config.")
             }
             ConfigError::InvalidConfig { error_msg } => f.write_str(error_msg),
+            ConfigError::InfiniteLoop { source_profile, visited_profiles } => write!(
+                f,
+                "Infinite loop in credential configuration detected. Attempting to load from profile {source_profile} \
+                 which has already been visited. Visited profiles: {}",
+                Value::List(visited_profiles.clone())
+            ),
+            ConfigError::CredentialRetrieval { provider, error_msg } => {
+                write!(f, "Error when retrieving credentials from {provider}: {error_msg}")
+            }
+            ConfigError::InvalidImdsEndpoint { endpoint } => {
+                write!(f, "Invalid endpoint EC2 Instance Metadata endpoint: {endpoint}")
+            }
+            ConfigError::InvalidImdsMode { mode } => {
+                write!(
+                    f,
+                    "Invalid EC2 Instance Metadata endpoint mode: {mode} Valid endpoint modes (case-insensitive): {}.",
+                    Value::Tuple(IMDS_MODES)
+                )
+            }
             ConfigError::Ssl { endpoint_url, error } => write!(f, "SSL validation failed for {endpoint_url} {error}"),
             ConfigError::UnknownSignatureVersion { signature_version } => {
                 write!(f, "Unknown Signature Version: {signature_version}.")

@@ -11,10 +11,26 @@ pub type Sections = Vec<(String, Section)>;
 /// Parses a file; the error is a text for people.
 pub fn parse(text: &str) -> Result<Sections, String> {
     let mut parser = Parser::default();
+    // As Python reads text: three ways to end a line.
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
     for (index, line) in text.split('\n').enumerate() {
         parser.line(line, index + 1)?;
     }
     parser.finish()
+}
+
+/// What is white space to Python, in a text.
+fn is_space(character: char) -> bool {
+    character.is_whitespace() || matches!(character, '\u{1c}'..='\u{1f}')
+}
+
+/// Where `str.splitlines` of Python ends a line.
+fn ends_line(character: char) -> bool {
+    matches!(character, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}')
+}
+
+fn strip(text: &str) -> &str {
+    text.trim_matches(is_space)
 }
 
 const DEFAULT_SECTION: &str = "DEFAULT";
@@ -36,7 +52,7 @@ struct Parser {
 
 impl Parser {
     fn line(&mut self, line: &str, number: usize) -> Result<(), String> {
-        let value = line.trim();
+        let value = strip(line);
         let comment = value.starts_with(['#', ';']);
         if value.is_empty() || comment {
             // An empty line belongs to the value around it, a comment does not.
@@ -45,7 +61,7 @@ impl Parser {
             }
             return Ok(());
         }
-        let indent = line.chars().take_while(|character| character.is_whitespace()).count();
+        let indent = line.chars().take_while(|&character| is_space(character)).count();
         if indent > self.indent
             && let Some(lines) = self.current_value()
         {
@@ -59,15 +75,15 @@ impl Parser {
         let Some(section) = self.sections.last_mut() else {
             return Err(format!("line {number}: File contains no section headers."));
         };
-        let Some((name, value)) = value.split_once(['=', ':']).filter(|(name, _)| !name.trim().is_empty()) else {
+        let Some((name, value)) = value.split_once(['=', ':']).filter(|(name, _)| !strip(name).is_empty()) else {
             self.first_error.get_or_insert_with(|| format!("line {number}: neither a section nor name = value"));
             return Ok(());
         };
-        let name = name.trim_end().to_lowercase();
+        let name = name.trim_end_matches(is_space).to_lowercase();
         if section.options.iter().any(|(known, _)| *known == name) {
             return Err(format!("line {number}: option '{name}' in section '{}' already exists", section.name));
         }
-        section.options.push((name, vec![value.trim().to_owned()]));
+        section.options.push((name, vec![strip(value).to_owned()]));
         self.in_option = true;
         Ok(())
     }
@@ -99,7 +115,7 @@ impl Parser {
         for raw in self.sections {
             let mut section = Section::new();
             for (name, lines) in raw.options {
-                section.insert(name, entry(lines.join("\n").trim_end())?);
+                section.insert(name, entry(lines.join("\n").trim_end_matches(is_space))?);
             }
             if raw.name == DEFAULT_SECTION {
                 defaults = section;
@@ -127,9 +143,9 @@ fn entry(value: &str) -> Result<Entry, String> {
     if !value.starts_with('\n') {
         return Ok(Entry::Text(value.to_owned()));
     }
-    let pairs = value.lines().map(str::trim).filter(|line| !line.is_empty()).map(|line| {
-        let (name, value) = line.split_once('=').ok_or_else(|| format!("'{line}' is not name = value"))?;
-        Ok((name.trim().to_owned(), value.trim().to_owned()))
+    let pairs = value.split(ends_line).map(strip).filter(|line| !line.is_empty()).map(|line| {
+        let (name, value) = line.split_once('=').ok_or("a line of a block is not name = value")?;
+        Ok((strip(name).to_owned(), strip(value).to_owned()))
     });
     pairs.collect::<Result<_, String>>().map(Entry::Block)
 }
@@ -181,6 +197,14 @@ mod tests {
     }
 
     #[test]
+    fn lines_end_where_they_do_in_python() {
+        assert_eq!(one("# c\r[a]\rx = 1\r\ny = 2\u{85}z = 3\u{1f}\r"), pairs(&[("x", "1"), ("y", "2\u{85}z = 3")]));
+        let sections = parse("[s]\nsqs =\n  a = 1\u{2028}b = 2\u{b}c = 3\u{1f}\n").unwrap();
+        let block = [("a", "1"), ("b", "2"), ("c", "3")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+        assert_eq!(sections[0].1["sqs"], Entry::Block(block.into()));
+    }
+
+    #[test]
     fn an_indented_section_is_still_a_section() {
         assert_eq!(texts("  [a]\n  x = 1\n  y = 2\n  [b] trailing\n").len(), 2);
     }
@@ -202,7 +226,7 @@ mod tests {
             ("[a]\nword\n", "line 2: neither a section nor name = value"),
             ("[a]\n= 1\n", "line 2: neither a section nor name = value"),
             ("[]\n", "line 1: File contains no section headers."),
-            ("[a]\ns3 =\n  word\n", "'word' is not name = value"),
+            ("[a]\ns3 =\n  word\n", "a line of a block is not name = value"),
         ] {
             assert_eq!(parse(text), Err(complaint.to_owned()), "{text:?}");
         }

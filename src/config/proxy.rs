@@ -98,19 +98,25 @@ impl Proxies {
 }
 
 impl Proxy {
-    /// The URL as botocore shows it in errors: the first place where the user name occurs, and then the password,
-    /// are starred out, even if that place is elsewhere in the URL.
+    /// The URL for people to see: user name and password are starred out, as botocore does it.
     pub fn masked_url(&self) -> String {
-        let mut masked = self.url.clone();
-        if let Some((user, password)) = Url::split(&self.url).credentials() {
-            for secret in [user, password] {
-                if !secret.is_empty() {
-                    masked = masked.replacen(secret, "***", 1);
-                }
-            }
-        }
-        masked
+        let start = self.url.find("//").map_or(0, |position| position + 2);
+        // A password with a slash in it ends the host for every parser, but it is a password none the less.
+        let Some(userinfo) = self.url.get(start..).and_then(|rest| rest.rsplit_once('@')).map(|(before, _)| before)
+        else {
+            return self.url.clone();
+        };
+        let masked = match userinfo.split_once(':') {
+            Some((user, password)) => format!("{}:{}", stars(user), stars(password)),
+            None => stars(userinfo).to_owned(),
+        };
+        let (before, after) = (self.url.get(..start), self.url.get(start + userinfo.len()..));
+        format!("{}{masked}{}", before.unwrap_or_default(), after.unwrap_or_default())
     }
+}
+
+fn stars(secret: &str) -> &str {
+    if secret.is_empty() { "" } else { "***" }
 }
 
 struct Variable {
@@ -253,8 +259,16 @@ mod tests {
         assert_eq!(select("user@p:1").credentials, None);
         assert_eq!(select("user:@p:1").credentials, None);
         assert!(!format!("{:?}", select("u:secret@p:1")).contains("secret"));
-        // As botocore prints it: the user name is also a letter of the scheme.
-        assert_eq!(select("http://p:x@q:1").masked_url(), "htt***://p:***@q:1");
+        for (url, masked) in [
+            ("http://p:x@q:1", "http://***:***@q:1"),
+            ("http://u:http@h", "http://***:***@h"),
+            ("http://token@h:1/", "http://***@h:1/"),
+            ("http://u:@h", "http://***:@h"),
+            ("http://u:p/w@h:1", "http://***:***@h:1"),
+            ("h:1", "http://h:1"),
+        ] {
+            assert_eq!(select(url).masked_url(), masked);
+        }
     }
 
     #[test]

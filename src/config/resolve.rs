@@ -4,11 +4,13 @@
 use std::time::Duration;
 
 use super::error::{DEFAULTS_MODES, RETRY_MODES};
+use super::general::general;
 use super::sources::text;
 use super::url::check_endpoint;
 use super::{
-    Arguments, Batching, ConfigError, Entry, Options, Proxies, Retries, RetryMode, Section, Settings, SharedFiles,
-    SignatureVersion, Sources, Timeout, Tls, UserAgent, Verify, credentials, endpoint,
+    Arguments, Batching, ConfigError, Credentials, Entry, Options, Proxies, Retries, RetryMode, RetryOptions, Section,
+    Service, Services, Settings, SharedFiles, SignatureVersion, Sources, Timeout, Tls, UserAgent, Verify, credentials,
+    endpoint,
 };
 
 const API_VERSION: &str = crate::model::API_VERSION;
@@ -32,7 +34,6 @@ pub fn resolve(arguments: &Arguments, sources: &dyn Sources) -> Result<Settings,
     let lookup = Lookup { options: &arguments.config, sources, files, profile };
 
     let region = lookup.region(arguments)?;
-    let verify = arguments.verify.clone().or_else(|| lookup.text("AWS_CA_BUNDLE", "ca_bundle").map(Verify::Bundle));
     let credentials = credentials::choose(arguments, sources, files, profile_name.as_deref().unwrap_or("default"))?;
     let default_connect_timeout = lookup.default_connect_timeout(&region)?;
     check_versions(arguments)?;
@@ -45,21 +46,25 @@ pub fn resolve(arguments: &Arguments, sources: &dyn Sources) -> Result<Settings,
         lookup.flag(arguments.config.use_dualstack_endpoint, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint");
     let endpoint_url = match &arguments.endpoint_url {
         Some(url) => Some(url.clone()),
-        None => lookup.endpoint_url()?,
+        None => lookup.endpoint_url(arguments.config.ignore_configured_endpoint_urls, "SQS")?,
     };
     let endpoint = endpoint_url.clone().unwrap_or_else(|| {
         let scheme = if arguments.use_ssl.unwrap_or(true) { "https" } else { "http" };
-        format!("{scheme}://{}", endpoint::host(&plain_region, use_fips, use_dualstack))
+        format!("{scheme}://{}", endpoint::host("sqs", &plain_region, use_fips, use_dualstack))
     });
-    let retries = lookup.retries()?;
+    let retries = lookup.retries(&arguments.config.retries)?;
     check_endpoint(&endpoint).map_err(ConfigError::Value)?;
-    let verify = verify.or_else(|| sources.variable("REQUESTS_CA_BUNDLE").map(Verify::Bundle)).unwrap_or(Verify::Yes);
+    let default_verify = lookup.verify();
+    let verify = arguments.verify.clone().unwrap_or_else(|| default_verify.clone());
     if matches!(&verify, Verify::Bundle(path) if path.trim().is_empty()) {
         return Err(ConfigError::InvalidConfig { error_msg: EMPTY_BUNDLE.to_owned() });
     }
 
     let options = &arguments.config;
-    let credential_proxies = Proxies::from_environment(sources, &Default::default());
+    let services = match &arguments.found {
+        Some(found) if found.credentials == credentials => found.services.clone(),
+        _ => lookup.services(&credentials, default_verify, &plain_region)?,
+    };
     Ok(Settings {
         partition: endpoint::partition_id(&plain_region),
         region: plain_region,
@@ -76,7 +81,7 @@ pub fn resolve(arguments: &Arguments, sources: &dyn Sources) -> Result<Settings,
             Some(given) => Proxies::given(given, &options.proxies_config),
             None => Proxies::from_environment(sources, &options.proxies_config),
         },
-        credential_proxies,
+        services,
         user_agent: UserAgent {
             replacement: options.user_agent.clone(),
             extra: options.user_agent_extra.clone(),
@@ -94,6 +99,7 @@ pub fn resolve(arguments: &Arguments, sources: &dyn Sources) -> Result<Settings,
         tcp_keepalive: lookup.flag(options.tcp_keepalive, "BOTOCORE_TCP_KEEPALIVE", "tcp_keepalive"),
         parameter_validation: options.parameter_validation.unwrap_or(true)
             && text(profile, "parameter_validation").is_none_or(is_true),
+        general: general(sources, profile),
         batching: arguments.batching.unwrap_or_else(|| Some(Batching::default())),
     })
 }
@@ -133,27 +139,49 @@ impl Lookup<'_> {
         }
     }
 
-    fn endpoint_url(&self) -> Result<Option<String>, ConfigError> {
-        let ignore = self.flag(
-            self.options.ignore_configured_endpoint_urls,
-            "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
-            "ignore_configured_endpoint_urls",
-        );
-        if ignore {
+    /// What a server's certificate is held against where the caller has not said so.
+    fn verify(&self) -> Verify {
+        let bundle = self.text("AWS_CA_BUNDLE", "ca_bundle").or_else(|| self.sources.variable("REQUESTS_CA_BUNDLE"));
+        bundle.map_or(Verify::Yes, Verify::Bundle)
+    }
+
+    /// How the services are reached that these credentials come from: nothing that was said for SQS counts.
+    fn services(&self, credentials: &Credentials, verify: Verify, region: &str) -> Result<Services, ConfigError> {
+        let mut endpoints = vec![];
+        let asks = !matches!(credentials, Credentials::Static(_) | Credentials::Anonymous | Credentials::Missing);
+        for service in Service::ALL.into_iter().filter(|_| asks) {
+            endpoints.extend(self.endpoint_url(None, service.id())?.map(|url| (service, url)));
+        }
+        Ok(Services {
+            region: region.to_owned(),
+            verify,
+            proxies: Proxies::from_environment(self.sources, &Default::default()),
+            max_attempts: if asks { self.retries(&Default::default())?.total_max_attempts } else { 1 },
+            use_fips: self.flag(None, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint"),
+            use_dualstack: self.flag(None, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint"),
+            is_sts_global: self.text("AWS_STS_REGIONAL_ENDPOINTS", "sts_regional_endpoints").as_deref()
+                == Some("legacy"),
+            endpoints,
+        })
+    }
+
+    /// The endpoint that the environment or the profile names for a service; `ignore` is the caller's wish to pass over it.
+    fn endpoint_url(&self, ignore: Option<bool>, service: &str) -> Result<Option<String>, ConfigError> {
+        if self.flag(ignore, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls") {
             return Ok(None);
         }
-        for variable in ["AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL"] {
-            if let Some(url) = self.sources.variable(variable).filter(|url| !url.is_empty()) {
+        for variable in [format!("AWS_ENDPOINT_URL_{service}"), "AWS_ENDPOINT_URL".to_owned()] {
+            if let Some(url) = self.sources.variable(&variable).filter(|url| !url.is_empty()) {
                 return Ok(Some(url));
             }
         }
-        if let Some(url) = self.service_endpoint_url()?.filter(|url| !url.is_empty()) {
+        if let Some(url) = self.service_endpoint_url(&service.to_lowercase())?.filter(|url| !url.is_empty()) {
             return Ok(Some(url));
         }
         Ok(text(self.profile, "endpoint_url").filter(|url| !url.is_empty()).map(str::to_owned))
     }
 
-    fn service_endpoint_url(&self) -> Result<Option<String>, ConfigError> {
+    fn service_endpoint_url(&self, service: &str) -> Result<Option<String>, ConfigError> {
         let Some(name) = text(self.profile, "services") else { return Ok(None) };
         let invalid = |error_msg| ConfigError::InvalidConfig { error_msg };
         let services = self.files.services.get(name).filter(|services| !services.is_empty()).ok_or_else(|| {
@@ -162,15 +190,16 @@ impl Lookup<'_> {
                  not exist."
             ))
         })?;
-        match services.get("sqs") {
+        match services.get(service) {
             None => Ok(None),
             Some(Entry::Block(block)) => Ok(block.get("endpoint_url").cloned()),
-            Some(Entry::Text(_)) => Err(invalid(format!("sqs in the services section \"{name}\" is not a section."))),
+            Some(Entry::Text(_)) => {
+                Err(invalid(format!("{service} in the services section \"{name}\" is not a section.")))
+            }
         }
     }
 
-    fn retries(&self) -> Result<Retries, ConfigError> {
-        let given = &self.options.retries;
+    fn retries(&self, given: &RetryOptions) -> Result<Retries, ConfigError> {
         let counted = |value: i64, min_value: i64| {
             if value < min_value { Err(ConfigError::InvalidMaxRetryAttempts { value, min_value }) } else { Ok(value) }
         };
@@ -257,14 +286,20 @@ fn is_region(name: &str) -> bool {
             && !name.chars().all(|character| character.is_ascii_digit()))
 }
 
-fn is_true(text: &str) -> bool {
+pub fn is_true(text: &str) -> bool {
     text.eq_ignore_ascii_case("true")
 }
 
-/// Python's `int(text)`, as far as it matters.
+/// Python's `int(text)`, as far as it matters. Python's numbers have no limit: what is beyond ours is as good as the limit.
 pub fn integer(text: &str) -> Result<i64, ConfigError> {
-    let invalid = |_| ConfigError::Value(format!("invalid literal for int() with base 10: '{text}'"));
-    text.trim().parse().map_err(invalid)
+    let number = text.trim();
+    let digits = number.strip_prefix(['+', '-']).unwrap_or(number);
+    let is_number = digits.split('_').all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
+    if !is_number {
+        return Err(ConfigError::Value(format!("invalid literal for int() with base 10: '{text}'")));
+    }
+    let limit = if number.starts_with('-') { i64::MIN } else { i64::MAX };
+    Ok(number.replace('_', "").parse().unwrap_or(limit))
 }
 
 /// What a user agent's token cannot hold becomes a dash.

@@ -244,6 +244,12 @@ fn authorities_come_from_four_places() {
     assert_eq!(verify(None, &all[1..], file), bundle("profile"));
     assert_eq!(verify(None, &all[1..], ""), bundle("requests"));
     assert_eq!(verify(None, &all[2..], ""), Verify::Yes);
+    // What is said of SQS is not said of the services that credentials come from.
+    for given in [Verify::No, bundle("given")] {
+        let arguments = with(|arguments| arguments.verify = Some(given.clone()));
+        assert_eq!(ok(&arguments, &Fake::environment(&all)).services.verify, bundle("aws"));
+        assert_eq!(ok(&arguments, &Fake::environment(&[])).services.verify, Verify::Yes);
+    }
     for variable in ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"] {
         assert_eq!(error(&plain(), &Fake::environment(&[(variable, " ")])).0, "InvalidConfigError");
     }
@@ -321,11 +327,41 @@ fn proxies_that_were_given_replace_those_of_the_environment() {
     assert_eq!(url(&settings.proxies), Some("http://env:1".into()));
     let settings = ok(&with(|arguments| arguments.config.proxies = Some(vec![])), &world);
     assert_eq!(url(&settings.proxies), None);
-    assert_eq!(url(&settings.credential_proxies), Some("http://env:1".into()));
+    assert_eq!(url(&settings.services.proxies), Some("http://env:1".into()));
 }
 
 #[test]
 fn secrets_are_not_printed() {
     let arguments = with(|arguments| arguments.aws_secret_access_key = Some("hush".into()));
     assert!(!format!("{:?}", ok(&arguments, &nowhere())).contains("hush"));
+}
+
+#[test]
+fn integers_are_pythons() {
+    for (text, expected) in [
+        ("7", 7),
+        (" +7\n", 7),
+        ("1_0", 10),
+        ("-3", -3),
+        ("9223372036854775808", i64::MAX),
+        ("-99999999999999999999", i64::MIN),
+    ] {
+        assert_eq!(integer(text), Ok(expected), "{text}");
+    }
+    for text in ["", "x", "1__0", "_1", "1_", "+", "--1", "1.0", "0x1"] {
+        let message = format!("invalid literal for int() with base 10: '{text}'");
+        assert_eq!(integer(text), Err(ConfigError::Value(message)));
+    }
+}
+
+#[test]
+fn settings_of_other_services_are_found_as_they_are_written() {
+    let world = Fake::environment(&[("AWS_ACCOUNT_ID_ENDPOINT_MODE", "Nonsense")])
+        .with_files("[default]\naccount_id_endpoint_mode = preferred\nsts_regional_endpoints = legacy\n", "");
+    let found = ok(&plain(), &world).general;
+    assert_eq!(
+        found,
+        [("account_id_endpoint_mode", "Nonsense".to_owned()), ("sts_regional_endpoints", "legacy".to_owned())]
+    );
+    assert_eq!(ok(&plain(), &nowhere()).general, []);
 }

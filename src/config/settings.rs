@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ClientCert, Handed, Proxies, Verify};
+use super::{ClientCert, Credentials, Proxies, Services, Verify};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -25,13 +25,15 @@ pub struct Settings {
     pub read_timeout: Option<Duration>,
     pub tls: Tls,
     pub proxies: Proxies,
-    /// Credential providers reach other hosts than the endpoint, and botocore gives them the environment's proxies only.
-    pub credential_proxies: Proxies,
+    /// How the services that credentials come from are reached.
+    pub services: Services,
     pub user_agent: UserAgent,
     /// How many idle connections are kept. As with botocore's pool, more may be open at a time.
     pub max_pool_connections: usize,
     pub tcp_keepalive: bool,
     pub parameter_validation: bool,
+    /// What environment and profile say of settings that are not SQS's, by name.
+    pub general: Vec<(&'static str, String)>,
     /// `None`: every call is a request of its own.
     pub batching: Option<Batching>,
 }
@@ -56,79 +58,6 @@ impl Default for Batching {
             max_waiting: 10_000,
             max_waiting_bytes: 64 << 20,
         }
-    }
-}
-
-/// Where credentials come from. Which source it is gets settled here, in botocore's order of asking; asking a source
-/// that is not at hand (a process, a service) is left to the first call.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Credentials {
-    Static(StaticCredentials),
-    /// A role, an SSO or a console login that the profile describes.
-    Profile {
-        name: String,
-        /// The shared files that exist.
-        config_path: Option<String>,
-        credentials_path: Option<String>,
-        /// botocore's name of what is in it: `assume-role`, `sso`, `login`.
-        method: &'static str,
-    },
-    WebIdentity {
-        token_file: String,
-        role_arn: String,
-        session_name: Option<String>,
-    },
-    Process {
-        command: String,
-    },
-    Container,
-    InstanceMetadata {
-        endpoint: Option<String>,
-        /// Of each connection and each reply.
-        timeout: Duration,
-        attempts: u32,
-    },
-    /// The client's owner hands them over.
-    Handed(Handed),
-    /// There are none, and the first call says so.
-    Missing,
-    /// `signature_version=UNSIGNED`: requests are not signed.
-    Anonymous,
-}
-
-#[derive(Clone, PartialEq, Eq)]
-pub struct StaticCredentials {
-    pub access_key: String,
-    pub secret_key: String,
-    pub token: Option<String>,
-    pub account_id: Option<String>,
-    /// botocore's name of where they were found: `explicit`, `env`, `shared-credentials-file`, `config-file`.
-    pub method: &'static str,
-}
-
-impl std::fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Credentials::Static(credentials) => credentials.fmt(f),
-            Credentials::Profile { name, .. } => f.debug_struct("Profile").field("name", name).finish_non_exhaustive(),
-            Credentials::WebIdentity { role_arn, .. } => {
-                f.debug_struct("WebIdentity").field("role_arn", role_arn).finish_non_exhaustive()
-            }
-            // A command line may hold secrets.
-            Credentials::Process { .. } => f.write_str("Process"),
-            Credentials::Container => f.write_str("Container"),
-            Credentials::InstanceMetadata { .. } => f.write_str("InstanceMetadata"),
-            Credentials::Handed(_) => f.write_str("Handed"),
-            Credentials::Missing => f.write_str("Missing"),
-            Credentials::Anonymous => f.write_str("Anonymous"),
-        }
-    }
-}
-
-impl std::fmt::Debug for StaticCredentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Secrets stay out of logs and panics.
-        f.debug_struct("StaticCredentials").field("method", &self.method).finish_non_exhaustive()
     }
 }
 

@@ -14,6 +14,11 @@ pub trait Sources {
 
     /// The files, read and parsed at most once. Files that do not exist are empty.
     fn files(&self) -> Result<&SharedFiles, ConfigError>;
+
+    /// A path with its variables and its `~` put in.
+    fn expanded(&self, path: &str) -> String {
+        path.to_owned()
+    }
 }
 
 /// A value in a configuration file: text, or an indented block of `name = value` lines.
@@ -39,6 +44,7 @@ pub struct SharedFiles {
     /// Profiles of the configuration file, with those of the credentials file laid over them, name by name.
     pub profiles: BTreeMap<String, Section>,
     pub services: BTreeMap<String, Section>,
+    pub sso_sessions: BTreeMap<String, Section>,
     /// The profiles of each file by itself, for what looks at one file only.
     pub config_profiles: BTreeMap<String, Section>,
     pub credentials_profiles: BTreeMap<String, Section>,
@@ -60,6 +66,10 @@ impl SharedFiles {
                 // A section name with more or fewer than two words names no profile.
                 if let Some(profile) = second_word(&name) {
                     files.config_profiles.insert(profile, section);
+                }
+            } else if name.starts_with("sso-session") {
+                if let Some(session) = second_word(&name) {
+                    files.sso_sessions.insert(session, section);
                 }
             } else if name.starts_with("services")
                 && let Some(service) = second_word(&name)
@@ -83,12 +93,21 @@ fn sections(file: &File) -> Result<ini::Sections, ConfigError> {
     ini::parse(contents).map_err(|error| ConfigError::ConfigParse { path: path.clone(), error })
 }
 
-/// The second of exactly two words, split as a shell would.
+/// The second of exactly two words.
 fn second_word(name: &str) -> Option<String> {
+    match <[String; 2]>::try_from(words(name)?) {
+        Ok([_, second]) => Some(second),
+        Err(_) => None,
+    }
+}
+
+/// A text split as a POSIX shell would, without anything expanded: Python's `shlex.split`. `None`: a quotation is not
+/// closed, or nothing follows an escape.
+pub fn words(text: &str) -> Option<Vec<String>> {
     let mut words: Vec<String> = vec![];
     let mut word: Option<String> = None;
     let mut quote: Option<char> = None;
-    let mut characters = name.chars();
+    let mut characters = text.chars();
     while let Some(character) = characters.next() {
         match (quote, character) {
             (Some(open), _) if character == open => quote = None,
@@ -104,12 +123,12 @@ fn second_word(name: &str) -> Option<String> {
                 }
                 word.push(escaped);
             }
-            (None, _) if character.is_whitespace() => words.extend(word.take()),
+            (None, ' ' | '\t' | '\r' | '\n') => words.extend(word.take()),
             _ => word.get_or_insert_default().push(character),
         }
     }
     words.extend(word);
-    if quote.is_some() || words.len() != 2 { None } else { words.pop() }
+    if quote.is_some() { None } else { Some(words) }
 }
 
 #[cfg(test)]
@@ -131,6 +150,15 @@ mod tests {
         ] {
             assert_eq!(second_word(name).as_deref(), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn nothing_is_expanded() {
+        let split = |text: &str| words(text).unwrap();
+        assert_eq!(split("prog 'pa$$word' ; touch x"), ["prog", "pa$$word", ";", "touch", "x"]);
+        assert_eq!(split("a $HOME `b` *.c ~ >d|e&f #g"), ["a", "$HOME", "`b`", "*.c", "~", ">d|e&f", "#g"]);
+        assert_eq!(split("  a\u{a0}b '' \"c\"'d'e "), ["a\u{a0}b", "", "cde"]);
+        assert_eq!((words("a 'b"), words("a\\")), (None, None));
     }
 
     #[test]

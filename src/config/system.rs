@@ -32,6 +32,10 @@ impl Sources for System {
         };
         self.files.get_or_init(load).as_ref().map_err(Clone::clone)
     }
+
+    fn expanded(&self, path: &str) -> String {
+        expand_home(&expand_variables(path))
+    }
 }
 
 fn lossy(text: OsString) -> String {

@@ -11,7 +11,9 @@ pub struct Url<'a> {
 }
 
 impl<'a> Url<'a> {
+    /// As `urlsplit`, which takes no notice of what stands before a URL unseen.
     pub fn split(url: &'a str) -> Url<'a> {
+        let url = trimmed(url);
         let (scheme, rest) = match url.split_once(':') {
             Some((scheme, rest)) if is_scheme(scheme) => (scheme, rest),
             _ => ("", url),
@@ -55,6 +57,11 @@ impl<'a> Url<'a> {
     }
 }
 
+/// Without the blanks and control characters before it.
+pub fn trimmed(url: &str) -> &str {
+    url.trim_start_matches(|character: char| character <= ' ')
+}
+
 fn is_scheme(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic())
         && text.chars().all(|character| character.is_ascii_alphanumeric() || "+-.".contains(character))
@@ -79,7 +86,7 @@ pub fn check_endpoint(url: &str) -> Result<(), String> {
 }
 
 /// A host name or an IP address, and no control characters.
-fn is_valid_endpoint(url: &str) -> bool {
+pub fn is_valid_endpoint(url: &str) -> bool {
     if url.contains(['\t', '\r', '\n']) {
         return false;
     }
@@ -124,6 +131,8 @@ mod tests {
             "ftp://h",
             "http://[::1]:80",
             "http://h.",
+            " http://h",
+            "\0http://h",
         ] {
             assert!(is_valid_endpoint(url), "{url}");
         }

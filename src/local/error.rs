@@ -1,5 +1,7 @@
 //! What the service says when it refuses, in its own codes and words.
 
+use std::time::Duration;
+
 /// A refusal. `name` is the error's shape in the JSON protocol, `code` the code of the older query protocol,
 /// which SQS still sends along in `x-amzn-query-error` and which the AWS SDKs report.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +30,8 @@ impl ServiceError {
             | "MissingRequiredParameterException"
             | "SerializationException"
             | "UnknownOperationException"
+            | "AccessDeniedException"
+            | "RequestTimeoutException"
             | "InternalFailure"
             | "ServiceUnavailableException" => "com.amazon.coral.service",
             _ => "com.amazonaws.sqs",
@@ -75,6 +79,11 @@ impl ServiceError {
         )
     }
 
+    /// What a batch says of an entry that lacks a member, or has nothing in it.
+    pub fn empty_value(member: &str) -> ServiceError {
+        ServiceError::sender("EmptyValue", "EmptyValue", format!("No Value Found for {member}."))
+    }
+
     pub fn invalid_parameter(message: impl Into<String>) -> ServiceError {
         ServiceError::sender("InvalidParameterValueException", "InvalidParameterValue", message)
     }
@@ -105,14 +114,6 @@ impl ServiceError {
             "ReceiptHandleIsInvalid",
             "ReceiptHandleIsInvalid",
             format!("The input receipt handle \"{handle}\" is not a valid receipt handle."),
-        )
-    }
-
-    pub fn message_not_in_flight() -> ServiceError {
-        ServiceError::sender(
-            "MessageNotInflight",
-            "AWS.SimpleQueueService.MessageNotInflight",
-            "The specified message isn't in flight.",
         )
     }
 
@@ -192,6 +193,26 @@ impl ServiceError {
             format!("The request body is longer than {limit} bytes."),
         )
         .with_status(413)
+    }
+
+    pub fn access_denied(message: impl Into<String>) -> ServiceError {
+        ServiceError::sender("AccessDeniedException", "AccessDenied", message).with_status(403)
+    }
+
+    /// The body of a request did not come in time.
+    pub fn too_slow(limit: Duration) -> ServiceError {
+        ServiceError::sender(
+            "RequestTimeoutException",
+            "RequestTimeout",
+            format!("The request body did not arrive within {} seconds.", limit.as_secs_f64()),
+        )
+        .with_status(408)
+    }
+
+    /// There is no room for more.
+    pub fn overloaded(what: &str) -> ServiceError {
+        let message = format!("The server holds as much of {what} as it may: try again.");
+        ServiceError { message, ..ServiceError::server_fault(503) }
     }
 
     pub fn throttled() -> ServiceError {

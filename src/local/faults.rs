@@ -14,6 +14,8 @@ pub enum FaultKind {
     Throttle,
     /// Answered with this 5xx status; not carried out.
     ServerError(u16),
+    /// Refused as `AccessDenied`; not carried out.
+    AccessDenied,
     /// The connection is reset, before the request is carried out or, with `performed`, after.
     Reset { performed: bool },
     /// Entries of a batch fail; the others are carried out. Actions that are no batches are spared.
@@ -142,6 +144,9 @@ impl Plan {
                 true
             }
             FaultKind::Throttle => put(&mut self.refusal, fault, ServiceError::throttled),
+            FaultKind::AccessDenied => {
+                put(&mut self.refusal, fault, || ServiceError::access_denied("Access to the resource is denied."))
+            }
             FaultKind::ServerError(status) => put(&mut self.refusal, fault, || ServiceError::server_fault(*status)),
             FaultKind::Reset { performed: false } => put(&mut self.wreck, fault, || Wreck::ResetBefore),
             FaultKind::Reset { performed: true } => put(&mut self.wreck, fault, || Wreck::ResetAfter),

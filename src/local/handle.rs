@@ -12,7 +12,7 @@ use super::message::Key;
 pub struct Receipt {
     pub queue: u32,
     pub key: Key,
-    /// The receive that handed it out: an older one is stale.
+    /// The receive that handed it out, which tells an old handle from the latest.
     pub receive: u32,
 }
 

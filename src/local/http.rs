@@ -11,17 +11,23 @@ use hyper::body::{Body, Incoming};
 
 use super::error::ServiceError;
 use super::faults::{EntryFault, Wreck};
+use super::held::{Budget, Held};
 use super::input::{Administration, read};
-use super::message::Millis;
 use super::reply::{Reply, fresh_uuid, push_uuid};
 use super::server::Shared;
-use super::service::{Answer, Caller, is_account};
+use super::service::{Answer, Caller, is_account, is_region};
 use super::wire::Breaker;
 use crate::model::{Action, TARGET_PREFIX};
 
 /// The longest request body that is read. A batch holds up to 1 MiB, of which every byte may have been written as an
 /// escape of six; the rest is for names and numbers.
 pub const MAX_BODY: usize = 7 * 1_048_576;
+
+/// How much room is made for a body before it is there.
+const EXPECTED_BODY: usize = 1_048_576;
+
+/// Replies beyond this size count as held until they are sent.
+const LARGE_REPLY: usize = 65_536;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.0");
 const XML: HeaderValue = HeaderValue::from_static("text/xml");
@@ -51,12 +57,13 @@ pub async fn serve(
     let (head, body) = request.into_parts();
     let action = action_of(&head.headers);
     let mut about = String::new();
-    let outcome = match refuse_protocol(&head.method, &head.headers, &head.uri) {
+    let refusal = shared.guard.refuse(&head.headers, &head.uri).map(Refusal::Unread);
+    let outcome = match refusal.or_else(|| refuse_protocol(&head.method, &head.headers, &head.uri)) {
         Some(refusal) => Err(refusal),
-        None => match read_body(&head.headers, body).await {
-            Err(error) => Err(Refusal::Json(error)),
-            Ok(body) if body.starts_with(b"Action=") => Err(Refusal::QueryProtocol),
-            Ok(body) => match &action {
+        None => match read_body(&shared, &head.headers, body).await {
+            Err(error) => Err(Refusal::Unread(error)),
+            Ok((body, _)) if body.starts_with(b"Action=") => Err(Refusal::QueryProtocol),
+            Ok((body, held)) => match &action {
                 Ok(action) => {
                     if shared.log {
                         about = subject(&body);
@@ -75,7 +82,7 @@ pub async fn serve(
                             shared.state().count(*action);
                             Err(refusal)
                         }
-                        None => answer(&shared, *action, plan.entries, &head.headers, &body).await,
+                        None => answer(&shared, *action, plan.entries, &head.headers, body, held).await,
                     };
                     match plan.wreck {
                         Some(Wreck::ResetAfter) => {
@@ -91,7 +98,7 @@ pub async fn serve(
             },
         },
     };
-    let response = respond(outcome);
+    let response = respond(outcome, &shared.replies);
     if shared.log {
         let name = action.map_or("-", |action| action.operation().name);
         shared.log_request(name, &about, response.status().as_u16(), started.elapsed());
@@ -101,6 +108,8 @@ pub async fn serve(
 
 enum Refusal {
     Json(ServiceError),
+    /// Refused before all of the request was read: nothing can follow on its connection.
+    Unread(ServiceError),
     /// Answered in the XML that its clients read.
     QueryProtocol,
     NotPost,
@@ -138,11 +147,25 @@ fn action_of(headers: &HeaderMap) -> Result<Action, ServiceError> {
         .ok_or_else(|| ServiceError::unknown_operation(format!("The action {target} is not one of SQS.")))
 }
 
-async fn read_body(headers: &HeaderMap, mut body: Incoming) -> Result<Bytes, ServiceError> {
+/// Reads a body within the limits of its size, of its time and of what all bodies together may hold.
+async fn read_body(shared: &Shared, headers: &HeaderMap, body: Incoming) -> Result<(Bytes, Held), ServiceError> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > MAX_BODY) {
         return Err(ServiceError::too_large(MAX_BODY));
     }
+    let (mut held, evicted) = shared.bodies.arriving();
+    let limit = shared.limits.body;
+    let body = tokio::select! {
+        biased;
+        body = collect(body, &mut held) => body?,
+        _ = evicted => return Err(ServiceError::overloaded("unfinished requests")),
+        () = tokio::time::sleep(limit) => return Err(ServiceError::too_slow(limit)),
+    };
+    held.is_whole();
+    Ok((body, held))
+}
+
+async fn collect(mut body: Incoming, held: &mut Held) -> Result<Bytes, ServiceError> {
     let broken = |_| ServiceError::serialization("The request body ended early or was not readable.");
     let mut first = Bytes::new();
     let mut whole = BytesMut::new();
@@ -151,13 +174,15 @@ async fn read_body(headers: &HeaderMap, mut body: Incoming) -> Result<Bytes, Ser
         if first.len() + whole.len() + data.len() > MAX_BODY {
             return Err(ServiceError::too_large(MAX_BODY));
         }
+        held.add(data.len());
         // Most bodies come in one piece, which is used as it is.
         if first.is_empty() && whole.is_empty() {
             first = data;
             continue;
         }
         if whole.is_empty() {
-            whole.reserve(body.size_hint().lower() as usize + first.len() + data.len());
+            let expected = usize::try_from(body.size_hint().lower()).unwrap_or(EXPECTED_BODY);
+            whole.reserve(expected.min(EXPECTED_BODY) + first.len() + data.len());
             whole.extend_from_slice(&first);
             first.clear();
         }
@@ -171,12 +196,17 @@ async fn answer(
     action: Action,
     entry_fault: Option<EntryFault>,
     headers: &HeaderMap,
-    body: &[u8],
+    body: Bytes,
+    held: Held,
 ) -> Result<Vec<u8>, ServiceError> {
     let caller = shared.caller(headers);
+    if action == Action::ReceiveMessage && shared.replies.is_full() {
+        shared.state().count(action);
+        return Err(ServiceError::overloaded("replies that nobody has read"));
+    }
     let (waiting, patience) = {
         let mut state = shared.state();
-        match state.call(action, &caller, body, entry_fault)? {
+        match state.call(action, &caller, &body, entry_fault)? {
             Answer::Reply(reply) => {
                 drop(state);
                 shared.reconsider();
@@ -189,6 +219,8 @@ async fn answer(
         }
     };
     shared.reconsider();
+    // A poll that waits needs neither.
+    drop((body, held));
     match tokio::time::timeout(patience, waiting).await {
         Ok(Ok(reply)) => reply,
         // The time is up, or the server is stopping.
@@ -196,12 +228,25 @@ async fn answer(
     }
 }
 
-fn respond(outcome: Result<Vec<u8>, Refusal>) -> Response<Full<Bytes>> {
+/// A large reply, held until the connection has sent it.
+struct Sending {
+    bytes: Vec<u8>,
+    _held: Held,
+}
+
+impl AsRef<[u8]> for Sending {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+fn respond(outcome: Result<Vec<u8>, Refusal>, replies: &Arc<Budget>) -> Response<Full<Bytes>> {
     let mut id = Vec::with_capacity(36);
     push_uuid(fresh_uuid(), &mut id);
+    let close = matches!(outcome, Err(Refusal::Unread(_)));
     let (status, kind, body, query_error) = match outcome {
         Ok(body) => (StatusCode::OK, JSON, body, None),
-        Err(Refusal::Json(error)) => {
+        Err(Refusal::Json(error) | Refusal::Unread(error)) => {
             let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             let fault = if error.sender { "Sender" } else { "Receiver" };
             let query_error = HeaderValue::from_str(&format!("{};{fault}", error.code)).ok();
@@ -222,7 +267,13 @@ fn respond(outcome: Result<Vec<u8>, Refusal>) -> Response<Full<Bytes>> {
             (StatusCode::BAD_REQUEST, XML, body.into_bytes(), None)
         }
     };
-    let mut response = Response::new(Full::new(Bytes::from(body)));
+    let body = if body.len() > LARGE_REPLY {
+        let _held = replies.hold(body.len());
+        Bytes::from_owner(Sending { bytes: body, _held })
+    } else {
+        Bytes::from(body)
+    };
+    let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_maybe_shared(Bytes::from(id)) {
@@ -232,15 +283,11 @@ fn respond(outcome: Result<Vec<u8>, Refusal>) -> Response<Full<Bytes>> {
     if let Some(query_error) = query_error {
         headers.insert(QUERY_ERROR, query_error);
     }
-    match status {
-        StatusCode::METHOD_NOT_ALLOWED => {
-            headers.insert(ALLOW, HeaderValue::from_static("POST"));
-        }
-        // The rest of the body was not read: nothing can follow on this connection.
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            headers.insert(CONNECTION, HeaderValue::from_static("close"));
-        }
-        _ => {}
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        headers.insert(ALLOW, HeaderValue::from_static("POST"));
+    }
+    if close {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }
@@ -258,7 +305,7 @@ pub fn signer(headers: &HeaderMap) -> Option<(&str, &str)> {
     let (_, credential) = authorization.split_once("Credential=")?;
     let mut parts = credential.split('/');
     let (key, _date, region) = (parts.next()?, parts.next()?, parts.next()?);
-    Some((key, region)).filter(|(_, region)| !region.is_empty())
+    Some((key, region)).filter(|(_, region)| is_region(region))
 }
 
 /// A caller as its headers show it, with these defaults. An access key of twelve digits is taken for the number of the
@@ -270,10 +317,4 @@ pub fn caller<'a>(headers: &'a HeaderMap, account: &'a str, region: &'a str, hos
         region: signer.map_or(region, |(_, region)| region),
         host: headers.get(HOST).and_then(|host| host.to_str().ok()).filter(|host| !host.is_empty()).unwrap_or(host),
     }
-}
-
-/// Milliseconds with one decimal, for the log.
-pub fn milliseconds(elapsed: Duration) -> String {
-    let micros = elapsed.as_micros() as Millis;
-    format!("{}.{}", micros / 1_000, micros % 1_000 / 100)
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::error::ServiceError;
 
@@ -53,7 +53,51 @@ fn integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D:
     }))
 }
 
-/// A JSON object kept as pairs: those of SQS are small, and their order is the sender's.
+/// The most elements of a list or an object that are taken in. Those of SQS have ten, or fifty tags; a body can hold
+/// millions, each of which would take a hundred times its size in memory.
+const MAX_ELEMENTS: usize = 200;
+
+fn check_number<E: serde::de::Error>(taken: usize) -> Result<(), E> {
+    if taken < MAX_ELEMENTS {
+        return Ok(());
+    }
+    Err(E::custom(format_args!("a list or an object has more than {MAX_ELEMENTS} elements")))
+}
+
+/// A JSON array.
+#[derive(Debug)]
+pub struct List<T>(Vec<T>);
+
+impl<T> std::ops::Deref for List<T> {
+    type Target = [T];
+    fn deref(&self) -> &[T] {
+        &self.0
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<List<T>, D::Error> {
+        struct ListVisitor<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
+            type Value = List<T>;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a list")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<List<T>, A::Error> {
+                let mut elements = Vec::new();
+                while let Some(element) = access.next_element()? {
+                    check_number(elements.len())?;
+                    elements.push(element);
+                }
+                Ok(List(elements))
+            }
+        }
+        deserializer.deserialize_seq(ListVisitor(PhantomData))
+    }
+}
+
+/// A JSON object kept as pairs: those of SQS are small, and their order is the sender's. Of a name that comes twice the
+/// last value counts.
 #[derive(Clone, Debug)]
 pub struct Map<'a, T>(pub Vec<(Text<'a>, T)>);
 
@@ -72,9 +116,15 @@ impl<'de: 'a, 'a, T: Deserialize<'de>> Deserialize<'de> for Map<'a, T> {
                 formatter.write_str("an object")
             }
             fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Map<'de, T>, A::Error> {
-                let mut pairs = Vec::with_capacity(access.size_hint().unwrap_or(0));
-                while let Some(pair) = access.next_entry()? {
-                    pairs.push(pair);
+                let mut pairs: Vec<(Text<'de>, T)> = Vec::new();
+                while let Some((name, value)) = access.next_entry::<Text<'de>, T>()? {
+                    match pairs.iter_mut().find(|(known, _)| *known == name) {
+                        Some((_, known)) => *known = value,
+                        None => {
+                            check_number(pairs.len())?;
+                            pairs.push((name, value));
+                        }
+                    }
                 }
                 Ok(Map(pairs))
             }
@@ -175,7 +225,7 @@ pub struct Receipt<'a> {
 pub struct Batch<'a, T> {
     #[serde(borrow, default)]
     pub queue_url: Option<Text<'a>>,
-    pub entries: Option<Vec<T>>,
+    pub entries: Option<List<T>>,
 }
 
 /// ReceiveMessage.
@@ -185,11 +235,11 @@ pub struct Receive<'a> {
     #[serde(borrow)]
     pub queue_url: Option<Text<'a>>,
     #[serde(borrow)]
-    pub attribute_names: Option<Vec<Text<'a>>>,
+    pub attribute_names: Option<List<Text<'a>>>,
     #[serde(borrow)]
-    pub message_system_attribute_names: Option<Vec<Text<'a>>>,
+    pub message_system_attribute_names: Option<List<Text<'a>>>,
     #[serde(borrow)]
-    pub message_attribute_names: Option<Vec<Text<'a>>>,
+    pub message_attribute_names: Option<List<Text<'a>>>,
     #[serde(deserialize_with = "integer")]
     pub max_number_of_messages: Option<i64>,
     #[serde(deserialize_with = "integer")]
@@ -215,18 +265,18 @@ pub struct Administration<'a> {
     #[serde(borrow)]
     pub attributes: Option<Pairs<'a>>,
     #[serde(borrow)]
-    pub attribute_names: Option<Vec<Text<'a>>>,
+    pub attribute_names: Option<List<Text<'a>>>,
     /// CreateQueue spells its tags in lower case, TagQueue does not.
     #[serde(borrow, alias = "tags")]
     pub tags: Option<Pairs<'a>>,
     #[serde(borrow)]
-    pub tag_keys: Option<Vec<Text<'a>>>,
+    pub tag_keys: Option<List<Text<'a>>>,
     #[serde(borrow)]
     pub label: Option<Text<'a>>,
     #[serde(borrow, rename = "AWSAccountIds")]
-    pub account_ids: Option<Vec<Text<'a>>>,
+    pub account_ids: Option<List<Text<'a>>>,
     #[serde(borrow)]
-    pub actions: Option<Vec<Text<'a>>>,
+    pub actions: Option<List<Text<'a>>>,
     #[serde(borrow)]
     pub next_token: Option<Text<'a>>,
     #[serde(deserialize_with = "integer")]

@@ -45,14 +45,13 @@ pub struct Received {
     pub dead: Vec<Message>,
 }
 
-/// Why a receipt does not name a message in flight.
+/// Why nothing can be done with a receipt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lapse {
-    /// Deleted, expired, purged or moved away.
+    /// Its message is deleted, too old, purged or moved away.
     Gone,
-    /// Received again since, by somebody else.
-    Superseded,
-    /// Visible again, received by nobody yet.
+    /// Its message was received again since, or is visible again: in a FIFO queue only the latest receipt acts, and only
+    /// while its message is in flight.
     Expired,
     /// Longer than [`MAX_VISIBILITY`] in all.
     TooLong,
@@ -144,6 +143,12 @@ impl Queue {
 
     pub fn message(&self, key: Key) -> Option<&Message> {
         self.messages.get(key)
+    }
+
+    #[cfg(test)]
+    pub fn bodies(&self) -> Vec<String> {
+        let keys = self.messages.keys_where(|_| true);
+        keys.into_iter().filter_map(|key| Some(self.messages.get(key)?.body.to_string())).collect()
     }
 
     pub fn counts(&mut self, now: Millis) -> Counts {
@@ -334,34 +339,43 @@ impl Queue {
         self.attempts.insert(attempt, Attempt { messages }, now);
     }
 
-    /// Finds the message that a receipt names.
+    /// Finds the message that a receipt names and may act on.
     fn look_up(&self, key: Key, receive: u32) -> Result<&Message, Lapse> {
         let message = self.messages.get(key).ok_or(Lapse::Gone)?;
-        if message.receive_count != receive { Err(Lapse::Superseded) } else { Ok(message) }
+        let acts = match self.order {
+            Order::Standard(_) => true,
+            Order::Fifo(_) => message.receive_count == receive && matches!(message.state, State::InFlight(_)),
+        };
+        if acts { Ok(message) } else { Err(Lapse::Expired) }
     }
 
-    /// Deletes what a receipt names. A FIFO queue wants it still in flight.
+    /// Deletes what a receipt names.
     pub fn delete(&mut self, key: Key, receive: u32, now: Millis) -> Result<(), Lapse> {
         self.settle(now);
-        let message = self.look_up(key, receive)?;
-        if self.is_fifo() && !matches!(message.state, State::InFlight(_)) {
-            return Err(Lapse::Expired);
-        }
+        self.look_up(key, receive)?;
         self.remove(key);
         Ok(())
     }
 
+    /// Makes what a receipt names invisible for so many seconds from now on, or visible.
     pub fn change_visibility(&mut self, key: Key, receive: u32, visibility: u32, now: Millis) -> Result<(), Lapse> {
         self.settle(now);
         let message = self.look_up(key, receive)?;
-        if !matches!(message.state, State::InFlight(_)) {
-            return Err(Lapse::Expired);
+        let from = message.state;
+        if visibility == 0 {
+            if from != State::Visible {
+                self.shift(key, State::Visible);
+            }
+            return Ok(());
         }
         let until = now + Millis::from(visibility) * 1_000;
         if until > message.received_at + MAX_VISIBILITY {
             return Err(Lapse::TooLong);
         }
-        self.shift(key, if visibility == 0 { State::Visible } else { State::InFlight(until) });
+        if let (State::Visible, Order::Standard(line)) = (from, &mut self.order) {
+            line.hidden(key);
+        }
+        self.shift(key, State::InFlight(until));
         Ok(())
     }
 

@@ -10,19 +10,23 @@ use std::time::{Duration, Instant};
 use http::HeaderMap;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Notify, oneshot};
 
 use super::clock::{Clock, ClockMode};
 use super::error::ServiceError;
 use super::faults::{EntryFault, Fault, Faults, Plan};
-use super::http::{self as front, milliseconds};
+use super::guard::Guard;
+use super::held::Budget;
+use super::http as front;
 use super::input::{Map, Text};
+use super::limits::Limits;
+use super::log;
 use super::message::Millis;
 use super::operations::Wait;
 use super::polls::Polls;
-use super::service::{Answer, Caller, Service, is_account};
+use super::service::{Answer, Caller, Service, is_account, is_region};
 use super::wire::{Breaker, Wire};
 use crate::model::Action;
 
@@ -42,6 +46,9 @@ pub struct ServerOptions {
     pub region: String,
     /// A line per request on standard error.
     pub log: bool,
+    /// Host names that it answers to, besides addresses, names without a dot and those of the loopback.
+    pub allow_hosts: Vec<String>,
+    pub limits: Limits,
 }
 
 impl Default for ServerOptions {
@@ -54,6 +61,8 @@ impl Default for ServerOptions {
             account: "000000000000".to_owned(),
             region: "us-east-1".to_owned(),
             log: false,
+            allow_hosts: Vec::new(),
+            limits: Limits::default(),
         }
     }
 }
@@ -142,6 +151,10 @@ pub struct Shared {
     ticker: Notify,
     stop: Notify,
     pub log: bool,
+    pub guard: Guard,
+    pub limits: Limits,
+    pub bodies: Arc<Budget>,
+    pub replies: Arc<Budget>,
     account: String,
     region: String,
     address: SocketAddr,
@@ -168,8 +181,7 @@ impl Shared {
     }
 
     pub fn log_request(&self, action: &str, queue: &str, status: u16, elapsed: Duration) {
-        let queue = if queue.is_empty() { "-" } else { queue };
-        let line = format!("{action} {queue} {status} {} ms\n", milliseconds(elapsed));
+        let line = log::line(action, queue, status, elapsed);
         // Nobody can be told that nobody can be told.
         let _ = io::stderr().lock().write_all(line.as_bytes());
     }
@@ -215,14 +227,17 @@ impl Server {
             let message = format!("an account is a number of 12 digits, not {:?}", options.account);
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
-        let of_a_region = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-        if options.region.is_empty() || !options.region.bytes().all(of_a_region) {
-            let message = format!("a region is made of letters, digits and hyphens, unlike {:?}", options.region);
+        if !is_region(&options.region) {
+            let message =
+                format!("a region is made of up to 64 letters, digits and hyphens, unlike {:?}", options.region);
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
+        let guard =
+            Guard::new(&options.allow_hosts).map_err(|message| io::Error::new(io::ErrorKind::InvalidInput, message))?;
         let (started, outcome) = mpsc::channel();
-        let thread =
-            std::thread::Builder::new().name("turbosqs-local".to_owned()).spawn(move || run(options, started))?;
+        let thread = std::thread::Builder::new()
+            .name("turbosqs-local".to_owned())
+            .spawn(move || run(options, guard, started))?;
         let stopped = || io::Error::other("the server's thread ended before it had started");
         let shared = outcome.recv().map_err(|_| stopped())??;
         Ok(Server { shared, thread: Some(thread), process: std::process::id() })
@@ -230,6 +245,11 @@ impl Server {
 
     pub fn address(&self) -> SocketAddr {
         self.shared.address
+    }
+
+    #[cfg(test)]
+    pub fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// `http://127.0.0.1:9324`.
@@ -304,7 +324,7 @@ impl Drop for Server {
     }
 }
 
-fn run(options: ServerOptions, started: mpsc::Sender<io::Result<Arc<Shared>>>) {
+fn run(options: ServerOptions, guard: Guard, started: mpsc::Sender<io::Result<Arc<Shared>>>) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -314,7 +334,7 @@ fn run(options: ServerOptions, started: mpsc::Sender<io::Result<Arc<Shared>>>) {
         }
     };
     runtime.block_on(async {
-        let (listener, shared) = match listen(options) {
+        let (listener, shared) = match listen(options, guard) {
             Ok(listening) => listening,
             Err(error) => {
                 let _ = started.send(Err(error));
@@ -340,7 +360,7 @@ fn run(options: ServerOptions, started: mpsc::Sender<io::Result<Arc<Shared>>>) {
 /// How many connections may wait to be accepted.
 const BACKLOG: u32 = 4_096;
 
-fn listen(options: ServerOptions) -> io::Result<(TcpListener, Arc<Shared>)> {
+fn listen(options: ServerOptions, guard: Guard) -> io::Result<(TcpListener, Arc<Shared>)> {
     let socket = if options.host.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
     socket.bind(SocketAddr::new(options.host, options.port))?;
@@ -365,6 +385,10 @@ fn listen(options: ServerOptions) -> io::Result<(TcpListener, Arc<Shared>)> {
         ticker: Notify::new(),
         stop: Notify::new(),
         log: options.log,
+        guard,
+        bodies: Budget::new(options.limits.bodies),
+        replies: Budget::new(options.limits.replies),
+        limits: options.limits,
         account: options.account,
         region: options.region,
         address,
@@ -403,12 +427,21 @@ async fn accept(listener: TcpListener, shared: &Arc<Shared>) {
     }
 }
 
+/// How much of a connection's requests is read ahead, and so the longest head.
+const MAX_BUFFER: usize = 65_536;
+
 async fn connection(stream: TcpStream, shared: Arc<Shared>) {
     // Replies are written whole; without this each would wait for the peer's acknowledgement.
     let _ = stream.set_nodelay(true);
     let breaker = Breaker::default();
-    let wire = Wire::new(stream, breaker.clone());
+    let wire = Wire::new(stream, breaker.clone(), shared.limits.reply);
+    let head = shared.limits.head;
     let service = service_fn(move |request| front::serve(shared.clone(), breaker.clone(), request));
     // A connection that fails has nobody left to tell: hyper has answered what could be answered.
-    let _ = http1::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(wire), service).await;
+    let _ = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(head)
+        .max_buf_size(MAX_BUFFER)
+        .serve_connection(TokioIo::new(wire), service)
+        .await;
 }

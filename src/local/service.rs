@@ -81,6 +81,13 @@ pub fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+pub fn is_region(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+/// The interval of the service's rules on purging and on making a deleted queue again.
+pub const SIXTY_SECONDS: Millis = 60_000;
+
 /// The parts of a queue's ARN: region, account, name.
 pub fn parse_arn(arn: &str) -> Option<(&str, &str, &str)> {
     let mut parts = arn.split(':');
@@ -120,12 +127,13 @@ impl Service {
         self.tasks.clear();
     }
 
-    pub fn realm(&mut self, account: &str, region: &str) -> &mut Realm {
-        self.realms.entry(realm_key(account, region)).or_default()
+    /// `None` where there are no queues: what a caller names does not exist by being named.
+    pub fn realm(&self, account: &str, region: &str) -> Option<&Realm> {
+        self.realms.get(&realm_key(account, region))
     }
 
     fn find(&self, account: &str, region: &str, name: &str) -> Option<u32> {
-        self.realms.get(&realm_key(account, region))?.names.get(name).copied()
+        self.realm(account, region)?.names.get(name).copied()
     }
 
     pub fn find_by_name(&self, account: &str, region: &str, name: &str) -> Result<&Queue, ServiceError> {
@@ -167,7 +175,8 @@ impl Service {
         self.last_queue += 1;
         let id = self.last_queue;
         let name: Arc<str> = name.into();
-        self.realm(caller.account, caller.region).names.insert(name.clone(), id);
+        let realm = self.realms.entry(realm_key(caller.account, caller.region)).or_default();
+        realm.names.insert(name.clone(), id);
         let arn = arn(caller.region, caller.account, &name).into();
         let queue = Queue::new(id, caller.account.into(), name, arn, settings, now);
         self.queues.entry(id).insert_entry(queue).into_mut()
@@ -177,13 +186,18 @@ impl Service {
         let Some(queue) = self.queues.remove(&id) else { return };
         self.tasks.retain(|task| task.source_id != id);
         let remember = self.sixty_second_rules;
-        if let Some((region, account, name)) = parse_arn(&queue.arn) {
-            let realm = self.realm(account, region);
+        if let Some((region, account, name)) = parse_arn(&queue.arn)
+            && let Some(realm) = self.realms.get_mut(&realm_key(account, region))
+        {
             realm.names.remove(name);
             if remember {
                 realm.deleted.insert(name.into(), now);
             }
         }
+        self.realms.retain(|_, realm| {
+            realm.deleted.retain(|_, deleted_at| now < *deleted_at + SIXTY_SECONDS);
+            !realm.names.is_empty() || !realm.deleted.is_empty()
+        });
         // Long polls on it are to hear that it is gone.
         self.touched.push(id);
     }
@@ -240,6 +254,24 @@ mod tests {
             "http://h/123456789012/",
         ] {
             assert_eq!(parse_queue_url(url, &CALLER), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_left_of_regions_without_queues() {
+        for sixty_second_rules in [false, true] {
+            let mut service = Service::new(sixty_second_rules);
+            for now in 0..100 {
+                let region = format!("region-{now}");
+                let caller = Caller { region: &region, ..CALLER };
+                assert!(service.find_by_url(Some("q"), &caller).is_err());
+                let id = service.add_queue(&caller, "q", Settings::standard(), now * 1_000).id;
+                service.remove_queue(id, now * 1_000);
+            }
+            assert_eq!(service.realms.len(), if sixty_second_rules { 60 } else { 0 });
+        }
+        for region in ["", "eu:west", "eu west", "é", &"a".repeat(65)] {
+            assert!(!is_region(region), "{region}");
         }
     }
 

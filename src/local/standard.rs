@@ -1,6 +1,6 @@
 //! The order in which a standard queue hands messages out.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::message::{Key, Message, State, Store};
@@ -16,6 +16,8 @@ pub struct Line {
     turns: BTreeMap<i64, Arc<str>>,
     /// How many messages are passed over in all, dead keys included.
     held_back: usize,
+    /// Of the keys in the line, those of messages that an old receipt made invisible where they stood.
+    hidden: HashSet<Key>,
     in_flight_by_tenant: HashMap<Arc<str>, usize>,
 }
 
@@ -34,7 +36,11 @@ fn visible(store: &Store, key: Key) -> Option<&Message> {
 }
 
 impl Line {
+    /// A message can be had: at the end of the line, or where it was hidden if the line has not come to that place.
     pub fn became_visible(&mut self, key: Key, visible: usize, store: &Store) {
+        if self.hidden.remove(&key) {
+            return;
+        }
         self.ready.push_back(key);
         if self.ready.len() + self.held_back > 2 * visible + 64 {
             self.ready.retain(|key| self::visible(store, *key).is_some());
@@ -44,7 +50,22 @@ impl Line {
             });
             self.turns.retain(|_, tenant| self.passed_over.contains_key(tenant));
             self.held_back = self.passed_over.values().map(|passed| passed.keys.len()).sum();
+            self.hidden.clear();
         }
+    }
+
+    /// A message that stands in the line is to be invisible, and keeps its place.
+    pub fn hidden(&mut self, key: Key) {
+        self.hidden.insert(key);
+    }
+
+    /// Whether a key that was taken out of the line names a message that can be had.
+    fn met<'a>(&mut self, key: Key, store: &'a Store) -> Option<&'a Message> {
+        let message = visible(store, key);
+        if message.is_none() {
+            self.hidden.remove(&key);
+        }
+        message
     }
 
     /// Lets a message that was taken go first again.
@@ -117,11 +138,11 @@ impl Line {
     pub fn take(&mut self, max: usize, in_flight: usize, store: &Store, taken: &mut Vec<Key>) {
         while taken.len() < max {
             if let Some(key) = self.take_passed_over(in_flight) {
-                taken.extend(visible(store, key).map(|_| key));
+                taken.extend(self.met(key, store).map(|_| key));
                 continue;
             }
             let Some(key) = self.ready.pop_front() else { return };
-            let Some(message) = visible(store, key) else { continue };
+            let Some(message) = self.met(key, store) else { continue };
             match message.group_id() {
                 Some(tenant) if self.is_noisy(tenant, in_flight) => self.pass_over(key, tenant),
                 _ => taken.push(key),
@@ -131,5 +152,10 @@ impl Line {
 
     pub fn clear(&mut self) {
         *self = Line::default();
+    }
+
+    #[cfg(test)]
+    pub fn hidden_count(&self) -> usize {
+        self.hidden.len()
     }
 }

@@ -80,6 +80,17 @@ pub fn batch<'a, T: 'a>(
     Ok(())
 }
 
+/// Refuses lists as values, even empty ones, which refuses a whole batch.
+pub fn no_list_values(wanted: Option<&Map<'_, AttributeValue<'_>>>, action: &str) -> Result<(), ServiceError> {
+    let is_list = |value: &AttributeValue<'_>| value.string_list_values.is_some() || value.binary_list_values.is_some();
+    if wanted.is_some_and(|wanted| wanted.0.iter().any(|(_, value)| is_list(value))) {
+        return Err(ServiceError::unsupported(format!(
+            "Message attribute list values in {action} operation are not supported."
+        )));
+    }
+    Ok(())
+}
+
 /// Message attributes as they are kept: checked, decoded, sorted by name.
 pub fn message_attributes(wanted: &Map<'_, AttributeValue<'_>>) -> Result<Vec<Attribute>, ServiceError> {
     if wanted.0.len() > 10 {
@@ -138,9 +149,6 @@ fn attribute(name: &str, value: &AttributeValue<'_>) -> Result<Attribute, Servic
     }
     if data_type.len() > 256 {
         return Err(invalid("Message (user) attribute types must be shorter than 256 Bytes".to_owned()));
-    }
-    if value.string_list_values.is_some() || value.binary_list_values.is_some() {
-        return Err(ServiceError::unsupported("Message attribute list values are not supported."));
     }
     let empty =
         || invalid(format!("Message (user) attribute '{name}' must contain a non-empty value of type '{kind}'."));

@@ -1,13 +1,15 @@
 //! A connection that can be made to break.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
 
 const SOUND: u8 = 0;
 /// The next write stops in the middle of the body, and nothing follows.
@@ -35,11 +37,26 @@ impl Breaker {
 pub struct Wire {
     stream: TcpStream,
     breaker: Breaker,
+    /// How long the peer may take nothing of what is written.
+    patience: Duration,
+    /// When that is over, while the peer takes nothing.
+    stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl Wire {
-    pub fn new(stream: TcpStream, breaker: Breaker) -> Wire {
-        Wire { stream, breaker }
+    pub fn new(stream: TcpStream, breaker: Breaker, patience: Duration) -> Wire {
+        Wire { stream, breaker, patience, stalled: None }
+    }
+
+    /// Ends a write at which the peer has taken nothing for too long.
+    fn bear(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let patience = self.patience;
+        let timer = self.stalled.get_or_insert_with(|| Box::pin(sleep(patience)));
+        timer.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -49,21 +66,38 @@ impl AsyncRead for Wire {
     }
 }
 
-// Vectored writes are left out: hyper then puts head and body into one buffer, which is one short copy and one write.
 impl AsyncWrite for Wire {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(buffer)])
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         match self.breaker.0.load(Ordering::Relaxed) {
-            SOUND => Pin::new(&mut self.stream).poll_write(cx, buffer),
+            SOUND => {
+                let written = Pin::new(&mut self.stream).poll_write_vectored(cx, buffers);
+                self.bear(cx, written)
+            }
             HALF => {
+                let whole: Vec<u8> = buffers.iter().flat_map(|buffer| buffer.iter().copied()).collect();
                 // The head whole, so that it is a reply, and half of the body.
-                let head = buffer.windows(4).position(|window| window == b"\r\n\r\n").map_or(0, |at| at + 4);
-                let half = buffer.get(..head + (buffer.len() - head) / 2).unwrap_or_default();
+                let head = whole.windows(4).position(|window| window == b"\r\n\r\n").map_or(0, |at| at + 4);
+                let half = whole.get(..head + (whole.len() - head) / 2).unwrap_or_default();
                 let written = ready!(Pin::new(&mut self.stream).poll_write(cx, half))?;
                 self.breaker.0.store(BROKEN, Ordering::Relaxed);
                 Poll::Ready(Ok(written))
             }
             _ => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
         }
+    }
+
+    // Head and body of a reply are written together without being copied: hyper would keep the buffer for the copy as
+    // long as the connection, however large the one reply that needed it.
+    fn is_write_vectored(&self) -> bool {
+        true
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,12 +1,10 @@
-//! Deletes and visibility changes, batched, and what their answers mean. The ticker that keeps messages alive.
+//! Deletes and visibility changes, batched, and what their answers mean.
 
-use std::sync::{Arc, MutexGuard};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-
-use super::stock::{Act, Ending, Extension, What};
-use super::{MAX_UNANSWERED, Phase, Shared, State, Trouble};
+use super::stock::{Act, Extension, Settled, Told, What};
+use super::{About, Shared, State, Trouble};
 use crate::batcher::Entry;
 use crate::caller::{Caller, Sink};
 use crate::error::Error;
@@ -14,142 +12,121 @@ use crate::model::Action;
 use crate::receiver::visibility;
 use crate::transport::Reply;
 
+/// What is to be entered with the batchers, outside of the lock.
+#[derive(Debug, Default)]
+pub(super) struct Commands {
+    deletes: Vec<(Entry, Caller<Reply>)>,
+    changes: Vec<(Entry, Caller<Reply>)>,
+}
+
 impl Shared {
-    /// Ask the service for what the stock wants. `ending` is what a taker has said, as opposed to what we think best.
-    pub(super) fn act(
-        self: &Arc<Self>,
-        mut state: MutexGuard<'_, State>,
-        acts: Vec<Act>,
-        ending: Option<Ending>,
-    ) -> Result<(), Error> {
-        if acts.is_empty() {
-            return Ok(());
-        }
-        let now = self.now();
+    /// What the service is asked for, as entries.
+    pub(super) fn commands(self: &Arc<Self>, state: &mut State, acts: Vec<Act>, now: Duration) -> Commands {
+        let mut commands = Commands::default();
         state.unanswered += acts.len();
-        let seconds = u32::try_from(state.stock.visibility().as_secs()).unwrap_or(u32::MAX);
-        let (mut deletes, mut changes) = (Vec::new(), Vec::new());
-        for Act { id, handle, what } in acts {
-            let message = if what == What::Extend { None } else { state.handed.remove(&id) };
-            // A message that was never handed over is nobody's concern.
-            let about = message.zip(ending.or(ending_of(what)));
-            let answered = Caller::new(Answered { shared: Arc::clone(self), id, what, about, now });
+        for Act { id, handle, what, not_after } in acts {
+            let answered = Caller::new(Answered { shared: Arc::clone(self), id, what, sent: now });
+            let entry = match what {
+                What::Delete => delete(&handle),
+                What::Visible(seconds) | What::Extend(seconds) => visibility(&handle, seconds),
+            };
+            let entry = Entry { not_after: self.moment(not_after), ..entry };
             match what {
-                What::Delete => deletes.push((delete(&handle), answered)),
-                What::Visible(seconds) => changes.push((visibility(&handle, seconds), answered)),
-                What::Extend => changes.push((visibility(&handle, seconds), answered)),
+                What::Delete => commands.deletes.push((entry, answered)),
+                What::Visible(_) | What::Extend(_) => commands.changes.push((entry, answered)),
             }
         }
-        drop(state);
-        // What cannot be entered has told so through its caller.
-        if !deletes.is_empty() {
-            self.deletes.enter_all(deletes)?;
+        commands
+    }
+
+    fn moment(&self, at: Duration) -> Option<Instant> {
+        self.began.checked_add(at)
+    }
+
+    /// What cannot be entered is told to its callers.
+    pub(super) fn enter(&self, commands: Commands) -> Result<(), Error> {
+        if !commands.deletes.is_empty() {
+            self.deletes.enter_all(commands.deletes)?;
         }
-        if !changes.is_empty() {
-            self.changes.enter_all(changes)?;
+        if !commands.changes.is_empty() {
+            self.changes.enter_all(commands.changes)?;
         }
         Ok(())
     }
 
-    /// Keeps what is held alive, for as long as anything is.
-    pub(super) async fn tick(self: Arc<Self>) {
-        loop {
-            let next = {
-                let mut state = self.lock();
-                let next = state.stock.next_tick();
-                if next.is_none() && state.phase == Phase::Closing && state.stock.is_empty() {
-                    return;
-                }
-                state.ticker_rests = next.is_none();
-                next
-            };
-            match next {
-                None => self.alarm.notified().await,
-                Some(next) => tokio::select! {
-                    () = tokio::time::sleep_until((self.began + next).into()) => {}
-                    () = self.alarm.notified() => continue,
-                },
-            }
-            let mut state = self.lock();
-            let acts = state.stock.tick(self.now());
-            let returned = acts.iter().filter(|act| act.what == What::Visible(0)).count();
-            if returned > 0 {
-                state.flow.deserted();
-            }
-            // What cannot be asked for is told to the acts' own callers.
-            let _ = self.act(state, acts, None);
-        }
-    }
-
-    fn answered(self: &Arc<Self>, answered: &mut Answered, answer: Result<Reply, Error>) {
+    fn answered(self: &Arc<Self>, answered: &Answered, answer: Result<Reply, Error>) {
         let now = self.now();
         let mut state = self.lock();
         state.unanswered -= 1;
-        let mut acts = Vec::new();
-        let mut trouble = None;
-        match (answered.what, answer) {
-            (What::Delete, Ok(_)) => state.counts.deleted += 1,
-            (What::Visible(_), Ok(_)) => {
-                if answered.about.is_none() {
-                    state.counts.given_back += 1;
-                }
-            }
-            (What::Delete | What::Visible(_), Err(error)) => {
-                let action = match answered.what {
-                    What::Delete => Action::DeleteMessage,
-                    _ => Action::ChangeMessageVisibility,
+        // First what has run out by now: an answer that comes after that does not count any more.
+        let mut acts = state.stock.tick(now);
+        acts.extend(match (answered.what, answer) {
+            (What::Extend(seconds), answer) => {
+                let extension = match answer {
+                    Ok(_) => {
+                        state.counts.extended += 1;
+                        Extension::Done(answered.sent, seconds)
+                    }
+                    Err(error) if is_gone(&error) => Extension::Gone(error),
+                    Err(error) => Extension::Failed(error),
                 };
-                trouble = answered.about.take().map(|about| Trouble { action, about: Some(about), error });
+                state.stock.extended(now, answered.id, extension)
             }
-            (What::Extend, Ok(_)) => {
-                state.counts.extended += 1;
-                acts = state.stock.extended(now, answered.id, Extension::Done(answered.now));
+            (what, answer) => {
+                let settled = match answer {
+                    Ok(_) => Settled::Done,
+                    Err(error @ Error::Lost(_)) => Settled::Unknown(error),
+                    Err(error) if may_pass(&error) => Settled::Failed(error),
+                    Err(error) => Settled::Refused(error),
+                };
+                if matches!(settled, Settled::Done) {
+                    match what {
+                        What::Delete => state.counts.deleted += 1,
+                        _ => state.counts.given_back += u64::from(!state.stock.is_taken(answered.id)),
+                    }
+                }
+                state.stock.settled(now, answered.id, settled)
             }
-            (What::Extend, Err(error)) => {
-                let extension = if is_gone(&error) { Extension::Gone } else { Extension::Failed };
-                acts = state.stock.extended(now, answered.id, extension);
-            }
-        }
-        let troubled = trouble.is_some();
-        state.troubles.extend(trouble);
-        self.alarm_ticker(&mut state);
-        if !acts.is_empty() {
-            // As above. Before anybody is told that nothing is under way any more.
-            let _ = self.act(state, acts, None);
-            state = self.lock();
-        }
-        let quiet = state.phase == Phase::Closing && state.unanswered == 0;
-        let eased = state.unanswered == MAX_UNANSWERED / 2;
-        if troubled || quiet || eased {
-            self.wake_all(state);
-        } else if answered.what == What::Extend {
-            self.wake(state);
-        } else {
-            drop(state);
-        }
+        });
+        // What cannot be asked for is told to its callers.
+        let _ = self.follow(state, acts);
     }
+}
 
-    /// There is something to look after.
-    pub(super) fn alarm_ticker(&self, state: &mut State) {
-        if state.ticker_rests && (state.stock.next_tick().is_some() || state.phase == Phase::Closing) {
-            state.ticker_rests = false;
-            self.alarm.notify_one();
+impl State {
+    /// What there is to tell of messages goes among the troubles.
+    pub(super) fn hear(&mut self) {
+        for told in self.stock.told() {
+            let trouble = match told {
+                Told::Lost(message, error) => Trouble {
+                    action: Action::ChangeMessageVisibility,
+                    about: About::Lost(message),
+                    error: error.unwrap_or_else(run_out),
+                },
+                Told::Failed(message, said, error) => Trouble {
+                    action: match said {
+                        super::Ending::Delete => Action::DeleteMessage,
+                        _ => Action::ChangeMessageVisibility,
+                    },
+                    about: About::Unfinished(message, said),
+                    error: error.unwrap_or_else(run_out),
+                },
+            };
+            self.troubles.push(trouble);
         }
     }
 }
 
-fn ending_of(what: What) -> Option<Ending> {
-    match what {
-        What::Delete => Some(Ending::Delete),
-        What::Visible(seconds) => Some(Ending::Visible(seconds)),
-        What::Extend => None,
-    }
+fn run_out() -> Error {
+    let detail = "its visibility timeout ran out before it could be extended: the service did not answer in time, or \
+                  this process stood still";
+    Error::Runtime(detail.into())
 }
 
 /// An entry that deletes a message. The handle is JSON.
 fn delete(handle: &str) -> Entry {
     let members = format!("\"ReceiptHandle\":{handle}}}");
-    Entry { members: members.into_bytes().into(), size: 0, group: None }
+    Entry { members: members.into_bytes().into(), size: 0, group: None, not_after: None }
 }
 
 /// Whether a refusal says that the message is not in flight any more, or not by this receipt handle.
@@ -165,20 +142,50 @@ fn is_gone(error: &Error) -> bool {
     }
 }
 
+/// Failures after which it is worth asking again: the way there, the service's own trouble, too much asked of it or of KMS,
+/// credentials that have run out, a source of them that does not answer. Not: no such queue, no access.
+pub(super) fn may_pass(error: &Error) -> bool {
+    const CODES: [&str; 8] = [
+        "OverLimit",
+        "KmsThrottled",
+        "KMS.ThrottlingException",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "RequestExpired",
+        "RequestThrottled",
+        "ServiceUnavailable",
+    ];
+    match error {
+        Error::Service(refusal) => {
+            let code = refusal.code.strip_prefix("AWS.SimpleQueueService.").unwrap_or(&refusal.code);
+            refusal.retry().is_some()
+                || refusal.reply.status >= 500
+                || CODES.contains(&code)
+                || CODES.contains(&refusal.class_name())
+        }
+        Error::Lost(_) | Error::Credentials { .. } | Error::Source(_) => true,
+        Error::Config(_) | Error::NoCredentials | Error::Runtime(_) => false,
+    }
+}
+
+/// Whether the service says that the credentials have run out.
+pub(super) fn is_expired(error: &Error) -> bool {
+    const CODES: [&str; 3] = ["ExpiredToken", "ExpiredTokenException", "RequestExpired"];
+    matches!(error, Error::Service(refusal) if CODES.contains(&refusal.code.as_str()))
+}
+
 /// Where the answer to an act goes.
 struct Answered {
     shared: Arc<Shared>,
     id: u64,
     what: What,
-    /// The message, and what its taker wanted for it.
-    about: Option<(Bytes, Ending)>,
     /// When it was asked for.
-    now: Duration,
+    sent: Duration,
 }
 
 impl Sink<Reply> for Answered {
-    fn deliver(mut self: Box<Self>, answer: Result<Reply, Error>) {
+    fn deliver(self: Box<Self>, answer: Result<Reply, Error>) {
         let shared = Arc::clone(&self.shared);
-        shared.answered(&mut self, answer);
+        shared.answered(&self, answer);
     }
 }

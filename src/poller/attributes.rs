@@ -10,6 +10,7 @@ use serde::Deserialize;
 use crate::batcher::QueueUrl;
 use crate::error::Error;
 use crate::model::Action;
+use crate::runtime;
 use crate::transport::{Request, Transport};
 
 /// What is asked for where the queue's own is not known: what SQS gives a queue that says nothing.
@@ -36,23 +37,28 @@ impl Visibilities {
             body: Bytes::from(body),
             long_poll: Duration::ZERO,
             attempts: 0,
+            not_after: None,
         };
         let reply = transport.send(request).await?;
         let unsaid = || Error::Runtime("the queue does not say what its VisibilityTimeout is".into());
         let seconds = read(&reply.body).ok_or_else(unsaid)?;
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MANY {
-            known.retain(|_, (_, asked)| asked.elapsed() < FRESH);
+            known.retain(|_, (_, asked)| age(*asked) < FRESH);
         }
-        known.insert(QueueUrl::clone(queue), (seconds, Instant::now()));
+        known.insert(QueueUrl::clone(queue), (seconds, runtime::now()));
         Ok(seconds)
     }
 
     /// The timeout, unless it is unknown or was asked for too long ago.
     pub fn known(&self, queue: &QueueUrl) -> Option<u32> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(queue).filter(|(_, asked)| asked.elapsed() < FRESH).map(|(seconds, _)| *seconds)
+        known.get(queue).filter(|(_, asked)| age(*asked) < FRESH).map(|(seconds, _)| *seconds)
     }
+}
+
+fn age(asked: Instant) -> Duration {
+    runtime::now().saturating_duration_since(asked)
 }
 
 fn read(body: &[u8]) -> Option<u32> {

@@ -46,18 +46,19 @@ impl Flow {
         Flow { bounds, target: first.min(bounds.most), polls: 1, flying: 0, asked: 0, left, mean: 0, full: false }
     }
 
-    /// Whether one more poll is to leave, and what it asks for, while so many messages and bytes are buffered and takers
-    /// wait for `hungry` messages.
-    pub fn ask(&mut self, buffered: usize, bytes: usize, hungry: usize) -> Option<usize> {
+    /// Whether one more poll is to leave, and what it asks for, while so many messages and bytes are buffered, of which so many
+    /// can be handed over, and takers wait for `hungry` messages.
+    pub fn ask(&mut self, buffered: usize, available: usize, bytes: usize, hungry: usize) -> Option<usize> {
         if self.flying >= self.polls {
             return None;
         }
         let wanted = self.wanted();
         let target = self.target.max(hungry).min(self.bounds.most);
         let worthwhile = MOST.min(target).min(wanted);
-        let room = target.saturating_sub(buffered + self.asked).min(wanted).min(MOST);
+        let places = self.bounds.most.saturating_sub(buffered + self.asked);
+        let room = target.saturating_sub(available + self.asked).min(places).min(wanted).min(MOST);
         // A poll for the one place that has just become free costs as much as one for ten; but nobody is left waiting for that.
-        let awaited = buffered + self.asked < hungry;
+        let awaited = available + self.asked < hungry;
         if room == 0 || (room < worthwhile && !awaited) {
             return None;
         }
@@ -149,7 +150,7 @@ mod tests {
     const BOUNDS: Bounds = Bounds { most: 100, bytes: 1 << 20 };
 
     fn polls(flow: &mut Flow, buffered: usize, bytes: usize) -> Vec<usize> {
-        std::iter::from_fn(|| flow.ask(buffered, bytes, 0)).collect()
+        std::iter::from_fn(|| flow.ask(buffered, buffered, bytes, 0)).collect()
     }
 
     #[test]
@@ -186,7 +187,7 @@ mod tests {
             flow.waited_long();
         }
         assert!(polls(&mut flow, 0, 0).is_empty());
-        assert_eq!(flow.ask(0, 0, 1), Some(1));
+        assert_eq!(flow.ask(0, 0, 0, 1), Some(1));
         flow.replied(1, 1, 200);
         assert!(polls(&mut flow, 1, 200).is_empty());
         flow.deserted();
@@ -198,26 +199,26 @@ mod tests {
     #[test]
     fn those_who_wait_are_asked_for_together() {
         let mut flow = Flow::new(BOUNDS, 0, None);
-        assert_eq!(flow.ask(0, 0, 0), None);
-        assert_eq!(flow.ask(0, 0, 4), Some(4));
-        assert_eq!(flow.ask(0, 0, 5), None, "one poll at first, and not for a single one more");
+        assert_eq!(flow.ask(0, 0, 0, 0), None);
+        assert_eq!(flow.ask(0, 0, 0, 4), Some(4));
+        assert_eq!(flow.ask(0, 0, 0, 5), None, "one poll at first, and not for a single one more");
         flow.replied(4, 2, 400);
-        assert_eq!(flow.ask(2, 400, 4), Some(2), "those who wait for the rest of a batch");
+        assert_eq!(flow.ask(2, 2, 400, 4), Some(2), "those who wait for the rest of a batch");
         flow.replied(2, 0, 0);
-        assert_eq!(flow.ask(0, 0, 30), Some(10));
+        assert_eq!(flow.ask(0, 0, 0, 30), Some(10));
     }
 
     #[test]
     fn a_bound_that_shrinks_holds_whoever_waits() {
         let mut flow = Flow::new(BOUNDS, 10, None);
         flow.set_most(3);
-        assert_eq!(flow.ask(0, 0, 50), Some(3));
+        assert_eq!(flow.ask(0, 0, 0, 50), Some(3));
         flow.replied(3, 3, 600);
         for _ in 0..5 {
             flow.starved();
         }
-        assert_eq!(flow.ask(1, 200, 50), Some(2));
-        assert_eq!(flow.ask(1, 200, 50), None);
+        assert_eq!(flow.ask(1, 1, 200, 50), Some(2));
+        assert_eq!(flow.ask(1, 1, 200, 50), None);
     }
 
     #[test]
@@ -245,7 +246,7 @@ mod tests {
             for (kind, number) in steps {
                 match kind {
                     0 | 1 => {
-                        while let Some(asked) = flow.ask(buffered, buffered * 100, number) {
+                        while let Some(asked) = flow.ask(buffered, buffered, buffered * 100, number) {
                             prop_assert!((1..=MOST).contains(&asked));
                             flying.push(asked);
                         }
@@ -271,7 +272,7 @@ mod tests {
             // A taker that waits has a poll under way, unless there is nothing more to want.
             if buffered == 0 {
                 flow.starved();
-                flow.ask(0, 0, 1);
+                flow.ask(0, 0, 0, 1);
                 prop_assert!(flow.flying() > 0 || flow.is_complete());
             }
         }

@@ -1,18 +1,21 @@
 //! The polls themselves: when they start, what they ask for, and what their replies bring.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Deserialize;
 
+use super::acts::{is_expired, may_pass};
 use super::attributes::{DEFAULT, FRESH};
+use super::flow::Flow;
 use super::stock::{Groups, Incoming};
-use super::{Phase, Shared, State, Trouble, life};
-use crate::error::Error;
+use super::{About, Options, Phase, Shared, State, Trouble, life};
+use crate::error::{Error, Failure, Lost};
 use crate::model::Action;
-use crate::receiver::call;
-use crate::runtime;
+use crate::receiver::{GRACE, call};
+use crate::runtime::{self, Task};
 use crate::transport::{Reply, Request};
 
 /// After an empty reply that came before its wait was over: a service that does not wait must not be asked in a loop.
@@ -20,6 +23,71 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// The longest pause after polls that have failed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// The shortest visibility timeout that is asked for where polls wait. They wait for a second at least; what came at its end
+/// would be leased no longer, as far as we know.
+const SHORTEST: u32 = 2;
+
+/// The polls, and what they ask for.
+#[derive(Debug)]
+pub(super) struct Fetches {
+    pub flow: Flow,
+    under_way: BTreeMap<u64, Task>,
+    /// Polls that pause after one that failed or came back empty too early.
+    pausing: BTreeMap<u64, Task>,
+    next: u64,
+    /// The VisibilityTimeout that polls ask for; `None`: the queue's own.
+    visibility: Option<u32>,
+    /// The queue's own is being asked for.
+    asking: Option<Task>,
+}
+
+impl Fetches {
+    pub fn new(options: &Options) -> Fetches {
+        Fetches {
+            flow: Flow::new(options.bounds, options.ahead, options.max_messages),
+            under_way: BTreeMap::new(),
+            pausing: BTreeMap::new(),
+            next: 0,
+            visibility: options.visibility,
+            asking: None,
+        }
+    }
+
+    /// How many polls are under way.
+    pub fn under_way(&self) -> usize {
+        self.under_way.len()
+    }
+
+    /// How many polls pause.
+    #[cfg(test)]
+    pub fn pausing(&self) -> usize {
+        self.pausing.len()
+    }
+
+    /// Nothing more is asked for; what is under way may come back.
+    pub fn stop(&mut self) {
+        std::mem::take(&mut self.pausing).values().chain(&self.asking.take()).for_each(Task::abort);
+    }
+
+    pub fn break_off(&self) {
+        self.under_way.values().for_each(Task::abort);
+    }
+}
+
+/// A poll as it leaves.
+#[derive(Clone, Copy, Debug)]
+struct Ask {
+    poll: u64,
+    /// MaxNumberOfMessages.
+    messages: usize,
+    /// WaitTimeSeconds.
+    wait: u32,
+    /// VisibilityTimeout, if it is asked for.
+    visibility: Option<u32>,
+    /// How long what it brings is leased.
+    leased: Duration,
+}
 
 impl Shared {
     /// The first message is asked for.
@@ -31,17 +99,16 @@ impl Shared {
             state.phase = Phase::Running;
         } else {
             state.phase = Phase::Starting;
-            state.asking = true;
-            reactor.spawn(Arc::clone(self).ask_queue());
+            state.fetches.asking = Some(reactor.spawn(Arc::clone(self).ask_queue()));
         }
-        reactor.spawn(Arc::clone(self).tick());
+        reactor.spawn(Arc::clone(self).look_after());
         Ok(())
     }
 
     async fn ask_queue(self: Arc<Self>) {
         let mut pause = PAUSE;
         while !self.asked_queue(self.visibilities.of(&*self.transport, &self.options.queue).await) {
-            tokio::time::sleep(pause).await;
+            runtime::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
@@ -56,72 +123,91 @@ impl Shared {
         }
         if state.phase == Phase::Starting {
             state.phase = Phase::Running;
-            self.pump(&mut state, 0);
         }
-        self.alarm_ticker(&mut state);
         let done = state.phase == Phase::Closing || !error.as_ref().is_some_and(may_pass);
-        state.asking = !done;
+        if done {
+            state.fetches.asking = None;
+        }
         if let Some(error) = error
             && self.options.endures
             && state.phase != Phase::Closing
         {
-            state.troubles.push(Trouble { action: Action::GetQueueAttributes, about: None, error });
-            self.wake_all(state);
+            self.renew_if_expired(&error);
+            state.troubles.push(Trouble { action: Action::GetQueueAttributes, about: About::Nothing, error });
         }
+        // What cannot be asked for is told to its callers.
+        let _ = self.follow(state, Vec::new());
         done
+    }
+
+    fn renew_if_expired(&self, error: &Error) {
+        if is_expired(error) {
+            self.transport.renew_credentials();
+        }
     }
 
     /// `None`: it is not known. What is kept has to be leased for a time that is.
     fn set_visibility(&self, state: &mut State, known: Option<u32>) {
         let leased = known.filter(|seconds| *seconds > 0 || !self.options.keeps || self.options.visibility.is_some());
-        let seconds = leased.unwrap_or(DEFAULT);
-        state.assumed = (leased.is_none() && self.options.keeps).then_some(DEFAULT);
-        state.flow.set_most(self.options.most(seconds));
+        let mut seconds = leased.unwrap_or(DEFAULT);
+        let assumed = leased.is_none() && self.options.keeps;
+        if seconds == 1 && self.options.wait > 0 {
+            seconds = SHORTEST;
+        }
+        state.fetches.visibility =
+            if assumed || known != Some(seconds) && leased.is_some() { Some(seconds) } else { self.options.visibility };
+        state.fetches.flow.set_most(self.options.most(seconds));
         state.stock.set_visibility(Duration::from_secs(seconds.into()), life(seconds, self.options.life));
     }
 
     /// As many polls as there should be, for those who wait and `more`.
     pub(super) fn pump(self: &Arc<Self>, state: &mut State, more: usize) {
-        while let Some((poll, asks, wait)) = self.ask(state, more) {
+        while let Some(ask) = self.ask(state, more) {
             let Ok(reactor) = runtime::handle() else {
-                state.flow.ended(asks);
+                state.fetches.flow.ended(ask.messages);
                 return;
             };
-            let task = reactor.spawn(Poll { shared: Arc::clone(self), poll, asks: Some(asks) }.run(wait));
-            state.polls.insert(poll, task.abort_handle());
+            let poll = Poll { shared: Arc::clone(self), poll: ask.poll, asks: Some(ask.messages) };
+            let task = reactor.spawn(poll.run(ask));
+            state.fetches.under_way.insert(ask.poll, task);
         }
     }
 
-    /// One more poll, what it asks for, and how long it waits.
-    fn ask(&self, state: &mut State, more: usize) -> Option<(u64, usize, u32)> {
+    /// One more poll, if there is to be one.
+    fn ask(&self, state: &mut State, more: usize) -> Option<Ask> {
         if state.phase != Phase::Running || state.ended || state.error.is_some() {
             return None;
         }
         let (buffered, bytes) = state.stock.buffered();
-        let hungry = (state.hungry() + more) * self.options.batch;
-        let asks = state.flow.ask(buffered, bytes, hungry)?;
-        let poll = state.next_poll;
-        state.next_poll += 1;
-        Some((poll, asks, self.patience(state)))
+        let wanted = (state.takers.waiting() + more) * self.options.batch;
+        // What cannot be handed over yet is nothing to one who waits.
+        let available = if wanted > 0 { state.stock.ready(self.now(), wanted) } else { state.stock.available() };
+        let messages = state.fetches.flow.ask(buffered, available, bytes, wanted)?;
+        let leased = state.stock.visibility();
+        let most = self.options.wait(u32::try_from(leased.as_secs()).unwrap_or(u32::MAX));
+        let fetches = &mut state.fetches;
+        let (poll, visibility) = (fetches.next, fetches.visibility);
+        fetches.next += 1;
+        Some(Ask { poll, messages, wait: self.wait_of_taker(state).min(most), visibility, leased })
     }
 
     /// How long a poll may wait: not longer than a taker would.
-    fn patience(&self, state: &State) -> u32 {
-        let Some(idle) = self.options.idle else { return self.options.wait };
+    fn wait_of_taker(&self, state: &State) -> u32 {
+        let Some(idle) = self.options.idle else { return u32::MAX };
         let now = self.now();
-        let left = (state.waiting_since.unwrap_or(now) + idle).saturating_sub(now);
+        let left = state.takers.since.unwrap_or(now).saturating_add(idle).saturating_sub(now);
         let seconds = left.as_millis().div_ceil(1000);
-        let least = u32::from(!idle.is_zero());
-        u32::try_from(seconds).unwrap_or(u32::MAX).max(least).min(self.options.wait)
+        u32::try_from(seconds).unwrap_or(u32::MAX).max(u32::from(!idle.is_zero()))
     }
 
-    fn request(&self, asks: usize, wait: u32, assumed: Option<u32>) -> Request {
+    fn request(&self, ask: Ask) -> Request {
+        let Ask { messages, wait, .. } = ask;
         let mut body = Vec::with_capacity(self.options.queue.len() + self.options.members.len() + 128);
         body.extend_from_slice(br#"{"QueueUrl":"#);
         body.extend_from_slice(&self.options.queue);
         body.extend_from_slice(&self.options.members);
-        body.extend_from_slice(format!(",\"MaxNumberOfMessages\":{asks},\"WaitTimeSeconds\":{wait}").as_bytes());
-        if let Some(seconds) = assumed {
+        body.extend_from_slice(format!(",\"MaxNumberOfMessages\":{messages},\"WaitTimeSeconds\":{wait}").as_bytes());
+        if let Some(seconds) = ask.visibility {
             body.extend_from_slice(format!(",\"VisibilityTimeout\":{seconds}").as_bytes());
         }
         if self.options.groups != Groups::None {
@@ -131,66 +217,75 @@ impl Shared {
         }
         body.push(b'}');
         let long_poll = Duration::from_secs(wait.into());
-        Request { action: Action::ReceiveMessage, body: Bytes::from(body), long_poll, attempts: 0 }
+        Request { action: Action::ReceiveMessage, body: Bytes::from(body), long_poll, attempts: 0, not_after: None }
     }
 
-    /// What a reply brings is taken in. Whether it came empty and early.
-    fn replied(self: &Arc<Self>, poll: &mut Poll, sent: Duration, wait: u32, reply: &Reply) -> bool {
-        let incoming = incoming(reply);
+    /// What a reply brings is taken in. How long to pause after it.
+    fn replied(
+        self: &Arc<Self>,
+        poll: &mut Poll,
+        ask: Ask,
+        sent: Duration,
+        incoming: Vec<Incoming<Bytes>>,
+    ) -> Option<Duration> {
         let now = self.now();
         let (count, bytes) = (incoming.len(), incoming.iter().map(|message| message.bytes).sum());
         let mut state = self.lock();
-        poll.end(&mut state, |state, asks| state.flow.replied(asks, count, bytes));
+        poll.end(&mut state, |state, asked| state.fetches.flow.replied(asked, count, bytes));
         state.counts.received += count as u64;
-        state.stock.receive(now, sent, incoming);
+        state.stock.receive(now, sent, ask.leased, incoming);
+        let mut acts = Vec::new();
         if state.phase == Phase::Closing {
-            let acts = state.stock.give_back_all();
-            // What cannot be given back becomes visible by itself.
-            let _ = self.act(state, acts, None);
-            self.wake_all(self.lock());
-            return false;
-        }
-        if count == 0
-            && let (Some(idle), Some(since)) = (self.options.idle, state.waiting_since)
-            && now + Duration::from_millis(50) >= since + idle
+            acts = state.stock.give_back_all(now);
+            if count > 0 {
+                // A poll that still waits may receive what goes back now.
+                state.breaks_off = Some(now + GRACE);
+            }
+        } else if count == 0
+            && let (Some(idle), Some(since)) = (self.options.idle, state.takers.since)
+            && now + Duration::from_millis(50) >= since.saturating_add(idle)
             && state.stock.buffered().0 == 0
         {
             state.ended = true;
-            self.wake_all(state);
-            return false;
         }
-        self.alarm_ticker(&mut state);
-        let early = count == 0 && now.saturating_sub(sent) < Duration::from_secs(wait.into()) / 2;
-        if count > 0 || state.flow.is_complete() {
-            if state.flow.is_complete() { self.wake_all(state) } else { self.wake(state) }
+        let wait = Duration::from_secs(ask.wait.into());
+        let early = count == 0 && (now.saturating_sub(sent) < wait / 2 || wait.is_zero());
+        let goes_on = state.phase != Phase::Closing && !state.ended;
+        if early && goes_on {
+            poll.pauses(&mut state);
         }
-        early || (count == 0 && wait == 0)
+        // What cannot be asked for is told to its callers.
+        let _ = self.follow(state, acts);
+        (early && goes_on).then_some(PAUSE)
     }
 
     /// Whether it is worth going on after a failure.
     fn failed(self: &Arc<Self>, poll: &mut Poll, error: Error) -> bool {
         let mut state = self.lock();
-        poll.end(&mut state, |state, asks| state.flow.ended(asks));
-        if state.phase == Phase::Closing {
-            self.wake_all(state);
-            return false;
-        }
-        let goes_on = self.options.endures && may_pass(&error);
+        poll.end(&mut state, |state, asked| state.fetches.flow.ended(asked));
+        let closing = state.phase == Phase::Closing;
+        let goes_on = !closing && self.options.endures && may_pass(&error);
         if goes_on {
-            state.troubles.push(Trouble { action: Action::ReceiveMessage, about: None, error });
-        } else {
+            self.renew_if_expired(&error);
+            state.troubles.push(Trouble { action: Action::ReceiveMessage, about: About::Nothing, error });
+            poll.pauses(&mut state);
+        } else if !closing {
             state.error.get_or_insert(error);
         }
-        self.wake_all(state);
+        // What cannot be asked for is told to its callers.
+        let _ = self.follow(state, Vec::new());
         goes_on
     }
 
     /// The queue may have been given another visibility timeout meanwhile.
     fn refresh(self: &Arc<Self>) {
         if self.options.visibility.is_none() && self.visibilities.known(&self.options.queue).is_none() {
-            let asking = std::mem::replace(&mut self.lock().asking, true);
-            if !asking {
-                tokio::spawn(Arc::clone(self).ask_queue());
+            let mut state = self.lock();
+            if state.fetches.asking.is_none()
+                && state.phase == Phase::Running
+                && let Ok(reactor) = runtime::current()
+            {
+                state.fetches.asking = Some(reactor.spawn(Arc::clone(self).ask_queue()));
             }
         }
     }
@@ -205,18 +300,17 @@ struct Poll {
 }
 
 impl Poll {
-    async fn run(mut self, mut wait: u32) {
+    async fn run(mut self, mut ask: Ask) {
         let shared = Arc::clone(&self.shared);
         let mut pause = PAUSE;
         let mut asked = shared.now();
-        while let Some(asks) = self.asks {
+        loop {
             let sent = shared.now();
-            let assumed = shared.lock().assumed;
-            let outcome = shared.transport.send(shared.request(asks, wait, assumed)).await;
-            let rest = match outcome {
-                Ok(reply) => {
+            let outcome = shared.transport.send(shared.request(ask)).await;
+            let rest = match outcome.and_then(|reply| incoming(&reply)) {
+                Ok(incoming) => {
                     pause = PAUSE;
-                    shared.replied(&mut self, sent, wait, &reply).then_some(PAUSE)
+                    shared.replied(&mut self, ask, sent, incoming)
                 }
                 Err(error) => {
                     if !shared.failed(&mut self, error) {
@@ -232,35 +326,39 @@ impl Poll {
                 shared.refresh();
             }
             if let Some(rest) = rest {
-                self.rest(rest).await;
+                runtime::sleep(rest).await;
             }
             // The same task goes on if there is still to be a poll, and starts whatever more there is to be.
             let mut state = shared.lock();
-            if let Some((poll, asks, next_wait)) = shared.ask(&mut state, 0) {
-                if let Some(task) = state.polls.remove(&self.poll) {
-                    state.polls.insert(poll, task);
-                }
-                (self.poll, self.asks, wait) = (poll, Some(asks), next_wait);
-                shared.pump(&mut state, 0);
-            } else {
-                state.polls.remove(&self.poll);
+            if rest.is_some() {
+                self.goes_on(&mut state);
             }
+            let Some(next) = shared.ask(&mut state, 0) else {
+                state.fetches.under_way.remove(&self.poll);
+                let _ = shared.follow(state, Vec::new());
+                return;
+            };
+            if let Some(task) = state.fetches.under_way.remove(&self.poll) {
+                state.fetches.under_way.insert(next.poll, task);
+            }
+            (self.poll, self.asks, ask) = (next.poll, Some(next.messages), next);
+            shared.pump(&mut state, 0);
         }
     }
 
     /// Ask nothing for a while, and keep the place meanwhile, so that no other poll takes it and fares no better. Closing
     /// does not wait for it.
-    async fn rest(&self, pause: Duration) {
-        let task = {
-            let mut state = self.shared.lock();
-            state.flow.rests();
-            state.polls.remove(&self.poll)
-        };
-        tokio::time::sleep(pause).await;
-        let mut state = self.shared.lock();
-        state.flow.rested();
-        if let Some(task) = task {
-            state.polls.insert(self.poll, task);
+    fn pauses(&self, state: &mut State) {
+        state.fetches.flow.rests();
+        if let Some(task) = state.fetches.under_way.remove(&self.poll) {
+            state.fetches.pausing.insert(self.poll, task);
+        }
+    }
+
+    fn goes_on(&self, state: &mut State) {
+        state.fetches.flow.rested();
+        if let Some(task) = state.fetches.pausing.remove(&self.poll) {
+            state.fetches.under_way.insert(self.poll, task);
         }
     }
 
@@ -275,21 +373,12 @@ impl Drop for Poll {
     fn drop(&mut self) {
         let shared = Arc::clone(&self.shared);
         let mut state = shared.lock();
-        self.end(&mut state, |state, asks| state.flow.ended(asks));
-        state.polls.remove(&self.poll);
-        if state.is_quiet() {
-            shared.wake_all(state);
+        let under_way = state.fetches.under_way.remove(&self.poll).is_some();
+        if self.asks.is_some() || under_way {
+            self.end(&mut state, |state, asks| state.fetches.flow.ended(asks));
+            // Nobody is left to be told.
+            let _ = shared.follow(state, Vec::new());
         }
-    }
-}
-
-/// Failures after which a poll is worth repeating for ever: the way there, the service's own trouble, a source of
-/// credentials that does not answer. Not: no such queue, no access.
-fn may_pass(error: &Error) -> bool {
-    match error {
-        Error::Service(error) => error.retry().is_some() || error.reply.status >= 500,
-        Error::Lost(_) | Error::Credentials { .. } => true,
-        Error::Config(_) | Error::NoCredentials | Error::Runtime(_) => false,
     }
 }
 
@@ -307,9 +396,13 @@ struct Attributes {
     message_group_id: Option<String>,
 }
 
-/// The messages of a reply. One that cannot be read has none, as in boto3.
-fn incoming(reply: &Reply) -> Vec<Incoming<Bytes>> {
-    let messages = call::messages(&reply.body).unwrap_or_default();
+/// The messages of a reply.
+fn incoming(reply: &Reply) -> Result<Vec<Incoming<Bytes>>, Error> {
+    let unread = || {
+        let detail = "the answer to a ReceiveMessage is not one of SQS's: a proxy's page, perhaps".into();
+        Error::Lost(Box::new(Lost { failure: Failure::Other, url: String::new(), detail }))
+    };
+    let messages = call::messages(&reply.body).ok_or_else(unread)?;
     let read = |json: &str| {
         let facts = serde_json::from_str::<Facts<'_>>(json).ok();
         let handle = facts.as_ref().and_then(|facts| facts.receipt_handle).map_or("\"\"", |handle| handle.get());
@@ -320,5 +413,5 @@ fn incoming(reply: &Reply) -> Vec<Incoming<Bytes>> {
             group: facts.and_then(|facts| facts.attributes?.message_group_id).map(Into::into),
         }
     };
-    messages.into_iter().map(read).collect()
+    Ok(messages.into_iter().map(read).collect())
 }

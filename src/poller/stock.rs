@@ -2,21 +2,39 @@
 //! an argument, and what is to be asked of the service is said as [`Act`]s.
 //!
 //! - A lease runs from when the request *left*, so it is never thought longer than it is.
-//! - A message is handed over with at least [`Terms::life`] of its visibility left.
-//! - What is held is extended when half of its visibility is over, together with whatever is due soon after; what waits, before
-//!   too little of its life is left to hand it over.
+//! - What is held is extended when half of its visibility is over, together with whatever is due soon after.
+//! - What stays leased after it was handed over ([`Terms::keeps`]) is handed over while there is time to extend it; what does
+//!   not, with at least [`Terms::life`] of its visibility left.
 //! - What has waited for a whole visibility timeout is given back: others may be quicker. Not while it is we who let it wait,
 //!   [`Terms::patience`] long.
-//! - While an extension is under way nothing else is asked for the same message: the two could arrive the other way round.
+//! - An extension and a give-back are never under way together, since they could arrive the other way round. A delete does not
+//!   wait for an extension, and is accompanied by further ones while it has no answer: whichever arrives first, it is deleted.
+//! - **A lease that has run out is lost**: nothing is asked for that message any more, since its receipt handle may still
+//!   act on SQS, and would act on what is somebody else's by then. What was handed over is told as lost ([`Told`]).
+//! - A delete that fails for a reason that may pass is asked for again for as long as the lease can be kept.
 //! - In a FIFO queue no message overtakes another of its group. What is given back takes the rest of its group along.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::error::Error;
+
+mod deadlines;
 mod ending;
+mod groups;
+
+use deadlines::Deadlines;
+use groups::Queued;
 
 pub type Group = Arc<str>;
+
+/// The longest that a message can be kept invisible, counted from its receive: AWS, "Amazon SQS visibility timeout".
+const LONGEST: Duration = Duration::from_secs(43_200);
+
+/// How far from [`LONGEST`] we stay, since the service's clock starts when the request arrives, not when it leaves.
+const RESERVE: Duration = Duration::from_secs(1);
 
 /// How message groups are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +51,7 @@ pub enum Groups {
 pub struct Terms {
     /// The queue's visibility timeout, or the one that was asked for; whole seconds. Zero: nothing is leased.
     pub visibility: Duration,
-    /// What must be left of it at hand-over.
+    /// What must be left of it at hand-over, unless it `keeps`.
     pub life: Duration,
     /// How long a message may have to wait although a taker is there: for a batch to fill up, or for the rate.
     pub patience: Duration,
@@ -52,7 +70,7 @@ impl Terms {
     fn margin(&self, waits: bool) -> Duration {
         let half = self.visibility / 2;
         // Not all of it: it would be extended without end.
-        if waits { half.max(self.life.min(self.visibility * 9 / 10)) } else { half }
+        if waits && !self.keeps { half.max(self.life.min(self.visibility * 9 / 10)) } else { half }
     }
 }
 
@@ -72,13 +90,15 @@ pub struct Act {
     pub id: u64,
     pub handle: Box<str>,
     pub what: What,
+    /// When it must not leave any more: the message is not ours then.
+    pub not_after: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
-    /// Its visibility timeout anew; [`Stock::extended`] is to be told.
-    Extend,
-    /// To be visible after so many seconds.
+    /// To be invisible for so many seconds from now; [`Stock::extended`] is to be told.
+    Extend(u32),
+    /// To be visible after so many seconds; [`Stock::settled`] is to be told, as for a delete.
     Visible(u32),
     Delete,
 }
@@ -87,20 +107,42 @@ pub enum What {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     Delete,
+    /// Visible after so many seconds, or the longest that SQS allows.
     Visible(u32),
     /// It comes back when its time is over.
     Leave,
 }
 
 /// What became of an extension.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Extension {
-    /// The request left at this time.
-    Done(Duration),
+    /// The request left at this time and asked for so many seconds.
+    Done(Duration, u32),
     /// The message is not ours any more.
-    Gone,
-    /// No telling; worth another try.
-    Failed,
+    Gone(Error),
+    /// No telling, or not now; worth another try.
+    Failed(Error),
+}
+
+/// What became of a delete, or of a change of visibility that ends our part.
+#[derive(Debug)]
+pub enum Settled {
+    Done,
+    /// The service will not, however often it is asked.
+    Refused(Error),
+    /// It may succeed another time.
+    Failed(Error),
+    /// There was no answer: it may have been done.
+    Unknown(Error),
+}
+
+/// News of a message that was handed over, for its taker's owner.
+#[derive(Debug)]
+pub enum Told<M> {
+    /// Its visibility could not be kept while it was handed over.
+    Lost(M, Option<Error>),
+    /// What its taker wanted for it could not be done.
+    Failed(M, Ending, Option<Error>),
 }
 
 #[derive(Debug)]
@@ -111,32 +153,81 @@ pub struct Taken<M> {
     pub waited: Duration,
 }
 
-#[derive(Debug)]
-struct Lease<M> {
-    handle: Box<str>,
-    /// `None` once it is handed over.
-    message: Option<M>,
-    group: Option<Group>,
-    bytes: usize,
-    received: Duration,
-    expires: Duration,
-    extending: bool,
-    /// Not to be extended before; never, if it is not ours any more.
-    again: Option<Duration>,
-    /// To be asked for when the extension under way is answered.
-    ending: Option<What>,
-    /// Nobody will have it from us any more.
-    ended: bool,
+/// Where a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// It stands in line, and may be handed over.
+    Line,
+    /// It waits for those before it of its group.
+    Behind,
+    /// A taker has it.
+    Handed,
+    /// A taker has it, and it is not ours any more.
+    Lost,
+    /// Nobody will have it from us any more; what is to become of it is asked for.
+    Ended,
 }
 
-#[derive(Debug, Default)]
-struct Queued {
-    /// Behind the one that stands in line, or those that are handed over.
-    behind: VecDeque<u64>,
-    /// Handed over and not finished.
-    out: usize,
-    /// One of them was not deleted: what is behind must not be had before it.
-    spoiled: bool,
+/// What is to become of a message that has ended.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    /// `None`: a delete; else when it is to be visible.
+    visible: Option<Duration>,
+    /// What its taker has said; `None`: it was never handed over.
+    said: Option<Ending>,
+}
+
+#[derive(Debug)]
+struct Lease<M> {
+    message: M,
+    handle: Box<str>,
+    group: Option<Group>,
+    bytes: usize,
+    /// When the request left that brought it: the service's limit of twelve hours counts from there.
+    sent: Duration,
+    received: Duration,
+    /// Since when it could be handed over.
+    since: Duration,
+    expires: Duration,
+    place: Place,
+    /// An extension is under way.
+    extending: bool,
+    /// What is to become of it has been asked for, and not been answered.
+    settling: bool,
+    /// Its handler has changed its visibility timeout by itself.
+    own: bool,
+    /// It is not to be extended before.
+    again: Duration,
+    /// What is to become of it is not to be asked for before.
+    retry: Duration,
+    /// How often in succession what was asked for has failed, and why the last time.
+    failures: u32,
+    error: Option<Error>,
+    wanted: Option<Wanted>,
+    /// When it is looked at next, at the latest.
+    due: Option<Duration>,
+}
+
+impl<M> Lease<M> {
+    fn waits(&self) -> bool {
+        matches!(self.place, Place::Line | Place::Behind)
+    }
+
+    /// For how many seconds it can be invisible from `now` on, at most.
+    fn longest(&self, now: Duration) -> u32 {
+        let left = (self.sent + LONGEST).saturating_sub(now + RESERVE).as_secs();
+        u32::try_from(left).unwrap_or(u32::MAX)
+    }
+}
+
+/// What falls due for a message.
+#[derive(Clone, Copy, Debug)]
+enum Due {
+    Expired,
+    Stale,
+    Extension,
+    /// What is to become of it is to be asked for once more.
+    Settlement,
 }
 
 #[derive(Debug)]
@@ -148,13 +239,19 @@ pub struct Stock<M> {
     line: VecDeque<u64>,
     /// [`Groups::Locked`]: groups of which something is held.
     groups: HashMap<Group, Queued>,
+    deadlines: Deadlines,
     buffered: usize,
     bytes: usize,
+    /// What has ended and is not done with.
+    unsettled: usize,
     /// Messages that ceased to be ours while they were held.
     lost: u64,
+    told: Vec<Told<M>>,
+    /// Something was given back for want of takers.
+    deserted: bool,
 }
 
-impl<M> Stock<M> {
+impl<M: Clone> Stock<M> {
     pub fn new(terms: Terms) -> Self {
         Stock {
             terms,
@@ -162,13 +259,17 @@ impl<M> Stock<M> {
             leases: HashMap::new(),
             line: VecDeque::new(),
             groups: HashMap::new(),
+            deadlines: Deadlines::default(),
             buffered: 0,
             bytes: 0,
+            unsettled: 0,
             lost: 0,
+            told: Vec::new(),
+            deserted: false,
         }
     }
 
-    /// What is known of the queue has changed.
+    /// What is known of the queue has changed. It holds from the next extension on.
     pub fn set_visibility(&mut self, visibility: Duration, life: Duration) {
         (self.terms.visibility, self.terms.life) = (visibility, life);
     }
@@ -182,46 +283,87 @@ impl<M> Stock<M> {
         (self.buffered, self.bytes)
     }
 
+    /// How many of those that wait can be handed over, sooner or later, whatever becomes of the others.
+    pub fn available(&self) -> usize {
+        self.line.len()
+    }
+
     /// How many messages are handed over and not finished.
     pub fn in_progress(&self) -> usize {
-        self.leases.values().filter(|lease| lease.message.is_none() && !lease.ended).count()
+        self.leases.values().filter(|lease| matches!(lease.place, Place::Handed | Place::Lost)).count()
+    }
+
+    /// Whether a taker has this message.
+    pub fn is_handed_over(&self, id: u64) -> bool {
+        self.leases.get(&id).is_some_and(|lease| matches!(lease.place, Place::Handed | Place::Lost))
+    }
+
+    /// Whether a taker has had this message.
+    pub fn is_taken(&self, id: u64) -> bool {
+        self.leases.get(&id).and_then(|lease| lease.wanted).is_some_and(|wanted| wanted.said.is_some())
+    }
+
+    /// How many messages have ended for which the service has not done what is wanted.
+    pub fn unsettled(&self) -> usize {
+        self.unsettled
     }
 
     pub fn lost(&self) -> u64 {
         self.lost
     }
 
-    /// Messages of one reply, in its order, whose request left at `sent`.
-    pub fn receive(&mut self, now: Duration, sent: Duration, messages: impl IntoIterator<Item = Incoming<M>>) {
+    /// When the oldest message in hand was received: buffered, handed over or unsettled.
+    pub fn oldest_in_hand(&self) -> Option<Duration> {
+        self.leases.values().map(|lease| lease.received).min()
+    }
+
+    /// What there is to tell of messages that were handed over. It is not told again.
+    pub fn told(&mut self) -> Vec<Told<M>> {
+        std::mem::take(&mut self.told)
+    }
+
+    /// Whether something was given back for want of takers since this was last asked.
+    pub fn take_deserted(&mut self) -> bool {
+        std::mem::take(&mut self.deserted)
+    }
+
+    /// Messages of one reply, in its order, whose request left at `sent` and asked for this visibility.
+    pub fn receive(
+        &mut self,
+        now: Duration,
+        sent: Duration,
+        visibility: Duration,
+        messages: impl IntoIterator<Item = Incoming<M>>,
+    ) {
         for Incoming { message, handle, group, bytes } in messages {
             let id = self.next;
             self.next += 1;
             let group = group.filter(|_| self.terms.groups != Groups::None);
-            match group.as_ref().filter(|_| self.terms.groups == Groups::Locked) {
-                Some(group) => match self.groups.get_mut(group) {
-                    Some(queued) => queued.behind.push_back(id),
-                    None => {
-                        self.groups.insert(Arc::clone(group), Queued::default());
-                        self.line.push_back(id);
-                    }
-                },
-                None => self.line.push_back(id),
-            }
-            self.buffered += 1;
-            self.bytes += bytes;
             let lease = Lease {
+                message,
                 handle,
-                message: Some(message),
-                group,
+                group: group.clone(),
                 bytes,
+                sent,
                 received: now,
-                expires: sent + self.terms.visibility,
+                since: now,
+                expires: sent + visibility,
+                place: Place::Line,
                 extending: false,
-                again: Some(Duration::ZERO),
-                ending: None,
-                ended: false,
+                settling: false,
+                own: false,
+                again: Duration::ZERO,
+                retry: Duration::ZERO,
+                failures: 0,
+                error: None,
+                wanted: None,
+                due: None,
             };
             self.leases.insert(id, lease);
+            self.buffered += 1;
+            self.bytes += bytes;
+            self.queue(id, group);
+            self.schedule(id);
         }
     }
 
@@ -237,9 +379,9 @@ impl<M> Stock<M> {
         self.ready_place(now).is_some()
     }
 
-    /// When what waits first was received.
+    /// Since when what stands first waits.
     pub fn oldest(&self) -> Option<Duration> {
-        self.line.front().and_then(|id| self.leases.get(id)).map(|lease| lease.received)
+        self.line.front().and_then(|id| self.leases.get(id)).map(|lease| lease.since)
     }
 
     fn ready_place(&self, now: Duration) -> Option<usize> {
@@ -249,26 +391,24 @@ impl<M> Stock<M> {
     }
 
     fn is_ready(&self, lease: &Lease<M>, now: Duration) -> bool {
-        !lease.extending && (self.terms.visibility.is_zero() || lease.expires >= now + self.terms.life)
-    }
-
-    /// Further messages of the same group as the one just taken, for one who takes several at a time.
-    pub fn take_behind(&mut self, now: Duration, id: u64) -> Option<Taken<M>> {
-        let group = self.leases.get(&id)?.group.clone()?;
-        let next = *self.groups.get(&group)?.behind.front()?;
-        if !self.leases.get(&next).is_some_and(|lease| self.is_ready(lease, now)) {
-            return None;
+        let Terms { visibility, life, keeps, .. } = self.terms;
+        if visibility.is_zero() {
+            return true;
         }
-        self.groups.get_mut(&group)?.behind.pop_front();
-        self.hand_over(now, next)
+        if keeps {
+            // The heartbeat goes on, so what matters is that there is time for it.
+            return lease.expires > now + visibility / 10;
+        }
+        !lease.extending && lease.expires >= now + life
     }
 
     fn hand_over(&mut self, now: Duration, id: u64) -> Option<Taken<M>> {
         let lease = self.leases.get_mut(&id)?;
-        let message = lease.message.take()?;
-        let waited = now.saturating_sub(lease.received);
+        lease.place = Place::Handed;
         self.buffered -= 1;
         self.bytes -= lease.bytes;
+        let waited = now.saturating_sub(lease.since);
+        let message = lease.message.clone();
         if !self.terms.keeps {
             self.leases.remove(&id);
         } else if let Some(queued) = lease.group.as_ref().and_then(|group| self.groups.get_mut(group)) {
@@ -277,118 +417,237 @@ impl<M> Stock<M> {
         Some(Taken { id, message, waited })
     }
 
-    /// A message that was handed over is done with. Whatever is not known any more is passed over.
-    pub fn finish(&mut self, id: u64, ending: Ending) -> Vec<Act> {
-        let mut acts = Vec::new();
-        let Some(lease) = self.leases.get(&id).filter(|lease| lease.message.is_none() && !lease.ended) else {
-            return acts;
-        };
-        let group = lease.group.clone();
-        let what = match ending {
-            Ending::Delete => Some(What::Delete),
-            Ending::Visible(seconds) => Some(What::Visible(seconds)),
-            Ending::Leave => None,
-        };
-        self.end(id, what, &mut acts);
-        if let Some(group) = group
-            && let Some(queued) = self.groups.get_mut(&group)
-        {
-            queued.out = queued.out.saturating_sub(1);
-            queued.spoiled |= ending != Ending::Delete;
-            if queued.out == 0 {
-                if queued.spoiled {
-                    self.give_back_behind(&group, &mut acts);
-                } else {
-                    self.advance(&group);
-                }
-            }
-        }
-        acts
-    }
-
     /// What is to be asked now, for all that is held.
     pub fn tick(&mut self, now: Duration) -> Vec<Act> {
         let mut acts = Vec::new();
-        let visibility = self.terms.visibility;
-        if visibility.is_zero() {
-            return acts;
-        }
-        let keep = self.terms.keep();
-        let stale = |id: &&u64| self.leases.get(id).is_some_and(|lease| lease.received.saturating_add(keep) <= now);
-        let stale: Vec<u64> = self.line.iter().filter(stale).copied().collect();
-        for id in stale {
-            self.give_back(id, &mut acts);
-        }
-        let terms = self.terms;
-        let due = |lease: &Lease<M>, portion: Duration| {
-            !lease.extending
-                && !lease.ended
-                && lease.again.is_some_and(|again| again <= now)
-                && lease.expires <= now + portion.max(terms.margin(lease.message.is_some()))
-        };
-        if self.leases.values().any(|lease| due(lease, visibility / 2)) {
-            let mut extended = Vec::new();
-            for (id, lease) in &mut self.leases {
-                if due(lease, visibility * 2 / 3) {
-                    lease.extending = true;
-                    extended.push(Act { id: *id, handle: lease.handle.clone(), what: What::Extend });
-                }
+        let mut extends = false;
+        while let Some(id) =
+            self.deadlines.pop_due(now, |id, at| self.leases.get(&id).is_some_and(|l| l.due == Some(at)))
+        {
+            if let Some(lease) = self.leases.get_mut(&id) {
+                lease.due = None;
             }
-            extended.sort_by_key(|act| act.id);
-            acts.append(&mut extended);
+            match self.is_due(now, id) {
+                Some(Due::Expired) => self.expire(now, id, &mut acts),
+                Some(Due::Stale) => {
+                    self.deserted = true;
+                    self.give_back(now, id, &mut acts);
+                }
+                Some(Due::Settlement) => self.ask(now, id, &mut acts),
+                Some(Due::Extension) => {
+                    extends = true;
+                    self.extend(now, id, &mut acts);
+                }
+                None => {}
+            }
+            self.schedule(id);
         }
+        if extends {
+            self.extend_what_is_due_soon(now, &mut acts);
+        }
+        acts.sort_by_key(|act| act.id);
         acts
     }
 
-    /// When [`Self::tick`] has something to do next.
-    pub fn next_tick(&self) -> Option<Duration> {
-        let visibility = self.terms.visibility;
-        if visibility.is_zero() {
-            return None;
+    /// One request takes ten: what would be due shortly comes along.
+    fn extend_what_is_due_soon(&mut self, now: Duration, acts: &mut Vec<Act>) {
+        let soon = now + self.terms.visibility / 6;
+        let extension = |id: &&u64| {
+            self.falls_due(**id).is_some_and(|(at, due)| at <= soon && matches!(due, Due::Extension))
+                && self.leases.get(id).is_some_and(|lease| lease.again <= now)
+        };
+        let ids: Vec<u64> = self.leases.keys().filter(extension).copied().collect();
+        for id in ids {
+            self.extend(now, id, acts);
         }
-        let extensions = self.leases.values().filter(|lease| !lease.extending && !lease.ended);
-        let extensions = extensions.filter_map(|lease| {
-            let margin = self.terms.margin(lease.message.is_some());
-            Some(lease.expires.saturating_sub(margin).max(lease.again?))
-        });
-        let keep = self.terms.keep();
-        let stale = self.line.iter().filter_map(|id| Some(self.leases.get(id)?.received.saturating_add(keep)));
-        extensions.chain(stale).min()
     }
 
+    /// When [`Self::tick`] has something to do next, at the earliest.
+    pub fn next_tick(&mut self) -> Option<Duration> {
+        self.deadlines.next(|id, at| self.leases.get(&id).is_some_and(|lease| lease.due == Some(at)))
+    }
+
+    /// What falls due next for a message, and when.
+    fn falls_due(&self, id: u64) -> Option<(Duration, Due)> {
+        let lease = self.leases.get(&id)?;
+        let visibility = self.terms.visibility;
+        if visibility.is_zero() {
+            let waits = lease.wanted.is_some() && !lease.settling;
+            return waits.then_some((lease.retry, Due::Settlement));
+        }
+        let expired = (lease.expires, Due::Expired);
+        let extension =
+            || (lease.expires.saturating_sub(self.terms.margin(lease.waits())).max(lease.again), Due::Extension);
+        let next = match lease.place {
+            Place::Lost => return None,
+            Place::Ended if lease.settling => {
+                // The answer is the last word, whenever it comes.
+                let deletes = lease.wanted.is_some_and(|wanted| wanted.visible.is_none());
+                return (deletes && !lease.extending).then(extension).filter(|(at, _)| *at < lease.expires);
+            }
+            _ if lease.extending => expired,
+            Place::Line => {
+                let stale = (lease.since.saturating_add(self.terms.keep()), Due::Stale);
+                if extension().0 < stale.0 { extension() } else { stale }
+            }
+            Place::Behind | Place::Handed => extension(),
+            Place::Ended => match lease.wanted {
+                Some(Wanted { visible: None, .. }) if extension().0 < lease.retry => extension(),
+                _ => (lease.retry, Due::Settlement),
+            },
+        };
+        Some(if lease.expires <= next.0 { expired } else { next })
+    }
+
+    /// What is due by now. The process may have stood still since it was: that a lease has run out comes before all else.
+    fn is_due(&self, now: Duration, id: u64) -> Option<Due> {
+        let (_, due) = self.falls_due(id).filter(|(at, _)| *at <= now)?;
+        let leased = !self.terms.visibility.is_zero();
+        let expired = leased && self.leases.get(&id).is_some_and(|lease| lease.expires <= now && !lease.settling);
+        Some(if expired { Due::Expired } else { due })
+    }
+
+    /// See to it that a message is looked at in time. It may be looked at too early, never too late.
+    fn schedule(&mut self, id: u64) {
+        let Some((at, _)) = self.falls_due(id) else { return };
+        let Some(lease) = self.leases.get_mut(&id) else { return };
+        if lease.due.is_none_or(|due| at < due) {
+            lease.due = Some(at);
+            let leases = &self.leases;
+            self.deadlines.push(at, id, leases.len(), |id, at| leases.get(&id).is_some_and(|l| l.due == Some(at)));
+        }
+    }
+
+    fn extend(&mut self, now: Duration, id: u64, acts: &mut Vec<Act>) {
+        let visibility = self.terms.visibility;
+        let Some(lease) = self.leases.get_mut(&id).filter(|lease| !lease.extending) else { return };
+        if lease.expires <= now {
+            // Only a delete that has no answer yet is left by then.
+            lease.again = Duration::MAX;
+            return;
+        }
+        let seconds = lease.longest(now).min(u32::try_from(visibility.as_secs()).unwrap_or(u32::MAX));
+        if now + Duration::from_secs(seconds.into()) <= lease.expires {
+            // The service allows no more: it stays ours until its time is over.
+            lease.again = Duration::MAX;
+            return;
+        }
+        let what = What::Extend(seconds);
+        lease.extending = true;
+        let not_after = lease.expires.saturating_sub(reserve(visibility));
+        acts.push(Act { id, handle: lease.handle.clone(), what, not_after });
+        self.schedule(id);
+    }
+
+    /// An extension has been answered.
     pub fn extended(&mut self, now: Duration, id: u64, extension: Extension) -> Vec<Act> {
         let mut acts = Vec::new();
-        let visibility = self.terms.visibility;
         let Some(lease) = self.leases.get_mut(&id) else { return acts };
         lease.extending = false;
-        if lease.ended {
-            if let Some(Lease { handle, ending: Some(what), .. }) = self.leases.remove(&id) {
-                acts.push(Act { id, handle, what });
+        if lease.place == Place::Lost {
+            return acts;
+        }
+        if lease.settling {
+            // A delete is under way. What cannot be extended any more has been deleted.
+            match extension {
+                Extension::Done(sent, seconds) if now < lease.expires => {
+                    lease.expires = lease.expires.max(sent + Duration::from_secs(seconds.into()));
+                    lease.again = Duration::ZERO;
+                }
+                Extension::Gone(_) => lease.again = Duration::MAX,
+                Extension::Done(..) | Extension::Failed(_) => lease.again = now + pause(self.terms.visibility),
             }
+            self.schedule(id);
             return acts;
         }
         let expired = lease.expires <= now;
         match extension {
-            Extension::Done(sent) => lease.expires = lease.expires.max(sent + visibility),
-            Extension::Failed if !expired => {
-                let pause = (visibility / 10).clamp(Duration::from_millis(100), Duration::from_secs(5));
-                lease.again = Some(now + pause);
+            // What ran out before the answer came may have been somebody else's when it was asked for.
+            Extension::Done(..) if lease.own => {}
+            Extension::Done(sent, seconds) if !expired => {
+                lease.expires = lease.expires.max(sent + Duration::from_secs(seconds.into()));
+                lease.again = Duration::ZERO;
             }
-            Extension::Failed | Extension::Gone => {
-                self.lost += 1;
-                if lease.message.is_some() {
-                    self.drop_lost(id, &mut acts);
-                } else {
-                    lease.again = None;
-                }
+            Extension::Done(..) => {}
+            Extension::Failed(_) if lease.own => {}
+            Extension::Failed(error) => {
+                lease.again = now + pause(self.terms.visibility);
+                lease.error = Some(error);
+            }
+            Extension::Gone(error) => {
+                lease.error = Some(error);
+                lease.expires = now;
             }
         }
+        if lease.expires <= now {
+            self.expire(now, id, &mut acts);
+        } else if lease.place == Place::Ended && lease.retry <= now {
+            self.ask(now, id, &mut acts);
+        }
+        self.schedule(id);
         acts
     }
 
-    /// Whether nothing is held, asked for or waited for.
+    /// How many of those in line are ours for long enough to be handed over, counted up to `most`.
+    pub fn ready(&self, now: Duration, most: usize) -> usize {
+        let ready = |id: &&u64| self.leases.get(id).is_some_and(|lease| self.is_ready(lease, now));
+        match self.terms.groups {
+            Groups::Ordered => self.line.iter().take_while(ready).take(most).count(),
+            Groups::None | Groups::Locked => self.line.iter().filter(ready).take(most).count(),
+        }
+    }
+
+    /// The handler changes the visibility timeout of its message by itself: that is the last word, and it is not extended any
+    /// more.
+    pub fn leave_alone(&mut self, now: Duration, handle: &str, seconds: u32) {
+        let same = |json: &str| serde_json::from_str::<Cow<'_, str>>(json).is_ok_and(|other| other == handle);
+        let theirs = |lease: &Lease<M>| lease.place == Place::Handed && same(&lease.handle);
+        let ids: Vec<u64> = self.leases.iter().filter(|(_, lease)| theirs(lease)).map(|(id, _)| *id).collect();
+        for id in ids {
+            if let Some(lease) = self.leases.get_mut(&id) {
+                (lease.own, lease.again) = (true, Duration::MAX);
+                lease.expires = now + Duration::from_secs(seconds.into());
+            }
+            self.schedule(id);
+        }
+    }
+
+    /// Whether nothing is held, asked for or waited for. What was lost while it was handed over is not held.
     pub fn is_empty(&self) -> bool {
-        self.leases.is_empty()
+        self.leases.values().all(|lease| lease.place == Place::Lost)
+    }
+}
+
+/// How long before a lease runs out a request that changes its visibility must have left, so as not to arrive after it.
+fn reserve(visibility: Duration) -> Duration {
+    (visibility / 20).min(Duration::from_secs(1))
+}
+
+/// Between attempts at an extension.
+fn pause(visibility: Duration) -> Duration {
+    (visibility / 10).clamp(Duration::from_millis(100), Duration::from_secs(5))
+}
+
+/// A message that is held, as a test sees it.
+#[cfg(test)]
+#[derive(Debug)]
+pub struct Held {
+    pub handle: Box<str>,
+    pub expires: Duration,
+    /// Nobody will have it from us any more.
+    pub ends: bool,
+}
+
+#[cfg(test)]
+impl<M> Stock<M> {
+    pub fn held(&self) -> Vec<Held> {
+        let ours = self.leases.values().filter(|lease| lease.place != Place::Lost);
+        ours.map(|lease| Held {
+            handle: lease.handle.clone(),
+            expires: lease.expires,
+            ends: lease.place == Place::Ended,
+        })
+        .collect()
     }
 }
 

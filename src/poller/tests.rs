@@ -31,9 +31,13 @@ fn options() -> Options {
 fn poller(transport: &Arc<Scripted>, options: Options) -> Poller {
     let limits = Limits { entries: 10, bytes: 1 << 18, linger: Duration::ZERO, max_in_flight: 1, at_once: true };
     let batchers = Arc::new(Batchers::new(transport.transport(), Arc::new(Stats::new()), limits));
-    let receivers = Arc::new(Receivers::new(transport.transport(), Arc::clone(&batchers), Duration::ZERO));
+    let receivers =
+        Arc::new(Receivers::new(transport.transport(), Arc::clone(&batchers), Arc::default(), Duration::ZERO));
     let transport = transport.transport();
-    Poller::over(&Carriers { transport, batchers, receivers, visibilities: Arc::default() }, options)
+    Poller::over(
+        &Carriers { transport, batchers, receivers, visibilities: Arc::default(), pollers: Arc::default() },
+        options,
+    )
 }
 
 fn visibilities(transport: &Scripted) -> Vec<Value> {

@@ -1,5 +1,6 @@
 //! `turbosqs._core.Client`: kwargs in, dict or exception out.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,7 +9,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt, PyString};
 
 use super::marshal::Unfit;
-use super::{config, error, marshal, query, reply, stats, validate, wait};
+use super::session::{self, Session};
+use super::{clock, config, error, marshal, query, reply, stats, validate, wait};
 use crate::batcher::Single;
 use crate::caller::Pending;
 use crate::client::{Call, Client as Core};
@@ -16,6 +18,9 @@ use crate::config::{Credentials, StaticCredentials};
 use crate::error::Error;
 use crate::model::{Action, Operation};
 use crate::transport::{Presign, Request};
+
+/// Access key, secret key, token, account, and where they come from.
+type Keys = (String, String, Option<String>, Option<String>, &'static str);
 
 #[pyclass(frozen, module = "turbosqs._core")]
 pub struct Client {
@@ -26,10 +31,15 @@ pub struct Client {
 impl Client {
     /// `resolved`: the arguments are all there is to know, nothing else is looked up, and `set_credentials` says whom
     /// to sign for.
+    ///
+    /// `session`: whose credentials it shares, unless the arguments have some.
     #[new]
-    #[pyo3(signature = (arguments, resolved = false))]
-    fn new(arguments: &Bound<'_, PyDict>, resolved: bool) -> PyResult<Self> {
-        Ok(Client { core: Core::new(config::settings(arguments, resolved)?) })
+    #[pyo3(signature = (arguments, resolved = false, session = None))]
+    fn new(arguments: &Bound<'_, PyDict>, resolved: bool, session: Option<&Session>) -> PyResult<Self> {
+        let own = Session::default();
+        let session = session.unwrap_or(&own).core();
+        let settings = config::settings(arguments, resolved, session.found())?;
+        Ok(Client { core: Core::of(settings, session) })
     }
 
     /// What requests are signed with from now on; for clients that were made `resolved`.
@@ -69,6 +79,19 @@ impl Client {
         wait::wait(py, &pending).inspect_err(|_| underway.abandon())?.map_err(failed)
     }
 
+    /// What requests are signed with now: access key, secret key, token, account, and botocore's name of their source.
+    /// None if they are not signed.
+    fn credentials(&self, py: Python<'_>) -> PyResult<Option<Keys>> {
+        // No operation is involved; the failures that there are do not name one.
+        let failed = |error| error::failure(py, error, Action::ListQueues);
+        let (pending, caller) = Pending::new();
+        let underway = self.core.credentials(caller).map_err(failed)?;
+        let found = wait::wait(py, &pending).inspect_err(|_| underway.abandon())?.map_err(failed)?;
+        Ok(found.map(|StaticCredentials { access_key, secret_key, token, account_id, method }| {
+            (access_key, secret_key, token, account_id, method)
+        }))
+    }
+
     /// Send what waits for company, and wait until it is answered.
     fn flush(&self, py: Python<'_>) -> PyResult<()> {
         let (pending, caller) = Pending::new();
@@ -77,9 +100,9 @@ impl Client {
         wait::wait(py, &pending)?.map_err(failed)
     }
 
-    /// Let go of connections and cached credentials; the next call makes new ones.
+    /// Let go of connections; the next call makes new ones.
     fn close(&self, py: Python<'_>) {
-        py.detach(|| self.core.close());
+        wait::released(py, || self.core.close());
     }
 
     /// What the client has done so far: see `SQS.stats`.
@@ -101,6 +124,26 @@ impl Client {
     #[getter]
     fn endpoint_url(&self) -> &str {
         &self.core.settings().endpoint
+    }
+
+    /// Seconds to connect and to read; None waits for ever.
+    #[getter]
+    fn timeouts(&self) -> (Option<f64>, Option<f64>) {
+        let settings = self.core.settings();
+        let seconds = |timeout: Option<Duration>| timeout.map(|timeout| timeout.as_secs_f64());
+        (seconds(settings.connect_timeout), seconds(settings.read_timeout))
+    }
+
+    /// Whether the endpoint is the FIPS one, and the dual-stack one.
+    #[getter]
+    fn variants(&self) -> (bool, bool) {
+        (self.core.settings().use_fips, self.core.settings().use_dualstack)
+    }
+
+    /// What environment and profile say of settings that are checked for every client, by name.
+    #[getter]
+    fn general(&self) -> HashMap<&'static str, &str> {
+        self.core.settings().general.iter().map(|(name, value)| (*name, value.as_str())).collect()
     }
 
     #[getter]
@@ -128,6 +171,7 @@ impl Client {
         expires_in: &Bound<'_, PyAny>,
         http_method: Option<String>,
     ) -> PyResult<Presign> {
+        clock::look(py)?;
         let expires_in = seconds(expires_in)?;
         let request = self.request(py, operation, params)?;
         Ok(Presign {
@@ -145,6 +189,7 @@ impl Client {
         operation: &'static Operation,
         params: &Bound<'_, PyDict>,
     ) -> PyResult<Call> {
+        clock::look(py)?;
         if self.core.settings().batching.is_some()
             && let Some(call) = self.entry(py, operation, params)?
         {
@@ -161,12 +206,14 @@ impl Client {
         params: &Bound<'_, PyDict>,
     ) -> PyResult<Option<Call>> {
         let Some(action) = Single::of(operation.action) else { return Ok(None) };
+        session::ask_for_codes(py, self.core.session())?;
         let entry = marshal::to_entry(params, operation.input, self.core.settings().parameter_validation)
             .map_err(|unfit| refusal(py, operation, params, unfit))?;
         Ok(entry.map(|(queue, entry)| Call::Entry(action, queue, entry)))
     }
 
     fn request(&self, py: Python<'_>, operation: &'static Operation, params: &Bound<'_, PyDict>) -> PyResult<Request> {
+        session::ask_for_codes(py, self.core.session())?;
         let strict = self.core.settings().parameter_validation;
         let body =
             marshal::to_json(params, operation.input, strict).map_err(|unfit| refusal(py, operation, params, unfit))?;
@@ -175,6 +222,7 @@ impl Client {
             body: Bytes::from(body),
             long_poll: long_poll(operation.action, params),
             attempts: 0,
+            not_after: None,
         })
     }
 }
@@ -190,11 +238,11 @@ pub(super) fn refusal(
         Unfit::Python(error) => error,
         Unfit::Invalid => match validate::report(params, operation.input) {
             Err(error) => error,
-            Ok(report) if report.is_empty() => PyRuntimeError::new_err(format!(
+            Ok(None) => PyRuntimeError::new_err(format!(
                 "the arguments of {} were refused without a reason, which is a bug in turbosqs",
                 operation.name
             )),
-            Ok(report) => error::with_texts(py, "ParamValidationError", &[("report", &report)]),
+            Ok(Some(report)) => error::with_texts(py, "ParamValidationError", &[("report", &report)]),
         },
     }
 }

@@ -1,15 +1,16 @@
 //! From Python's arguments to [`Arguments`].
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
 use crate::config::{
-    Arguments, Batching, ClientCert, Options, ProxiesConfig, RetryOptions, Settings, SignatureVersion, System, Timeout,
-    Verify, resolve, resolved,
+    Arguments, Batching, ClientCert, Found, Options, ProxiesConfig, RetryOptions, Settings, SignatureVersion, System,
+    Timeout, Verify, resolve, resolved,
 };
 
 /// Options of `Config` that change nothing for SQS: other services', and what the protocol of SQS has no place for.
@@ -30,8 +31,9 @@ const WITHOUT_EFFECT: &[&str] = &[
 
 /// What a client with these arguments is built from; or why there cannot be one, as botocore's exception. `is_resolved`:
 /// neither environment nor files have anything to add.
-pub fn settings(dict: &Bound<'_, PyDict>, is_resolved: bool) -> PyResult<Settings> {
-    let arguments = arguments(dict)?;
+/// `found` is what the session knows of its credentials.
+pub fn settings(dict: &Bound<'_, PyDict>, is_resolved: bool, found: Option<Arc<Found>>) -> PyResult<Settings> {
+    let arguments = Arguments { found, ..arguments(dict)? };
     let settings = if is_resolved { resolved(&arguments) } else { resolve(&arguments, &System::default()) };
     settings.map_err(|error| super::error::config(dict.py(), &error))
 }
@@ -126,7 +128,13 @@ fn text(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
 
 fn integer(name: &str, value: &Bound<'_, PyAny>) -> PyResult<i64> {
     match value.cast::<PyInt>() {
-        Ok(number) => number.extract(),
+        // Python's numbers have no limit: what is beyond ours is as good as the limit.
+        Ok(number) => match number.extract::<i64>() {
+            Err(error) if error.is_instance_of::<PyOverflowError>(value.py()) => {
+                Ok(if number.lt(0)? { i64::MIN } else { i64::MAX })
+            }
+            extracted => extracted,
+        },
         Err(_) => Err(wrong(name, "an int", value)),
     }
 }

@@ -4,14 +4,14 @@
 //! code when the interpreter ends is ended in the middle of it, which must not unwind through Rust. So what is raised
 //! is a [`Failure`], made without running any; `turbosqs.errorfactory` turns it into the exception proper.
 
-use pyo3::exceptions::{PyException, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyException, PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
-use serde_json::Value;
 
 use super::reply;
 use crate::config::{self, ConfigError};
-use crate::error::{Error, Failure as LostAt, Lost, ServiceError};
+use crate::error::{Error, Failure as LostAt, Lost, ServiceError, SourceError};
+use crate::json::Json;
 use crate::model::Action;
 
 pyo3::create_exception!(
@@ -27,12 +27,44 @@ pub fn failure(py: Python<'_>, error: Error, action: Action) -> PyErr {
         Error::Service(error) => service(py, &error, action).unwrap_or_else(|error| error),
         Error::Lost(lost) => self::lost(py, &lost),
         Error::Config(error) => config(py, &error),
-        Error::NoCredentials => with_texts(py, "NoCredentialsError", &[]),
+        Error::NoCredentials => with_texts::<&str>(py, "NoCredentialsError", &[]),
         Error::Credentials { provider, detail } => {
-            with_texts(py, "CredentialRetrievalError", &[("provider", provider), ("error_msg", &detail)])
+            with_texts(py, "CredentialRetrievalError", &[("provider", provider), ("error_msg", detail.as_str())])
         }
+        Error::Source(error) => source(py, &error).unwrap_or_else(|error| error),
         Error::Runtime(detail) => PyRuntimeError::new_err(detail),
     }
+}
+
+/// The failure of a source of credentials.
+fn source(py: Python<'_>, error: &SourceError) -> PyResult<PyErr> {
+    Ok(match error {
+        SourceError::Named { class, kwargs, .. } => {
+            let kwargs: Vec<_> = kwargs.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            with_texts(py, class, &kwargs)
+        }
+        SourceError::Refused { operation, error } => {
+            let description = PyDict::new(py);
+            if let Some(query) = &error.query {
+                description.set_item("Type", &query.fault)?;
+            }
+            // The order of the query protocol, and of JSON.
+            let (code, message) = (("Code", Json::from(error.code.as_str())), ("Message", error.message.clone()));
+            for (name, text) in if error.query.is_some() { [code, message] } else { [message, code] } {
+                description.set_item(name, value(py, &text)?)?;
+            }
+            let response = PyDict::new(py);
+            response.set_item("Error", description)?;
+            response.set_item("ResponseMetadata", reply::metadata_of_error(py, error)?)?;
+            Failure::new_err(("ClientError", response.unbind(), *operation))
+        }
+        SourceError::System { number, reason, path } => PyOSError::new_err((*number, reason.clone(), path.clone())),
+        SourceError::NotJson(text) => match py.import("json")?.call_method1("loads", (text,)) {
+            Err(error) => error,
+            Ok(_) => PyValueError::new_err("a source of credentials has said something else than an object of JSON"),
+        },
+        SourceError::Value(text) => PyValueError::new_err(text.clone()),
+    })
 }
 
 fn service(py: Python<'_>, error: &ServiceError, action: Action) -> PyResult<PyErr> {
@@ -58,10 +90,10 @@ fn service(py: Python<'_>, error: &ServiceError, action: Action) -> PyResult<PyE
 }
 
 /// JSON of no known shape as Python has it.
-fn value<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
+fn value<'py>(py: Python<'py>, value: &Json) -> PyResult<Bound<'py, PyAny>> {
     match value {
-        Value::String(text) => Ok(text.into_pyobject(py)?.into_any()),
-        other => py.import("json")?.call_method1("loads", (other.to_string(),)),
+        Json::Text(text) => Ok(text.into_pyobject(py)?.into_any()),
+        Json::Other(text) => py.import("json")?.call_method1("loads", (&**text,)),
     }
 }
 
@@ -73,7 +105,7 @@ fn lost(py: Python<'_>, lost: &Lost) -> PyErr {
         LostAt::ConnectTimeout => with_texts(py, "ConnectTimeoutError", &[url, error]),
         LostAt::ReadTimeout => with_texts(py, "ReadTimeoutError", &[url, error]),
         LostAt::Tls => with_texts(py, "SSLError", &[url, error]),
-        LostAt::Proxy => with_texts(py, "ProxyConnectionError", &[("proxy_url", &lost.url), error]),
+        LostAt::Proxy => with_texts(py, "ProxyConnectionError", &[("proxy_url", lost.url.as_str()), error]),
         LostAt::Closed => with_texts(py, "ConnectionClosedError", &[error, url]),
         LostAt::Other => with_texts(py, "HTTPClientError", &[error]),
     }
@@ -90,6 +122,7 @@ pub fn config(py: Python<'_>, error: &ConfigError) -> PyErr {
             match value {
                 config::Value::Text(text) => kwargs.set_item(name, text)?,
                 config::Value::Integer(number) => kwargs.set_item(name, number)?,
+                config::Value::List(items) => kwargs.set_item(name, items)?,
                 config::Value::Tuple(items) => kwargs.set_item(name, PyTuple::new(py, items)?)?,
             }
         }
@@ -99,11 +132,14 @@ pub fn config(py: Python<'_>, error: &ConfigError) -> PyErr {
 }
 
 /// The failure that becomes an exception of `turbosqs.exceptions` with these keyword arguments.
-pub fn with_texts(py: Python<'_>, class: &'static str, arguments: &[(&str, &str)]) -> PyErr {
+pub fn with_texts<'py, Text>(py: Python<'py>, class: &'static str, arguments: &[(&str, Text)]) -> PyErr
+where
+    Text: IntoPyObject<'py> + Copy,
+{
     let built = || -> PyResult<PyErr> {
         let kwargs = PyDict::new(py);
         for (name, value) in arguments {
-            kwargs.set_item(name, value)?;
+            kwargs.set_item(name, *value)?;
         }
         Ok(Failure::new_err((class, kwargs.unbind())))
     };

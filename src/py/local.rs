@@ -8,7 +8,7 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::local::{ClockMode, Fault, FaultKind, MAX_DELAY, MAX_ENTRIES, Server, ServerOptions, ServiceError};
+use crate::local::{ClockMode, Fault, FaultKind, Limits, MAX_DELAY, MAX_ENTRIES, Server, ServerOptions, ServiceError};
 use crate::model::Action;
 
 /// A running server; `None` inside once it is stopped.
@@ -49,7 +49,7 @@ fn service_error(error: ServiceError) -> PyErr {
 #[pymethods]
 impl LocalServer {
     #[new]
-    #[pyo3(signature = (*, host, port, clock, sixty_second_rules, account, region, log))]
+    #[pyo3(signature = (*, host, port, clock, sixty_second_rules, account, region, log, allow_hosts))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of a Python class")]
     fn start(
         py: Python<'_>,
@@ -60,6 +60,7 @@ impl LocalServer {
         account: String,
         region: String,
         log: bool,
+        allow_hosts: Vec<String>,
     ) -> PyResult<LocalServer> {
         let host = match host {
             "localhost" => IpAddr::from([127, 0, 0, 1]),
@@ -74,7 +75,9 @@ impl LocalServer {
             "manual" => ClockMode::Manual,
             clock => return Err(PyValueError::new_err(format!("clock must be 'real' or 'manual', not {clock:?}"))),
         };
-        let options = ServerOptions { host, port, clock, sixty_second_rules, account, region, log };
+        let limits = Limits::default();
+        let options =
+            ServerOptions { host, port, clock, sixty_second_rules, account, region, log, allow_hosts, limits };
         let server = py.detach(|| Server::start(options)).map_err(|error| match error.kind() {
             // What the operating system refuses has its number and stays an OSError.
             ErrorKind::InvalidInput if error.raw_os_error().is_none() => PyValueError::new_err(error.to_string()),
@@ -135,6 +138,7 @@ impl LocalServer {
                 })?)
             }
             "throttle" => FaultKind::Throttle,
+            "access_denied" => FaultKind::AccessDenied,
             "server_error" => match u16::try_from(status) {
                 Ok(status @ 500..600) => FaultKind::ServerError(status),
                 _ => return Err(PyValueError::new_err(format!("status must be from 500 to 599, not {status}"))),
@@ -152,7 +156,7 @@ impl LocalServer {
             }
             kind => {
                 return Err(PyValueError::new_err(format!(
-                    "kind must be 'delay', 'throttle', 'server_error', 'reset', 'half_reply' or 'partial_failure', \
+                    "kind must be 'delay', 'throttle', 'access_denied', 'server_error', 'reset', 'half_reply' or 'partial_failure', \
                      not {kind:?}"
                 )));
             }

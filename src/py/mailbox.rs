@@ -17,6 +17,7 @@ use super::client::{Client, find};
 use super::error;
 use super::poller::Poller;
 use super::reply::Replies;
+use super::wait;
 use super::writer::Writer;
 use crate::batcher::{Entry, Single};
 use crate::caller::{Caller, Sink};
@@ -24,6 +25,7 @@ use crate::client::{Call, Underway};
 use crate::error::Error;
 use crate::mailbox::Mailbox as Letters;
 use crate::model::{Action, Operation};
+use crate::runtime as reactor;
 use crate::transport::{Reply, Request};
 use crate::writer::Wait;
 
@@ -280,6 +282,26 @@ impl Mailbox {
         takers: usize,
     ) -> PyResult<()> {
         poller.get().core().notify(takers, self.expect(number, client)).map_err(runtime)
+    }
+
+    /// The answer comes when a poller has troubles to tell, or will have none any more.
+    fn await_troubles(&self, number: u64, client: &Bound<'_, Client>, poller: &Bound<'_, Poller>) -> PyResult<()> {
+        poller.get().core().watch(self.expect(number, client)).map_err(runtime)
+    }
+
+    /// The answer comes when so many seconds are over, by a clock that nothing of Python's can replace.
+    fn sleep(&self, number: u64, client: &Bound<'_, Client>, seconds: f64) -> PyResult<()> {
+        let deadline = wait::deadline(seconds)?;
+        let reactor = reactor::handle().map_err(runtime)?;
+        let caller = self.expect(number, client);
+        let task = reactor.spawn(async move {
+            tokio::time::sleep_until(deadline.into()).await;
+            caller.answer(Ok(()));
+        });
+        if let Some(begun) = self.lock().calls.get_mut(&number) {
+            begun.stage = Stage::Underway(Underway::Task(task));
+        }
+        Ok(())
     }
 
     /// Whether a closed poller has nothing under way any more; if it has, the answer comes when that may have changed.

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyInt, PyList, PyString, PyTuple};
 
 use super::entries::Entries;
-use super::names;
+use super::{names, validate};
 use crate::batcher::Entry;
 use crate::model::{Member, Shape, Structure};
 
@@ -34,8 +34,9 @@ type Written = Result<(), Unfit>;
 /// Without `strict` (boto3's `parameter_validation=False`) a value of the wrong type travels as whatever JSON it
 /// makes, for the service to judge.
 pub fn to_json(params: &Bound<'_, PyDict>, input: &'static Structure, strict: bool) -> Result<Vec<u8>, Unfit> {
-    let mut marshal = Marshal::new(strict);
-    marshal.structure(params, input)?;
+    let mut marshal = Marshal::new(params, input, strict);
+    let written = marshal.structure(params, input);
+    written.map_err(|unfit| marshal.why(unfit))?;
     Ok(marshal.out)
 }
 
@@ -48,7 +49,12 @@ pub fn to_entry(
     input: &'static Structure,
     strict: bool,
 ) -> Result<Option<(Vec<u8>, Entry)>, Unfit> {
-    let mut marshal = Marshal::new(strict);
+    let mut marshal = Marshal::new(params, input, strict);
+    entry(&mut marshal).map_err(|unfit| marshal.why(unfit))
+}
+
+fn entry(marshal: &mut Marshal<'_, '_>) -> Result<Option<(Vec<u8>, Entry)>, Unfit> {
+    let Marshal { params, input, strict, .. } = *marshal;
     let names = names::of(params.py(), input);
     let (mut queue, mut group, mut size, mut seen) = (None, None, 0, 0u64);
     for entry in Entries::of(params) {
@@ -83,8 +89,8 @@ pub fn to_entry(
     // The last comma, if there is anything but a queue.
     marshal.out.pop();
     marshal.out.push(b'}');
-    let members = marshal.out.into_boxed_slice();
-    Ok(queue.map(|queue| (queue, Entry { members, size, group })))
+    let members = std::mem::take(&mut marshal.out).into_boxed_slice();
+    Ok(queue.map(|queue| (queue, Entry { members, size, group, not_after: None })))
 }
 
 /// The members whose bytes SQS counts against the limit of a request. A system attribute does not count.
@@ -95,19 +101,42 @@ fn is_missing(structure: &Structure, seen: u64) -> bool {
     structure.required.iter().any(missing)
 }
 
-struct Marshal {
+struct Marshal<'a, 'py> {
+    /// All of it, and its shape.
+    params: &'a Bound<'py, PyDict>,
+    input: &'static Structure,
     out: Vec<u8>,
     strict: bool,
+    /// Nothing in the arguments breaks the model, as far as that can be seen without reading from files.
+    is_valid: bool,
     /// Bytes of text and of binary values, names of map entries included: what SQS would count.
     payload: usize,
 }
 
-impl Marshal {
-    fn new(strict: bool) -> Marshal {
-        Marshal { out: Vec::with_capacity(512), strict, payload: 0 }
+impl<'a, 'py> Marshal<'a, 'py> {
+    fn new(params: &'a Bound<'py, PyDict>, input: &'static Structure, strict: bool) -> Marshal<'a, 'py> {
+        Marshal { params, input, out: Vec::with_capacity(512), strict, is_valid: !strict, payload: 0 }
     }
 
-    fn value(&mut self, value: &Bound<'_, PyAny>, shape: &'static Shape) -> Written {
+    /// Look at all arguments before anything happens that cannot be undone.
+    fn validate(&mut self) -> Written {
+        if !self.is_valid && validate::report(self.params, self.input)?.is_some() {
+            return Err(Unfit::Invalid);
+        }
+        self.is_valid = true;
+        Ok(())
+    }
+
+    /// Of all that is wrong: what breaks the model comes first, wherever it stands, and all of it.
+    #[cold]
+    fn why(&mut self, unfit: Unfit) -> Unfit {
+        match (unfit, self.validate()) {
+            (Unfit::Python(_), Err(Unfit::Invalid)) => Unfit::Invalid,
+            (unfit, _) => unfit,
+        }
+    }
+
+    fn value(&mut self, value: &Bound<'py, PyAny>, shape: &'static Shape) -> Written {
         match shape {
             Shape::String => match value.cast::<PyString>() {
                 Ok(text) => self.string(text),
@@ -138,7 +167,7 @@ impl Marshal {
         }
     }
 
-    fn structure(&mut self, dict: &Bound<'_, PyDict>, structure: &'static Structure) -> Written {
+    fn structure(&mut self, dict: &Bound<'py, PyDict>, structure: &'static Structure) -> Written {
         let names = names::of(dict.py(), structure);
         let mut seen = 0u64;
         self.out.push(b'{');
@@ -169,7 +198,7 @@ impl Marshal {
         }
     }
 
-    fn named(&mut self, member: &'static Member, value: &Bound<'_, PyAny>) -> Written {
+    fn named(&mut self, member: &'static Member, value: &Bound<'py, PyAny>) -> Written {
         // Member names are plain ASCII identifiers.
         self.out.push(b'"');
         self.out.extend_from_slice(member.name.as_bytes());
@@ -177,7 +206,7 @@ impl Marshal {
         self.value(value, &member.shape)
     }
 
-    fn list<'py>(&mut self, items: impl Iterator<Item = Bound<'py, PyAny>>, member: &'static Shape) -> Written {
+    fn list(&mut self, items: impl Iterator<Item = Bound<'py, PyAny>>, member: &'static Shape) -> Written {
         self.out.push(b'[');
         for (count, item) in items.enumerate() {
             if count > 0 {
@@ -189,7 +218,7 @@ impl Marshal {
         Ok(())
     }
 
-    fn map(&mut self, dict: &Bound<'_, PyDict>, member: &'static Shape) -> Written {
+    fn map(&mut self, dict: &Bound<'py, PyDict>, member: &'static Shape) -> Written {
         self.out.push(b'{');
         for (count, entry) in Entries::of(dict).enumerate() {
             let (key, value) = entry?;
@@ -208,7 +237,7 @@ impl Marshal {
         Ok(())
     }
 
-    fn items_of<'a, 'py>(&self, value: &'a Bound<'py, PyAny>) -> Result<&'a Bound<'py, PyDict>, Unfit> {
+    fn items_of<'b>(&self, value: &'b Bound<'py, PyAny>) -> Result<&'b Bound<'py, PyDict>, Unfit> {
         match value.cast::<PyDict>() {
             Ok(dict) => Ok(dict),
             Err(_) if self.strict => Err(Unfit::Invalid),
@@ -274,6 +303,7 @@ impl Marshal {
         } else if let Ok(text) = value.cast::<PyString>() {
             self.base64(text.to_str()?.as_bytes());
         } else if value.hasattr("read")? {
+            self.validate()?;
             let content = value.call_method0("read")?;
             if !content.is_instance_of::<PyBytes>()
                 && !content.is_instance_of::<PyByteArray>()

@@ -10,20 +10,23 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 use serde_json::value::RawValue;
 
 use super::client::Client;
-use super::{error, marshal, unmarshal, wait};
+use super::{clock, error, marshal, unmarshal, wait};
+use crate::caller::Pending;
 use crate::error::Error;
 use crate::model::{Action, MESSAGE};
-use crate::poller::{Bounds, Ending, Groups, Message, Options, Poller as Core, Take, Trouble};
+use crate::poller::{About, Bounds, Ending, Groups, Message, Options, Poller as Core, Take, Trouble};
 
 #[pyclass(frozen, weakref, module = "turbosqs._core")]
 pub struct Poller {
     core: Core,
-    batch: usize,
+    /// Whether takers are given lists.
+    lists: bool,
 }
 
 #[pymethods]
 impl Poller {
-    /// `params` are ReceiveMessage's, without count. Seconds are floats; the figures have been checked.
+    /// `params` are ReceiveMessage's, without count. Seconds are floats; the figures have been checked. With a `batch_size`
+    /// a taker is given lists.
     #[new]
     #[pyo3(signature = (
         client, params, *, min_life, max_buffered, max_buffered_bytes, ahead, max_messages, idle_timeout, tracked, rate,
@@ -41,12 +44,14 @@ impl Poller {
         idle_timeout: Option<f64>,
         tracked: bool,
         rate: Option<f64>,
-        batch_size: usize,
+        batch_size: Option<usize>,
         batch_window: f64,
     ) -> PyResult<Self> {
         let py = client.py();
+        clock::look(py)?;
         let operation = Action::ReceiveMessage.operation();
         let client = client.get().core();
+        super::session::ask_for_codes(py, client.session())?;
         let strict = client.settings().parameter_validation;
         let body = marshal::to_json(params, operation.input, strict)
             .map_err(|unfit| super::client::refusal(py, operation, params, unfit))?;
@@ -55,7 +60,8 @@ impl Poller {
         let number = |name: &str| members.get(name).and_then(|value| value.get().parse::<u32>().ok());
         let queue = members.get("QueueUrl").map_or("\"\"", |queue| queue.get());
         let fifo = queue.trim_end_matches(['"', '/']).ends_with(".fifo");
-        let others = members.iter().filter(|(name, _)| !matches!(**name, "QueueUrl" | "WaitTimeSeconds"));
+        let others =
+            members.iter().filter(|(name, _)| !matches!(**name, "QueueUrl" | "WaitTimeSeconds" | "VisibilityTimeout"));
         let others: String = others.map(|(name, value)| format!(",\"{name}\":{}", value.get())).collect();
         let options = Options {
             queue: queue.as_bytes().into(),
@@ -75,11 +81,11 @@ impl Poller {
             keeps: tracked,
             endures: tracked,
             rate,
-            batch: batch_size,
+            batch: batch_size.unwrap_or(1),
             window: duration(batch_window),
         };
         let core = Core::new(client, options).map_err(|error| failure(py, error))?;
-        Ok(Poller { core, batch: batch_size })
+        Ok(Poller { core, lists: batch_size.is_some() })
     }
 
     fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
@@ -97,7 +103,7 @@ impl Poller {
                         .transpose();
                 }
                 Take::Ended(error) => return error.map_or(Ok(None), |error| Err(failure(py, error))),
-                Take::Nothing(_) | Take::Troubles(_) => {}
+                Take::Nothing | Take::Troubles(_) => {}
             }
         }
     }
@@ -112,7 +118,7 @@ impl Poller {
         match self.found(py, Some(duration(patience)))? {
             Take::Messages(messages) => self.work(py, messages),
             Take::Troubles(troubles) => (py.None(), self::troubles(py, troubles)?).into_bound_py_any(py),
-            Take::Nothing(_) => Ok(PyTuple::empty(py).into_any()),
+            Take::Nothing => Ok(PyTuple::empty(py).into_any()),
             Take::Ended(None) => Ok(py.None().into_bound(py)),
             Take::Ended(Some(error)) => Err(failure(py, error)),
         }
@@ -131,12 +137,17 @@ impl Poller {
 
     /// No more polls, no more messages; what is buffered goes back.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        py.detach(|| self.core.close()).map_err(|error| failure(py, error))
+        wait::released(py, || self.core.close()).map_err(|error| failure(py, error))
     }
 
     /// What takers have not finished becomes visible.
     fn abandon(&self, py: Python<'_>) -> PyResult<()> {
-        py.detach(|| self.core.abandon()).map_err(|error| failure(py, error))
+        wait::released(py, || self.core.abandon()).map_err(|error| failure(py, error))
+    }
+
+    /// What has failed is not asked for again; it is among the troubles.
+    fn give_up(&self, py: Python<'_>) -> PyResult<()> {
+        wait::released(py, || self.core.give_up()).map_err(|error| failure(py, error))
     }
 
     /// Wait until nothing is under way any more, `patience` seconds at most; whether it has come to that.
@@ -144,7 +155,7 @@ impl Poller {
         let deadline = Instant::now() + duration(patience);
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let quiet = py.detach(|| self.core.wait_until_quiet(left.min(wait::TICK)));
+            let quiet = wait::released(py, || self.core.wait_until_quiet(left.min(wait::TICK)));
             if quiet.map_err(|error| failure(py, error))? {
                 return Ok(true);
             }
@@ -155,9 +166,23 @@ impl Poller {
         }
     }
 
-    /// What has gone wrong and has not been told: `(message or None, seconds or None, failure)` each.
+    /// What has gone wrong and has not been told: `(message or None, wanted, failure)` each, where wanted is seconds of a visibility
+    /// timeout, None for a delete, or "lost".
     fn troubles<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         troubles(py, self.core.troubles().map_err(|error| failure(py, error))?)
+    }
+
+    /// Wait until there are troubles, for one who is no taker: the takers may all be busy. False when there will be none.
+    fn watch(&self, py: Python<'_>) -> PyResult<bool> {
+        let (pending, caller) = Pending::new();
+        self.core.watch(caller).map_err(|error| failure(py, error))?;
+        while wait::released(py, || pending.wait_for(PATIENT)).is_none() {}
+        self.is_watched(py)
+    }
+
+    /// Whether there may be more troubles.
+    fn is_watched(&self, py: Python<'_>) -> PyResult<bool> {
+        self.core.is_abandoned().map(|abandoned| !abandoned).map_err(|error| failure(py, error))
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -174,6 +199,8 @@ impl Poller {
         stats.set_item("buffered", counts.buffered)?;
         stats.set_item("in_progress", counts.in_progress)?;
         stats.set_item("polls", counts.polls)?;
+        stats.set_item("oldest_in_hand", counts.oldest.as_secs_f64())?;
+        stats.set_item("buffered_seconds", counts.messages_waited.as_secs_f64())?;
         Ok(stats)
     }
 }
@@ -188,15 +215,16 @@ impl Poller {
         let failed = |error| failure(py, error);
         let mut take = self.core.take().map_err(failed)?;
         let deadline = patience.and_then(|patience| Instant::now().checked_add(patience));
-        while let Take::Nothing(_) = take {
+        while let Take::Nothing = take {
+            clock::look(py)?;
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             if left.is_some_and(|left| left.is_zero()) {
                 return Ok(take);
             }
             // One who has all the time in the world is no main thread, whose signals want to be looked after.
             let tick = if left.is_some_and(|left| left > PATIENT) { PATIENT } else { wait::TICK };
-            take = py.detach(|| self.core.wait(left.map_or(tick, |left| left.min(tick)))).map_err(failed)?;
-            if matches!(take, Take::Nothing(_)) {
+            take = wait::released(py, || self.core.wait(left.map_or(tick, |left| left.min(tick)))).map_err(failed)?;
+            if matches!(take, Take::Nothing) {
                 py.check_signals()?;
             }
         }
@@ -210,7 +238,7 @@ impl Poller {
     fn work<'py>(&self, py: Python<'py>, messages: Vec<Message>) -> PyResult<Bound<'py, PyAny>> {
         let dict = |message: &Message| unmarshal::from_json(py, &message.json, &MESSAGE);
         match messages.as_slice() {
-            [only] if self.batch == 1 => (only.id, dict(only)?).into_bound_py_any(py),
+            [only] if !self.lists => (only.id, dict(only)?).into_bound_py_any(py),
             several => {
                 let ids: Vec<u64> = several.iter().map(|message| message.id).collect();
                 let dicts = several.iter().map(dict).collect::<PyResult<Vec<_>>>()?;
@@ -226,17 +254,14 @@ const PATIENT: Duration = Duration::from_secs(600);
 fn troubles<'py>(py: Python<'py>, troubles: Vec<Trouble>) -> PyResult<Bound<'py, PyList>> {
     let list = PyList::empty(py);
     for Trouble { action, about, error } in troubles {
-        let (message, seconds) = match about {
-            None => (None, None),
-            Some((json, ending)) => {
-                let message = unmarshal::from_json(py, &json, &MESSAGE)?;
-                match ending {
-                    Ending::Visible(seconds) => (Some(message), Some(seconds)),
-                    Ending::Delete | Ending::Leave => (Some(message), None),
-                }
-            }
+        let (json, wanted) = match about {
+            About::Nothing => (None, None),
+            About::Unfinished(json, Ending::Visible(seconds)) => (Some(json), Some(seconds.into_py_any(py)?)),
+            About::Unfinished(json, Ending::Delete | Ending::Leave) => (Some(json), None),
+            About::Lost(json) => (Some(json), Some("lost".into_py_any(py)?)),
         };
-        list.append((message, seconds, error::failure(py, error, action).into_value(py)))?;
+        let message = json.map(|json| unmarshal::from_json(py, &json, &MESSAGE)).transpose()?;
+        list.append((message, wanted, error::failure(py, error, action).into_value(py)))?;
     }
     Ok(list)
 }

@@ -36,6 +36,8 @@ pub fn from_json<'py>(py: Python<'py>, body: &[u8], output: &'static Structure) 
 fn through_python<'py>(py: Python<'py>, body: &[u8], output: &'static Structure) -> PyResult<Bound<'py, PyDict>> {
     let text = PyBytes::new(py, body).call_method1("decode", ("utf-8",))?;
     match py.import("json")?.call_method1("loads", (text,)) {
+        // To a null the parser of boto3 adds the metadata, and fails; inside of a reply a null is left out.
+        Ok(loaded) if loaded.is_none() => loaded.getattr("update").and(Ok(PyDict::new(py))),
         Ok(loaded) => reshape_members(&loaded, output),
         // botocore takes a body that is no JSON for a message, and a reply has none.
         Err(error) if error.is_instance_of::<PyValueError>(py) => Ok(PyDict::new(py)),

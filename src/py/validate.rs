@@ -8,14 +8,21 @@ use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyInt, PyList, PyString,
 use super::entries::Entries;
 use crate::model::{Shape, Structure};
 
-/// The report that goes into a `ParamValidationError`; empty when nothing is wrong.
-pub fn report(params: &Bound<'_, PyDict>, input: &'static Structure) -> PyResult<String> {
+/// Text in UTF-8, and halves of surrogate pairs, which have none, as Python's `surrogatepass` spells them.
+type Text = Vec<u8>;
+
+/// The report that goes into a `ParamValidationError`; none when nothing is wrong.
+pub fn report<'py>(params: &Bound<'py, PyDict>, input: &'static Structure) -> PyResult<Option<Bound<'py, PyString>>> {
     let mut complaints = Vec::new();
-    structure(params.as_any(), input, "", &mut complaints)?;
-    Ok(complaints.join("\n"))
+    structure(params.as_any(), input, b"", &mut complaints)?;
+    if complaints.is_empty() {
+        return Ok(None);
+    }
+    let report = PyBytes::new(params.py(), &complaints.join(&b'\n'));
+    PyString::from_encoded_object(&report, Some(c"utf-8"), Some(c"surrogatepass")).map(Some)
 }
 
-fn check(value: &Bound<'_, PyAny>, shape: &'static Shape, name: &str, complaints: &mut Vec<String>) -> PyResult<()> {
+fn check(value: &Bound<'_, PyAny>, shape: &'static Shape, name: &[u8], complaints: &mut Vec<Text>) -> PyResult<()> {
     let valid = match shape {
         Shape::String if !value.is_instance_of::<PyString>() => "<class 'str'>",
         Shape::Integer if !value.is_instance_of::<PyInt>() => "<class 'int'>",
@@ -32,15 +39,17 @@ fn check(value: &Bound<'_, PyAny>, shape: &'static Shape, name: &str, complaints
 fn structure(
     value: &Bound<'_, PyAny>,
     structure: &'static Structure,
-    name: &str,
-    complaints: &mut Vec<String>,
+    name: &[u8],
+    complaints: &mut Vec<Text>,
 ) -> PyResult<()> {
     let Ok(dict) = value.cast::<PyDict>() else {
         return invalid_type(value, name, "<class 'dict'>", complaints);
     };
     for required in structure.required {
         if !dict.contains(*required)? {
-            complaints.push(format!("Missing required parameter in {}: \"{required}\"", shown(name)));
+            let words: [&[u8]; 5] =
+                [b"Missing required parameter in ", shown(name), b": \"", required.as_bytes(), b"\""];
+            complaints.push(words.concat());
         }
     }
     let mut known = Vec::new();
@@ -51,40 +60,38 @@ fn structure(
             Some((_, member)) => known.push((member, value)),
             None => {
                 let names: Vec<_> = structure.members.iter().map(|member| member.name).collect();
-                complaints.push(format!(
-                    "Unknown parameter in {}: \"{}\", must be one of: {}",
-                    shown(name),
-                    text(&key)?,
-                    names.join(", ")
-                ));
+                let (key, names) = (text(&key)?, names.join(", "));
+                let words: [&[u8]; 6] =
+                    [b"Unknown parameter in ", shown(name), b": \"", &key, b"\", must be one of: ", names.as_bytes()];
+                complaints.push(words.concat());
             }
         }
     }
     for (member, value) in known {
-        check(&value, &member.shape, &format!("{name}.{}", member.name), complaints)?;
+        check(&value, &member.shape, &[name, b".", member.name.as_bytes()].concat(), complaints)?;
     }
     Ok(())
 }
 
-fn list(value: &Bound<'_, PyAny>, member: &'static Shape, name: &str, complaints: &mut Vec<String>) -> PyResult<()> {
+fn list(value: &Bound<'_, PyAny>, member: &'static Shape, name: &[u8], complaints: &mut Vec<Text>) -> PyResult<()> {
     if !value.is_instance_of::<PyList>() && !value.is_instance_of::<PyTuple>() {
         return invalid_type(value, name, "<class 'list'>, <class 'tuple'>", complaints);
     }
     for (index, item) in value.try_iter()?.enumerate() {
-        check(&item?, member, &format!("{name}[{index}]"), complaints)?;
+        check(&item?, member, &[name, format!("[{index}]").as_bytes()].concat(), complaints)?;
     }
     Ok(())
 }
 
-fn map(value: &Bound<'_, PyAny>, member: &'static Shape, name: &str, complaints: &mut Vec<String>) -> PyResult<()> {
+fn map(value: &Bound<'_, PyAny>, member: &'static Shape, name: &[u8], complaints: &mut Vec<Text>) -> PyResult<()> {
     let Ok(dict) = value.cast::<PyDict>() else {
         return invalid_type(value, name, "<class 'dict'>", complaints);
     };
     for entry in Entries::of(dict) {
         let (key, value) = entry?;
         let shown_key = text(&key)?;
-        check(&key, &Shape::String, &format!("{name} (key: {shown_key})"), complaints)?;
-        check(&value, member, &format!("{name}.{shown_key}"), complaints)?;
+        check(&key, &Shape::String, &[name, b" (key: ", &shown_key, b")"].concat(), complaints)?;
+        check(&value, member, &[name, b".", &shown_key].concat(), complaints)?;
     }
     Ok(())
 }
@@ -96,25 +103,35 @@ fn is_blob(value: &Bound<'_, PyAny>) -> PyResult<bool> {
         || value.hasattr("read")?)
 }
 
-fn invalid_type(value: &Bound<'_, PyAny>, name: &str, valid: &str, complaints: &mut Vec<String>) -> PyResult<()> {
-    complaints.push(format!(
-        "Invalid type for parameter {}, value: {}, type: {}, valid types: {valid}",
+fn invalid_type(value: &Bound<'_, PyAny>, name: &[u8], valid: &str, complaints: &mut Vec<Text>) -> PyResult<()> {
+    let (shown_value, kind) = (text(value)?, text(value.get_type().as_any())?);
+    let words: [&[u8]; 8] = [
+        b"Invalid type for parameter ",
         shown(name),
-        text(value)?,
-        value.get_type().str()?.to_string_lossy(),
-    ));
+        b", value: ",
+        &shown_value,
+        b", type: ",
+        &kind,
+        b", valid types: ",
+        valid.as_bytes(),
+    ];
+    complaints.push(words.concat());
     Ok(())
 }
 
-/// `str()` of a value. A lone surrogate, which has no UTF-8, shows as the replacement character.
-fn text(value: &Bound<'_, PyAny>) -> PyResult<String> {
-    Ok(value.str()?.to_string_lossy().into_owned())
+/// `str()` of a value.
+fn text(value: &Bound<'_, PyAny>) -> PyResult<Text> {
+    let text = value.str()?;
+    match text.to_str() {
+        Ok(text) => Ok(text.as_bytes().to_vec()),
+        Err(_) => Ok(text.call_method1("encode", ("utf-8", "surrogatepass"))?.cast::<PyBytes>()?.as_bytes().to_vec()),
+    }
 }
 
 /// Paths are built as `.Entries[0].Id`; the arguments as a whole are called `input`.
-fn shown(name: &str) -> &str {
+fn shown(name: &[u8]) -> &[u8] {
     match name {
-        "" => "input",
-        _ => name.strip_prefix('.').unwrap_or(name),
+        b"" => b"input",
+        _ => name.strip_prefix(b".").unwrap_or(name),
     }
 }

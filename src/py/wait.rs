@@ -1,8 +1,7 @@
 //! Waiting for an operation with the interpreter released.
 //!
 //! Python runs signal handlers on its main thread only, between bytecodes: so a wait comes up for air every
-//! [`TICK`] to let Ctrl-C through. A thread that would come back to an interpreter that is finalizing stays
-//! where it is for good: CPython does that from 3.14 on, and PyO3 sees to it before.
+//! [`TICK`] to let Ctrl-C through. A thread does not come back to an interpreter that has ended: see [`released`].
 
 use std::time::{Duration, Instant};
 
@@ -15,10 +14,33 @@ use crate::error::Error;
 /// How long Ctrl-C may go unnoticed.
 pub const TICK: Duration = Duration::from_millis(50);
 
+/// Do something that takes a while with the interpreter released.
+///
+/// When the interpreter ends, daemon threads are still here. CPython before 3.14 ends those that come back to it from then on,
+/// but it looks at what it has already given up to find out (the thread's state), and ends them by unwinding their stack, in
+/// the middle of the process's own end. So they stay where they are: parked, until the process has ended.
+pub fn released<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> T {
+    // The one thread that has the interpreter while it ends is the thread that ends it (a finalizer calls): that one comes back.
+    let is_last = has_ended();
+    py.detach(|| {
+        let done = work();
+        while !is_last && has_ended() {
+            std::thread::park();
+        }
+        done
+    })
+}
+
+/// Whether the interpreter has begun to end; by then the functions have been called that are to be called at exit.
+fn has_ended() -> bool {
+    // SAFETY: it may be asked at any time, by any thread.
+    unsafe { pyo3::ffi::Py_IsInitialized() == 0 }
+}
+
 /// Wait for an answer. A signal's exception ends the wait; what becomes of the operation is its caller's to say.
 pub fn wait<T: Send + 'static>(py: Python<'_>, pending: &Pending<T>) -> PyResult<Result<T, Error>> {
     loop {
-        if let Some(result) = py.detach(|| pending.wait_for(TICK)) {
+        if let Some(result) = released(py, || pending.wait_for(TICK)) {
             return Ok(result);
         }
         py.check_signals()?;

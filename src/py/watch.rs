@@ -7,21 +7,25 @@ use pyo3::types::PyString;
 /// requests finds its own code gone from the caches.
 #[pyclass(frozen, module = "turbosqs._core")]
 pub struct Watch {
-    watched: Vec<(Py<PyAny>, Py<PyString>, Py<PyAny>)>,
+    watched: Vec<Watched>,
 }
+
+/// A namespace, a name in it, and what was found there; `None`: nothing.
+type Watched = (Py<PyAny>, Py<PyString>, Option<Py<PyAny>>);
 
 #[pymethods]
 impl Watch {
-    /// `watched`: namespaces, names in them, and what was found there.
+    /// `watched`: namespaces, names in them, and what was found there; `None` for a name that was not there.
     #[new]
-    fn new(watched: Vec<(Py<PyAny>, Py<PyString>, Py<PyAny>)>) -> Self {
+    fn new(watched: Vec<Watched>) -> Self {
         Watch { watched }
     }
 
     /// Whether all are the very objects that they were.
     fn is_same(&self, py: Python<'_>) -> bool {
-        let is_same = |(namespace, name, value): &(Py<PyAny>, Py<PyString>, Py<PyAny>)| {
-            namespace.bind(py).get_item(name).is_ok_and(|found| found.is(value))
+        let is_same = |(namespace, name, value): &Watched| match value {
+            Some(value) => namespace.bind(py).get_item(name).is_ok_and(|found| found.is(value)),
+            None => namespace.bind(py).contains(name).is_ok_and(|found| !found),
         };
         self.watched.iter().all(is_same)
     }

@@ -9,7 +9,7 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 
 use super::client::{self, Client};
 use super::wait::{TICK, deadline};
-use super::{error, unmarshal};
+use super::{clock, error, unmarshal, wait};
 use crate::batcher::{Entry, Single};
 use crate::client::Call;
 use crate::error::Error;
@@ -29,9 +29,10 @@ impl Writer {
     fn new(client: &Bound<'_, Client>, queue_url: &str) -> PyResult<Self> {
         let queue = serde_json::to_vec(queue_url).map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
         let core = client.get().core();
-        let batchers = Arc::clone(&core.carriers().map_err(runtime)?.batchers);
+        let carriers = core.carriers().map_err(runtime)?;
+        let (batchers, pollers) = (Arc::clone(&carriers.batchers), Arc::clone(&carriers.pollers));
         let bounds = core.settings().batching.unwrap_or_default();
-        Ok(Writer { client: client.clone().unbind(), core: Core::new(batchers, queue, bounds) })
+        Ok(Writer { client: client.clone().unbind(), core: Core::new(batchers, pollers, queue, bounds) })
     }
 
     /// Take the arguments of one operation; returns at once unless too much is unanswered. Whether so many have failed
@@ -41,7 +42,7 @@ impl Writer {
         let (action, mut entry) = self.entry(py, operation, params)?;
         while let Some(back) = self.core.put(action, entry).map_err(runtime)? {
             entry = back;
-            py.detach(|| self.core.wait_for_room(entry.members.len(), TICK)).map_err(runtime)?;
+            wait::released(py, || self.core.wait_for_room(entry.members.len(), TICK)).map_err(runtime)?;
             py.check_signals()?;
         }
         Ok(self.core.is_failing())
@@ -80,7 +81,7 @@ impl Writer {
     /// Wait until everything is answered that was put, at most `patience` seconds; whether it is.
     fn wait(&self, py: Python<'_>, patience: f64) -> PyResult<bool> {
         let deadline = deadline(patience)?;
-        while self.core.is_mine() && !py.detach(|| self.core.wait_for_answers(TICK)) {
+        while self.core.is_mine() && !wait::released(py, || self.core.wait_for_answers(TICK)) {
             py.check_signals()?;
             if Instant::now() >= deadline {
                 return Ok(false);
@@ -118,6 +119,7 @@ impl Writer {
     }
 
     fn entry(&self, py: Python<'_>, operation: &str, params: &Bound<'_, PyDict>) -> PyResult<(Single, Entry)> {
+        clock::look(py)?;
         let operation = client::find(operation)?;
         match self.client.get().entry(py, operation, params)? {
             Some(Call::Entry(action, _, entry)) => Ok((action, entry)),

@@ -75,7 +75,7 @@ pub fn request(key: &Key, send: &Send) -> Request {
     let Send { max, wait, .. } = send;
     body.extend_from_slice(format!("\"MaxNumberOfMessages\":{max},\"WaitTimeSeconds\":{wait}}}").as_bytes());
     let long_poll = Duration::from_secs((*wait).into());
-    Request { action: Action::ReceiveMessage, body: Bytes::from(body), long_poll, attempts: 0 }
+    Request { action: Action::ReceiveMessage, body: Bytes::from(body), long_poll, attempts: 0, not_after: None }
 }
 
 #[derive(Deserialize)]
@@ -116,7 +116,13 @@ mod tests {
 
     fn call(body: &str) -> Option<Call> {
         let body = Bytes::copy_from_slice(body.as_bytes());
-        Call::of(&Request { action: Action::ReceiveMessage, body, long_poll: Duration::ZERO, attempts: 0 })
+        Call::of(&Request {
+            action: Action::ReceiveMessage,
+            body,
+            long_poll: Duration::ZERO,
+            attempts: 0,
+            not_after: None,
+        })
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Two lanes carry an operation. [`direct`] is our own: it signs with aws-sigv4, sends over the connections of
 //! [`connector`], and retries as botocore's standard mode does. [`sdk`] puts aws-sdk-sqs on top of the same kind of
 //! connections, for the `adaptive` retry mode alone: its orchestrator costs more than all the rest of a request.
-//! Credentials come from aws-config's providers in both.
+//! Credentials come from [`sources`] in both, kept by [`identity`].
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -12,16 +12,15 @@ use std::time::{Duration, SystemTime};
 use aws_credential_types::Credentials;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-use crate::config::{RetryMode, Settings};
-use crate::error::{Error, Retry};
+use crate::clock;
+use crate::config::{Found, RetryMode, Settings, StaticCredentials, trimmed};
+use crate::error::{Error, Failure, Lost, Retry};
 use crate::stats::Stats;
 
-use self::identity::Identity;
 use super::{Answer, Presign, Reply, Request, Transport};
 
 mod connect;
 mod connector;
-mod credentials;
 mod direct;
 mod failure;
 mod identity;
@@ -32,9 +31,11 @@ mod retry;
 mod rules_tests;
 mod sdk;
 mod sign;
+mod sources;
 mod tls;
 mod user_agent;
 
+pub use identity::{Holder, Identity};
 pub use presign::RESERVED;
 
 #[derive(Debug)]
@@ -44,6 +45,8 @@ pub struct AwsTransport {
     region: String,
     /// `None`: nothing is signed.
     identity: Option<Arc<Identity>>,
+    /// botocore's name for where the credentials come from.
+    method: &'static str,
 }
 
 #[derive(Debug)]
@@ -53,26 +56,50 @@ enum Lane {
 }
 
 impl AwsTransport {
-    /// Cheap: nothing is connected, read or asked for before the first operation.
+    /// With credentials of its own.
     pub fn new(settings: &Settings, stats: Arc<Stats>) -> Result<Self, Error> {
-        let credentials = credentials::provider(settings);
-        let identity = Identity::new(settings, credentials.clone()).map(Arc::new);
+        let found = Found { credentials: settings.credentials.clone(), services: settings.services.clone() };
+        Self::with_identity(settings, stats, Identity::new(&found, Holder::default()).map(Arc::new))
+    }
+
+    /// Cheap: nothing is connected, read or asked for before the first operation.
+    pub fn with_identity(
+        settings: &Settings,
+        stats: Arc<Stats>,
+        identity: Option<Arc<Identity>>,
+    ) -> Result<Self, Error> {
         let endpoint = Endpoint::new(&settings.endpoint);
         let lane = match settings.retries.mode {
             RetryMode::Legacy | RetryMode::Standard => {
                 Lane::Direct(Arc::new(direct::Direct::new(settings, endpoint.clone(), identity.clone(), stats)?))
             }
-            RetryMode::Adaptive => Lane::Sdk(sdk::Sdk::new(settings, endpoint.clone(), credentials, stats)),
+            RetryMode::Adaptive => Lane::Sdk(sdk::Sdk::new(settings, endpoint.clone(), identity.clone(), stats)),
         };
-        Ok(AwsTransport { lane, endpoint, region: settings.region.clone(), identity })
+        let method = settings.credentials.method();
+        Ok(AwsTransport { lane, endpoint, region: settings.region.clone(), identity, method })
     }
+}
+
+/// Why there is no reply to a request whose time is over.
+fn late(url: String) -> Error {
+    let detail = "it was given up: the time in which it may be asked for is over".into();
+    Error::Lost(Box::new(Lost { failure: Failure::Other, url, detail }))
 }
 
 impl Transport for AwsTransport {
     fn send(&self, request: Request) -> Answer<Reply> {
         match &self.lane {
             Lane::Direct(direct) => direct.clone().send(request),
-            Lane::Sdk(sdk) => sdk.send(request),
+            // The SDK tries again by itself: what must not leave after a moment is given up then.
+            Lane::Sdk(sdk) => match request.not_after {
+                None => sdk.send(request),
+                Some(limit) => {
+                    let (url, answer) = (sdk.url(), sdk.send(request));
+                    Box::pin(async move {
+                        tokio::time::timeout_at(limit.into(), answer).await.unwrap_or_else(|_| Err(late(url)))
+                    })
+                }
+            },
         }
     }
 
@@ -90,6 +117,27 @@ impl Transport for AwsTransport {
         }
     }
 
+    fn renew_credentials(&self) {
+        if let Some(identity) = &self.identity {
+            identity.renew(SystemTime::now());
+        }
+    }
+
+    fn credentials(&self) -> Answer<Option<StaticCredentials>> {
+        let (identity, method) = (self.identity.clone(), self.method);
+        Box::pin(async move {
+            let Some(identity) = identity else { return Ok(None) };
+            let keys = identity.credentials(SystemTime::now()).await?;
+            Ok(Some(StaticCredentials {
+                access_key: keys.access_key_id().to_owned(),
+                secret_key: keys.secret_access_key().to_owned(),
+                token: keys.session_token().map(str::to_owned),
+                account_id: keys.account_id().map(|id| id.as_str().to_owned()),
+                method,
+            }))
+        })
+    }
+
     fn presign(&self, presign: Presign) -> Answer<String> {
         let mut url = self.endpoint.0.clone();
         let Some(identity) = self.identity.clone() else {
@@ -102,9 +150,14 @@ impl Transport for AwsTransport {
         }
         let region = self.region.clone();
         Box::pin(async move {
-            let now = SystemTime::now();
-            let credentials = identity.credentials(now).await?;
-            presign::sign_url(url, &presign, &region, Credentials::clone(&credentials), now)
+            let credentials = identity.credentials(SystemTime::now()).await?;
+            let now = clock::now();
+            let sign = |url| presign::sign_url(url, &presign, &region, Credentials::clone(&credentials), now);
+            if url.starts_with("//") {
+                // The scheme is not signed, but the signer wants one.
+                return sign(format!("http:{url}")).map(|signed| signed.replacen("http:", "", 1));
+            }
+            sign(url)
         })
     }
 }
@@ -116,6 +169,7 @@ pub(super) struct Endpoint(String);
 impl Endpoint {
     /// An endpoint without a path is asked at `/`.
     fn new(url: &str) -> Self {
+        let url = trimmed(url);
         let (before, after) = url.split_at(authority(url));
         match after.find(['/', '?', '#']) {
             Some(position) if after[position..].starts_with('/') => Endpoint(url.to_owned()),

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::{Answer, Presign, Reply, Request, Transport};
+use crate::config::StaticCredentials;
 use crate::error::{Error, Failure, Lost, Retry, ServiceError};
 use crate::model::Action;
 
@@ -99,6 +100,10 @@ impl Transport for Handed {
         unreachable!("nothing is signed here")
     }
 
+    fn credentials(&self) -> Answer<Option<StaticCredentials>> {
+        unreachable!("nothing is signed here")
+    }
+
     fn retry(&self, attempts: u32, _: Retry) -> Option<Duration> {
         (attempts < MAX_ATTEMPTS).then(|| {
             self.0.retries.fetch_add(1, Ordering::Relaxed);
@@ -143,10 +148,20 @@ pub fn lost() -> Result<Reply, Error> {
     Err(Error::Lost(Box::new(Lost { failure: Failure::Closed, url: "http://q".into(), detail: "gone".into() })))
 }
 
-/// An SQS that takes everything, and says of each message what it was.
+/// An SQS that takes everything, and gives each message its body for an id.
 pub fn echo(_: Action, request: &Value) -> Result<Reply, Error> {
-    let Some(entries) = request.get("Entries") else { return reply(&json!({"Echo": request["MessageBody"]})) };
+    let Some(entries) = request.get("Entries") else { return reply(&taken(&request["MessageBody"])) };
     let all = entries.as_array().unwrap().iter().rev();
-    let successful: Vec<_> = all.map(|entry| json!({"Id": entry["Id"], "Echo": entry["MessageBody"]})).collect();
+    let successful: Vec<_> = all
+        .map(|entry| {
+            let mut taken = taken(&entry["MessageBody"]);
+            taken["Id"] = entry["Id"].clone();
+            taken
+        })
+        .collect();
     reply(&json!({"Successful": successful}))
+}
+
+fn taken(body: &Value) -> Value {
+    json!({"MessageId": body, "MD5OfMessageBody": "md5"})
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import ssl
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography import x509
@@ -23,12 +24,14 @@ class Authority:
         self.bundle = folder / f"{name.replace(' ', '-')}.pem"
         self.bundle.write_bytes(self._sign(self.name, self.key, authority=True))
 
-    def issue(self, name: str, address: str = "127.0.0.1", *, expired: bool = False) -> tuple[Path, Path]:
-        """The files of a certificate for this address and of its key."""
+    def issue(
+        self, name: str, address: str | None = "127.0.0.1", *, expired: bool = False, names: Sequence[str] = ()
+    ) -> tuple[Path, Path]:
+        """The files of a certificate for this address and these names, and of its key; for none, it has no SAN."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         certificate, private = self.folder / f"{name}.pem", self.folder / f"{name}.key"
-        certificate.write_bytes(self._sign(subject, key, address=address, expired=expired))
+        certificate.write_bytes(self._sign(subject, key, address=address, expired=expired, names=names))
         private.write_bytes(
             key.private_bytes(
                 serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -51,8 +54,9 @@ class Authority:
         key: ec.EllipticCurvePrivateKey,
         *,
         authority: bool = False,
-        address: str = "127.0.0.1",
+        address: str | None = "127.0.0.1",
         expired: bool = False,
+        names: Sequence[str] = (),
     ) -> bytes:
         now = datetime.datetime.now(datetime.timezone.utc)
         day = datetime.timedelta(days=1)
@@ -68,8 +72,10 @@ class Authority:
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)
         )
-        if not authority:
-            names = [x509.IPAddress(ipaddress.ip_address(address))]
-            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        alternatives: list[x509.GeneralName] = [x509.DNSName(name) for name in names]
+        if address is not None:
+            alternatives.append(x509.IPAddress(ipaddress.ip_address(address)))
+        if alternatives and not authority:
+            builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
         signed = builder.sign(self.key, hashes.SHA256())
         return signed.public_bytes(serialization.Encoding.PEM)

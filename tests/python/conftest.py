@@ -47,7 +47,8 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, st
 def moto_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """moto's server, in a process of its own."""
     process = subprocess.Popen(
-        [sys.executable, "-c", "from moto.server import main; main(['-p', '0'])"],
+        # Where the tests run with an older boto3, moto is in another environment.
+        [os.environ.get("MOTO_PYTHON", sys.executable), "-c", "from moto.server import main; main(['-p', '0'])"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -66,8 +67,8 @@ def moto_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield found[1]
     finally:
         process.terminate()
-        process.wait(10)
-    drain.wait(10)
+        process.wait(30)
+    drain.wait(30)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import select
 import socket
 import ssl
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -173,6 +173,25 @@ class Scripted(_Listener):
                     self.requests.append(request)
                 if reply.delay and self.stopped.wait(reply.delay):
                     return
+                connection.sendall(reply.wire()[: reply.keep])
+                if reply.close or reply.keep is not None:
+                    return
+
+
+class Answering(_Listener):
+    """An HTTP server whose answers depend on what it is asked."""
+
+    def __init__(self, answer: Callable[[Request], Reply], tls: ssl.SSLContext | None = None) -> None:
+        self.answer = answer
+        self.requests: list[Request] = []
+        super().__init__(tls)
+
+    def handle(self, connection: socket.socket) -> None:
+        with connection.makefile("rb") as stream:
+            while (request := read_request(stream)) is not None:
+                with self._lock:
+                    self.requests.append(request)
+                    reply = self.answer(request)
                 connection.sendall(reply.wire()[: reply.keep])
                 if reply.close or reply.keep is not None:
                     return

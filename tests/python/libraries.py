@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -14,7 +15,13 @@ KEYS: dict[str, str] = {"aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_k
 DIFFERENCES = {
     "AWS_REGION": "read last of all; boto3 never reads it, every other SDK of AWS does",
     "long poll": "a ReceiveMessage may take read_timeout and WaitTimeSeconds together, so that a long poll outlives it",
+    "legacy retries": "retry mode legacy makes five attempts as boto3's does, but pauses as standard does and has its "
+    "quota; boto3 pauses for up to 1, 2, 4 and 8 s",
     "TLS wording": "what follows 'SSL validation failed for URL' is the TLS library's own sentence",
+    "one warning": "verify=False is warned of when a client is made, where boto3 warns with each of its requests",
+    "logins": "`aws login` needs no further package; boto3 wants botocore[crt]",
+    "short lives": "keys that cannot be replaced are used as long as they are good; boto3 fails ten minutes before "
+    "they expire already, and asks for keys that live for less with each request",
     "product tokens": "the User-Agent names turbosqs and the Rust SDK where boto3 names itself",
     "file for a binary": "it is read and sent; boto3's validation takes it, then it is a TypeError",
     "isolated partitions": "in us-iso and us-isob, meta has the FIPS and dual-stack endpoints of the published rules, "
@@ -31,6 +38,7 @@ DIFFERENCES = {
     "parser fails on it with TypeError, AttributeError or UnicodeDecodeError",
     "lone surrogates": "half a surrogate pair in the text of a refusal is shown as U+FFFD",
     "status 300": "a refusal as any other; boto3's ClientError has a response without Error, and says 'Unknown'",
+    "private names": "parts of a client, such as _endpoint, can be read and not set: it would not reach the core",
     "half replies": "a reply that breaks off is asked for again and ends in ConnectionClosedError; boto3 takes "
     "what came for a success without members",
 }
@@ -118,3 +126,8 @@ BOTO3 = Library("boto3")
 #: boto3's own clients, on the core.
 PATCHED = Library("patched")
 SUBJECT = Library(os.environ.get("SUBJECT", "turbosqs"))
+
+
+def name_of(value: Any) -> str:
+    """A test's parameter by name, which is the same in every process that collects tests."""
+    return re.sub(" object at 0x[0-9a-f]+", "", repr(value))

@@ -40,7 +40,7 @@ def start(
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
 
 
-def finish(process: subprocess.Popen[str], timeout: float = 20) -> str:
+def finish(process: subprocess.Popen[str], timeout: float = 45) -> str:
     """What it printed; it must have ended by itself, well, and without a word on stderr."""
     try:
         printed, noise = process.communicate(timeout=timeout)

@@ -6,7 +6,7 @@ import inspect
 from pathlib import Path
 from threading import Barrier, Thread
 from time import sleep
-from typing import Any
+from typing import Any, ClassVar
 
 import boto3
 import botocore.session
@@ -67,6 +67,9 @@ class Kept:
     """Stands in for the Rust client: keeps what it was made with."""
 
     endpoint_url, partition = "", "aws"
+    general: ClassVar[dict[str, str]] = {}
+    timeouts = (60.0, 60.0)
+    variants = (False, False)
 
     def __init__(self, arguments: dict[str, Any]) -> None:
         self.arguments = arguments
@@ -331,8 +334,7 @@ def test_other_services_are_boto3s_with_the_sessions_settings() -> None:
 def test_our_config_is_taken_over_where_boto3_makes_the_client() -> None:
     config = turbosqs.Config(read_timeout=7, signature_version=turbosqs.config.UNSIGNED, retries={"max_attempts": 2})
     session = FakeSession(region_name="eu-west-3")
-    with pytest.warns(RuntimeWarning, match="gives boto3's own SQS client"):
-        sqs = FakeSession(botocore_session=botocore.session.Session()).client("sqs", "eu-west-3", config=config)
+    sqs = Session(botocore_session=botocore.session.Session()).client("sqs", "eu-west-3", config=config)
     clients = [session.client("sns", config=config), session.resource("sqs", config=config).meta.client, sqs]
     for client in clients:
         assert client.meta.config.read_timeout == 7
@@ -366,8 +368,9 @@ def test_resources_of_other_services_and_sessions_are_boto3s() -> None:
     resource = FakeSession(region_name="eu-west-3").resource("sns", endpoint_url="http://localhost:1")
     assert type(resource).__name__ == "sns.ServiceResource"
     assert resource.meta.client.meta.endpoint_url == "http://localhost:1"
-    theirs = FakeSession(botocore_session=botocore.session.Session()).resource("sqs", "eu-west-3")
-    assert type(theirs.meta.client).__module__ == "botocore.client"
+    sqs = FakeSession(botocore_session=botocore.session.Session()).resource("sqs", "eu-west-3")
+    assert isinstance(sqs.meta.client, SQS)
+    assert sqs.meta.client.meta.region_name == "eu-west-3"
 
 
 def test_data_about_services_and_regions_is_boto3s() -> None:
@@ -384,7 +387,7 @@ def test_data_about_services_and_regions_is_boto3s() -> None:
 
 
 @pytest.mark.parametrize("register", ["register", "register_first", "register_last"])
-def test_handlers_for_other_services_are_boto3s_and_for_sqs_refused(register: str) -> None:
+def test_handlers_are_boto3s_but_for_the_class_of_sqs(register: str) -> None:
     session = FakeSession(region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
     heard: list[str] = []
 
@@ -396,23 +399,22 @@ def test_handlers_for_other_services_are_boto3s_and_for_sqs_refused(register: st
     sns.generate_presigned_url("list_topics")
     assert heard == ["provide-client-params.sns.ListTopics"]
     session.events.unregister("provide-client-params.sns", listen, unique_id="x")
-    for name in ("before-send", "before-send.sqs", "before-send.sqs.SendMessage", "*.*", "before-send.*.SendMessage"):
-        with pytest.raises(NotImplementedError, match="SQS clients emit no botocore events"):
+    for name in ("creating-client-class.sqs", "creating-client-class.*", "creating-client-class"):
+        with pytest.raises(NotImplementedError, match="is not made anew for each"):
             getattr(session.events, register)(name, listen)
 
 
-def test_with_a_botocore_session_clients_are_boto3s_and_say_so() -> None:
+def test_with_a_botocore_session_settings_and_credentials_are_its_own() -> None:
     given = botocore.session.Session()
     given.set_config_variable("region", "eu-west-2")
     given.set_credentials("i", "s")
     session = FakeSession(botocore_session=given)
     assert (session.region_name, session.profile_name) == ("eu-west-2", "default")
     assert repr(session).endswith("(region_name='eu-west-2')")
-    with pytest.warns(RuntimeWarning, match="gives boto3's own SQS client"):
-        client = session.client("sqs")
-    assert type(client).__module__ == "botocore.client"
+    client = session.client("sqs")
+    assert isinstance(client, SQS)
+    assert client.meta.region_name == "eu-west-2"
     assert client._request_signer._credentials.access_key == "i"
-    # A service that would have been boto3's anyway needs no warning (warnings are errors in this suite).
     assert session.client("sns").meta.region_name == "eu-west-2"
 
 
@@ -489,3 +491,30 @@ def test_set_stream_logger(capsys: pytest.CaptureFixture[str]) -> None:
     finally:
         logger.handlers.clear()
     assert capsys.readouterr().err == "INFO:shown\n"
+
+
+@pytest.mark.parametrize("scheme", ["http://", "https://", "//", ""])
+@pytest.mark.parametrize(
+    "userinfo", ["user:PassWord", "user:Pass/Wo#rd", "PassWord", "http:PassWord", "user:PassWord@x"]
+)
+def test_nothing_that_people_see_has_a_password(scheme: str, userinfo: str) -> None:
+    """Whatever is printed, logged or shown by a debugger: settings, clients, sessions and what they are made of."""
+    proxies = {"http": f"{scheme}{userinfo}@proxy:1", "https": f"{scheme}proxy:2"}
+    config = turbosqs.Config(proxies=proxies, connect_timeout=3)
+    keys = {"aws_access_key_id": "AKID", "aws_secret_access_key": "PassWord", "aws_session_token": "PassWord"}
+    session = Session(**keys, region_name="eu-west-1")
+    clients = [
+        session.client("sqs", config=config),
+        Session(region_name="eu-west-1").client("sqs", config=config, **keys),
+    ]
+    seen = [repr(config), repr(session), repr(vars(config.merge(config))["connect_timeout"])]
+    for client in clients:
+        seen += [repr(client), repr(client.meta), repr(client.meta.config), repr(client._core)]
+        seen += [repr(value) for value in vars(client).values()]
+    # The methods of core clients show what they are bound to.
+    assert [text for text in seen if "Pass" in text or "Wo" in text or "rd@" in text] == []
+    assert repr(config).startswith("Config(proxies={'http': '")
+    assert "***@proxy:1" in repr(config)
+    assert "proxy:2'}, connect_timeout=3)" in repr(config)
+    # It is still what it was.
+    assert config.proxies == proxies

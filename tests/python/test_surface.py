@@ -8,15 +8,17 @@ import pickle
 import re
 import sys
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, ClassVar, get_type_hints
 
 import boto3
 import botocore
 import pytest
 import turbosqs.types
 from botocore.config import Config as BotocoreConfig
+from libraries import name_of
 from turbosqs import service_model
 from turbosqs._operations import ERRORS, METHOD_TO_API
+from turbosqs.meta import Events
 from turbosqs.sqs import SQS
 
 
@@ -26,6 +28,9 @@ class FakeCore:
     region_name = "eu-central-1"
     endpoint_url = "https://sqs.eu-central-1.amazonaws.com"
     partition = "aws"
+    general: ClassVar[dict[str, str]] = {}
+    timeouts = (60.0, 60.0)
+    variants = (False, False)
 
     def __init__(self) -> None:
         self.closed = 0
@@ -37,6 +42,9 @@ class FakeCore:
 
     def presign(self, *arguments: Any) -> str:
         return repr(arguments)
+
+    def credentials(self) -> tuple[str, str, None, None, str]:
+        return "a", "b", None, None, "explicit"
 
     def flush(self) -> None:
         self.flushed += 1
@@ -242,7 +250,7 @@ SETTINGS = ("region_name", "signature_version", "retries", "read_timeout", "conn
         {"region_name": "eu-west-3", "signature_version": "v4"},
         {"signature_version": botocore.UNSIGNED},
     ],
-    ids=repr,
+    ids=name_of,
 )
 def test_the_config_in_force(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, environment: Any, profile: str | None, options: Any
@@ -265,10 +273,17 @@ def test_the_config_in_force_where_none_was_given(ours: Any) -> None:
     assert ours.meta.config is ours.meta.config
 
 
-def test_no_events(ours: Any) -> None:
-    events = ours.meta.events
+def test_the_events_are_botocores(ours: Any, theirs: Any) -> None:
+    assert type(ours.meta.events) is type(theirs.meta.events)
+    assert ours.meta.events is ours.meta.events
+
+
+def test_events_without_botocore() -> None:
+    events = Events()
     for register in (events.register, events.register_first, events.register_last):
-        with pytest.raises(NotImplementedError, match=r"'before-send.sqs' would never run: .* boto3.client\('sqs'\)"):
+        with pytest.raises(
+            ModuleNotFoundError, match=r"'before-send.sqs' is called by botocore, .*: pip install boto3"
+        ):
             register("before-send.sqs", print, unique_id="x")
     assert events.unregister("before-send.sqs", print) is None
     assert events.emit("before-send.sqs", request=1) == []

@@ -28,6 +28,7 @@ import turbosqs
 
 class FakeCore:
     region_name, endpoint_url, partition = "eu-central-1", "https://sqs.eu-central-1.amazonaws.com", "aws"
+    general, timeouts, variants = {}, (60.0, 60.0), (False, False)
     def __init__(self, arguments): self.arguments = arguments
     def close(self): pass
     def presign(self, *arguments): return repr(arguments)

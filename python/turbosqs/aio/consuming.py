@@ -7,19 +7,21 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from inspect import isawaitable
 from types import CoroutineType, TracebackType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from .._core import Failure
-from ..consuming.common import Base, RetryDelay, log, log_error
+from .._core import Failure, Poller
+from ..consuming import logs
+from ..consuming.batches import HandlerFailure
+from ..consuming.common import Base, Call, Run
+from ..consuming.workers import Worker
 from ..errorfactory import exception
 from ..polling import PATIENCE
-from ..types import Message
-from .exchange import current
+from .exchange import Exchange, Timer, current
 from .polling import until_quiet
 
 if TYPE_CHECKING:
@@ -30,6 +32,9 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 #: So many messages may a handler take that never waits, before others have their turn.
 TURN = 32
 
+#: How long tasks that were cancelled may take to end, in seconds.
+GRACE = 1.0
+
 
 class Consumer(Base):
     """Handles the messages of a queue by coroutines: ``turbosqs.Consumer`` for event loops.
@@ -37,68 +42,12 @@ class Consumer(Base):
         consumer = aio.Consumer(sqs, QueueUrl=url, handler=handle, concurrency=100)
         await consumer.run()
 
-    A handler that returns deletes its message, one that raises, or is cancelled, leaves it for a retry. All that is
-    said of ``turbosqs.Consumer`` holds here too.
+    If the handler returns, the message is deleted; if it raises, or is cancelled, it is retried. All that is said of
+    ``turbosqs.Consumer`` holds here too.
     """
 
     _awaits = True
-
-    def __init__(
-        self,
-        client: Any,
-        *,
-        QueueUrl: str,  # noqa: N803
-        handler: Callable[..., Any],
-        concurrency: int = 10,
-        batch_size: int | None = None,
-        batch_window: float = 0.0,
-        retry_delay: float | RetryDelay | None = None,
-        on_error: Callable[[BaseException, Message | None], Any] | None = None,
-        on_delete_failed: Callable[[Exception, Message], Any] | None = None,
-        max_per_second: float | None = None,
-        shutdown_timeout: float = 30.0,
-        **polling: Any,
-    ) -> None:
-        """Check the settings; nothing is sent before the consumer is started.
-
-        Arguments:
-            client: what ``turbosqs.aio.client("sqs")`` makes.
-            handler: a coroutine function; a plain function is called as it is, in the event loop.
-            concurrency: how many handlers run at a time, each in a task of its own.
-            on_error, on_delete_failed: functions or coroutine functions.
-            shutdown_timeout: how long ``run`` and ``stop`` wait for handlers to finish, in seconds; those that have
-                not are cancelled, and their messages become visible again.
-            QueueUrl, batch_size, batch_window, retry_delay, max_per_second, polling: as in ``turbosqs.Consumer``.
-
-        Raises:
-            TypeError, ValueError, ParamValidationError: an argument is not as described.
-        """
-        super().__init__(
-            client,
-            {"QueueUrl": QueueUrl, **polling},
-            handler=handler,
-            concurrency=concurrency,
-            batch_size=batch_size,
-            batch_window=batch_window,
-            retry_delay=retry_delay,
-            on_error=on_error,
-            on_delete_failed=on_delete_failed,
-            max_per_second=max_per_second,
-            shutdown_timeout=shutdown_timeout,
-        )
-        self._client = client
-        self._pid = os.getpid()
-        self._tasks: list[asyncio.Task[None]] = []
-        # Workers that found nothing, and whether the core will say when there is something.
-        self._idle: deque[asyncio.Future[None]] = deque()
-        self._listens = False
-        # One of them is about to look; it wakes the next when it finds something.
-        self._waking = False
-        self._error: BaseException | None = None
-        self._news = asyncio.Event()
-        self._signals = 0
-        self._stopping = False
-        self._drained = False
+    _name = "turbosqs.aio.Consumer"
 
     async def run(self, *, handle_signals: bool = True) -> None:
         """Consume until ``stop()``, a signal, ``max_messages`` or ``idle_timeout``; then drain, and return.
@@ -110,46 +59,39 @@ class Consumer(Base):
 
         Raises:
             ClientError and others: polling makes no sense any more (no such queue, no access).
-            RuntimeError: it was started before.
+            RuntimeError: it runs already.
         """
         await self.start()
+        run: _Run = self._run
         installed = handle_signals and threading.current_thread() is threading.main_thread()
         try:
             if installed:
-                _listen(self)
-            while not self._signals and not self._stopping and not all(task.done() for task in self._tasks):
-                self._news.clear()
-                await self._news.wait()
-            await self.stop()
+                _listen(run)
+            await run.wait()
+            await run.stop(self._shutdown_timeout)
         except BaseException:
-            await self.stop(0)
+            await run.stop(0)
             raise
         finally:
             if installed:
-                _unlisten(self)
-        if self._error is not None:
-            raise self._error
+                _unlisten(run)
+        if run.error is not None:
+            raise run.error
 
     async def start(self) -> None:
         """Consume in the background of this event loop, until ``stop()``.
 
         Raises:
-            RuntimeError: it was started before, or in another process.
+            RuntimeError: it runs already, or belongs to another process.
         """
-        if self._pid != os.getpid():
-            raise RuntimeError("a consumer belongs to the process that made it; make another after a fork")
-        if self._tasks or self._drained:
-            what = "was stopped" if self._drained else "runs already"
-            raise RuntimeError(f"this consumer {what}; a consumer is started once")
-        work = self._work if self._batch_size is None else self._work_in_batches
-        for number in range(self._concurrency):
-            task = asyncio.create_task(self._until_the_end(work), name=f"turbosqs-consumer-{number}")
-            self._tasks.append(task)
+        with self._lock:
+            run = self._run = _Run(self, self._next_poller())
+        run.start()
 
     async def stop(self, timeout: float | None = None, *, wait: bool = True) -> bool:
         """Drain: no more messages; handlers that run may finish, deletes are flushed, what is buffered goes back.
 
-        From within a handler it does not wait.
+        From within a handler it does not wait. A consumer that does not run is left as it is.
 
         Arguments:
             timeout: how long handlers may take to finish, in seconds; None for ``shutdown_timeout``. Then they are
@@ -159,32 +101,12 @@ class Consumer(Base):
         Returns:
             Whether all handlers have finished by themselves.
         """
-        if self._pid != os.getpid():
+        run: _Run | None = self._run
+        if run is None or self._pid != os.getpid():
             return True
-        self._stopping = True
-        self._poller.close()
-        self._wake_all()
-        if self._drained or not wait or asyncio.current_task() in self._tasks:
-            self._news.set()
-            return all(task.done() for task in self._tasks)
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + (self._shutdown_timeout if timeout is None else timeout)
-        pending = {task for task in self._tasks if not task.done()}
-        while pending and (left := deadline - loop.time()) > 0 and self._signals < 2:
-            _, pending = await asyncio.wait(pending, timeout=min(left, 0.05))
-        finished = not pending
-        # Even if all have: a worker that died may have left messages unsettled.
-        self._poller.abandon()
-        if not finished:
-            for task in pending:
-                task.cancel()
-            # One that does not let itself be cancelled is left alone.
-            await asyncio.wait(pending, timeout=1)
-        await until_quiet(self._client._ask, self._poller, PATIENCE)
-        await self._report(self._poller.troubles())
-        self._drained = True
-        self._news.set()
-        return finished
+        if not wait or run.is_mine():
+            return run.ask_to_stop()
+        return await run.stop(self._shutdown_timeout if timeout is None else timeout)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -193,21 +115,118 @@ class Consumer(Base):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        run: _Run = self._run
         await self.stop()
-        if self._error is not None and error is None:
-            raise self._error
+        if run.error is not None and error is None:
+            raise run.error
 
-    def _signalled(self) -> None:
-        self._signals += 1
-        self._news.set()
 
-    async def _until_the_end(self, work: Callable[[], Any]) -> None:
+class _Run(Run):
+    """The tasks of one run, in the event loop that it was started in."""
+
+    def __init__(self, consumer: Consumer, poller: Poller) -> None:
+        super().__init__(poller, consumer._concurrency)
+        self.consumer = consumer
+        self.core = consumer._client._core
+        self.tasks: list[asyncio.Task[None]] = []
+        # It tells of what the core has met with when all workers are busy.
+        self.watcher: asyncio.Task[None] | None = None
+        # Workers that found nothing, and whether the core will say when there is something.
+        self.idle: deque[asyncio.Future[None]] = deque()
+        self.listens = False
+        # One of them is about to look; it wakes the next when it finds something.
+        self.waking = False
+        self.news = asyncio.Event()
+        # The first signal asks for the drain, the second one ends it.
+        self.signals = 0
+        self.hurry: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.stopping = False
+
+    def start(self) -> None:
+        """Start the tasks."""
+        work = self._work_in_batches if self.consumer._in_batches else self._work
+        logs.started(self.consumer._url, len(self.workers))
+        self.watcher = asyncio.create_task(self._until_the_end(self._watch()), name="turbosqs-consumer-watcher")
+        for number, worker in enumerate(self.workers):
+            running = self._until_the_end(self._as_worker(work, worker))
+            self.tasks.append(asyncio.create_task(running, name=f"turbosqs-consumer-{number}"))
+
+    async def wait(self) -> None:
+        """Until it is to stop, or there is nothing left to do."""
+        while not self.signals and not self.stopping and not all(task.done() for task in self.tasks):
+            self.news.clear()
+            await self.news.wait()
+
+    def is_mine(self) -> bool:
+        """Whether one of its own tasks asks."""
+        return asyncio.current_task() in (self.watcher, *self.tasks)
+
+    def ask_to_stop(self) -> bool:
+        """Begin to drain, without waiting; whether all handlers have finished."""
+        self._drain()
+        return all(task.done() for task in self.tasks)
+
+    async def stop(self, timeout: float) -> bool:
+        """Drain, and wait for it."""
+        self._drain()
+        if self.over:
+            return all(task.done() for task in self.tasks)
+        pending = await self._finish(self.tasks, timeout)
+        finished = not pending
+        # Even if all have: a worker that died may have left messages unsettled.
+        self.poller.abandon()
+        for task in pending:
+            task.cancel()
+        # One that does not let itself be cancelled is left alone.
+        await self._finish(pending, GRACE, hurries=False)
+        await until_quiet(self.core, self.poller, PATIENCE)
+        self.poller.give_up()
+        if self.watcher is not None and await self._finish([self.watcher], PATIENCE):
+            self.watcher.cancel()
+        await self._report()
+        if not self.over:
+            self.over = True
+            counts = self.poller.stats()
+            logs.stopped(self.consumer._url, counts["handled"], counts["failed"], len(pending))
+        self.news.set()
+        return finished
+
+    def signalled(self) -> None:
+        """SIGINT or SIGTERM has come."""
+        self.signals += 1
+        if self.signals > 1 and not self.hurry.done():
+            self.hurry.set_result(None)
+        self.news.set()
+
+    async def _finish(
+        self, tasks: list[asyncio.Task[None]], patience: float, hurries: bool = True
+    ) -> list[asyncio.Task[None]]:
+        """Wait for tasks, ``patience`` seconds at most, or until a second signal; those that have not ended."""
+        pending = [task for task in tasks if not task.done()]
+        with Timer(self.core, patience) as timer:
+            while pending and not timer.is_over and not (hurries and self.hurry.done()):
+                hurry = [self.hurry] if hurries else []
+                await asyncio.wait([*pending, timer.future, *hurry], return_when=asyncio.FIRST_COMPLETED)
+                pending = [task for task in pending if not task.done()]
+        return pending
+
+    def _drain(self) -> None:
+        if not self.draining:
+            self.draining = True
+            counts = self.poller.stats()
+            logs.draining(self.consumer._url, counts["in_progress"], counts["buffered"])
+        self.stopping = True
+        self.poller.close()
+        self._wake_all()
+        self.news.set()
+
+    async def _until_the_end(self, work: Coroutine[Any, Any, None]) -> None:
         try:
-            await work()
+            await work
         except Failure as failure:
             self._fail(exception(failure))
         except asyncio.CancelledError:
-            if not self._stopping:
+            if not self.stopping:
                 self._fail(RuntimeError("a handler's task was cancelled from outside"))
             raise
         except BaseException as error:  # noqa: BLE001 (it is raised where the consumer runs)
@@ -215,16 +234,23 @@ class Consumer(Base):
         finally:
             # Whoever waits for nothing now finds the same end.
             self._wake_all()
-            self._news.set()
+            self.news.set()
+
+    async def _as_worker(self, work: Callable[[Worker], Coroutine[Any, Any, None]], worker: Worker) -> None:
+        try:
+            await work(worker)
+        finally:
+            worker.stop()
 
     def _fail(self, error: BaseException) -> None:
         """Nothing can go on after this."""
-        if self._error is None:
-            self._error = error
-        self._poller.close()
+        if self.error is None:
+            self.error = error
+            logs.ended(self.consumer._url, error)
+        self.poller.close()
 
-    async def _work(self) -> None:
-        take, handler = self._poller.take, self._handler
+    async def _work(self, worker: Worker) -> None:
+        take, handler, check_done = self.poller.take, self.consumer._handler, self.consumer._check_done
         done = None
         taken = 0
         while (work := take(done, 0.0)) is not None:
@@ -232,151 +258,152 @@ class Consumer(Base):
             if not work:
                 await self._more()
                 continue
-            if self._idle and not self._waking:
+            if self.idle and not self.waking:
                 self._wake_one()
             identifier, message = work
             if identifier is None:
-                await self._report(message)
+                await self._tell(self.consumer._calls(self, message))
                 continue
             taken += 1
             if taken % TURN == 0:
                 await asyncio.sleep(0)
+            worker.begin(message)
             try:
                 result = handler(message)
                 # The usual case first: to ask in general takes longer than all the rest.
                 if type(result) is CoroutineType or isawaitable(result):
-                    await result
-            except Exception as error:  # noqa: BLE001 (it is told)
-                await self._failed(identifier, message, error)
+                    result = await result
+                if result is not None:
+                    check_done(result)
             except BaseException as error:
-                if _is_the_handlers_own(error):
-                    await self._failed(identifier, message, error)
-                    continue
-                # Nobody is left to be told.
-                self._poller.retry(identifier, 0)
-                raise
+                if not isinstance(error, Exception) and not _is_the_handlers_own(error):
+                    # Nobody is left to be told.
+                    self.poller.retry(identifier, 0)
+                    raise
+                await self._failed((identifier,), (message,), error)
             else:
                 done = identifier
+            worker.end()
 
-    async def _work_in_batches(self) -> None:
-        take, handler, delete = self._poller.take, self._handler, self._poller.delete
+    async def _work_in_batches(self, worker: Worker) -> None:
+        take, consumer = self.poller.take, self.consumer
         while (work := take(None, 0.0)) is not None:
             if not work:
                 await self._more()
                 continue
-            if self._idle and not self._waking:
+            if self.idle and not self.waking:
                 self._wake_one()
             identifiers, messages = work
             if identifiers is None:
-                await self._report(messages)
+                await self._tell(consumer._calls(self, messages))
                 continue
             await asyncio.sleep(0)
+            worker.begin(messages)
             try:
-                result = handler(messages)
-                outcomes = self._outcomes(await result if isawaitable(result) else result, identifiers, messages)
-            except Exception as error:  # noqa: BLE001 (it is told)
-                for identifier, message in zip(identifiers, messages, strict=True):
-                    await self._failed(identifier, message, error)
-                continue
+                # The handler may do with its list what it wants.
+                result = consumer._handler(list(messages))
+                if isawaitable(result):
+                    result = await result
+                consumer._check_done(result)
+                done, failed, failures = consumer._divide(result, identifiers, messages)
             except BaseException as error:
-                for identifier, message in zip(identifiers, messages, strict=True):
-                    if _is_the_handlers_own(error):
-                        await self._failed(identifier, message, error)
-                    else:
-                        self._poller.retry(identifier, 0)
-                if _is_the_handlers_own(error):
-                    continue
-                raise
-            for identifier, message, failure in outcomes:
-                if failure is None:
-                    delete(identifier)
-                else:
-                    await self._failed(identifier, message, failure)
+                if not isinstance(error, Exception) and not _is_the_handlers_own(error):
+                    # Nobody is left to be told.
+                    for identifier in identifiers:
+                        self.poller.retry(identifier, 0)
+                    raise
+                await self._failed(identifiers, messages, error)
+            else:
+                for identifier in done:
+                    self.poller.delete(identifier)
+                if failed:
+                    await self._failed(failed, failures, HandlerFailure("the handler names it among its failures"))
+            worker.end()
 
     async def _more(self) -> None:
         """Wait until there may be something to take."""
         waiting = asyncio.get_running_loop().create_future()
-        self._idle.append(waiting)
-        if not self._listens:
-            self._listens = True
-            _, news = current().await_messages(self._client._core, self._poller, len(self._idle))
+        self.idle.append(waiting)
+        if not self.listens:
+            self.listens = True
+            _, news = current().await_messages(self.core, self.poller, len(self.idle))
             news.add_done_callback(self._heard)
         try:
             await waiting
         finally:
-            self._waking = False
+            self.waking = False
             # Unless it was its turn: cancelled before.
             with suppress(ValueError):
-                self._idle.remove(waiting)
+                self.idle.remove(waiting)
 
     def _heard(self, _: asyncio.Future[Any]) -> None:
-        self._listens = False
+        self.listens = False
         self._wake_one()
 
     def _wake_one(self) -> None:
         """One who found nothing looks again; if it finds something, it wakes the next."""
-        while self._idle:
-            waiting = self._idle.popleft()
+        while self.idle:
+            waiting = self.idle.popleft()
             if not waiting.done():
-                self._waking = True
+                self.waking = True
                 waiting.set_result(None)
                 return
 
     def _wake_all(self) -> None:
-        while self._idle:
+        while self.idle:
             self._wake_one()
 
-    async def _failed(self, identifier: int, message: Message, error: BaseException) -> None:
-        delay = None
-        try:
-            delay = self._delay(message, error)
-        except Exception as wrong:  # noqa: BLE001 (it is told)
-            await self._tell(self._on_error or log_error, wrong, message)
-        self._poller.retry(identifier, delay)
-        await self._tell(self._on_error or log_error, error, message)
+    async def _failed(self, identifiers: Any, messages: Any, error: BaseException) -> None:
+        await self._tell(self.consumer._retry(self.poller, identifiers, messages, error))
 
-    async def _report(self, troubles: Sequence[tuple[Message | None, int | None, Exception]]) -> None:
-        for hook, error, message in self._hooks(troubles):
-            await self._tell(hook, error, message)
+    async def _watch(self) -> None:
+        watched = True
+        while watched:
+            await self.consumer._client._ask(Exchange.await_troubles, self.poller)
+            await self._report()
+            watched = self.poller.is_watched()
 
-    async def _tell(self, hook: Callable[..., Any], error: BaseException, message: Message | None) -> None:
-        try:
-            told = hook(error, message)
-            if isawaitable(told):
-                await told
-        except Exception:  # noqa: BLE001 (it is logged)
-            log.exception("%s has failed", "on_delete_failed" if hook is self._on_delete_failed else "on_error")
+    async def _report(self) -> None:
+        await self._tell(self.consumer._calls(self, self.poller.troubles()))
+
+    async def _tell(self, calls: list[Call]) -> None:
+        for name, hook, arguments in calls:
+            try:
+                told = hook(*arguments)
+                self.consumer._check_done(await told if isawaitable(told) else told, name)
+            except Exception:  # noqa: BLE001 (it is logged)
+                logs.hook_failed(name)
 
 
 class _Listeners:
-    """The consumers of an event loop that a signal stops, and what handled signals before them."""
+    """The runs of an event loop that a signal stops, and what handled signals before them."""
 
     def __init__(self) -> None:
-        self.consumers: list[Consumer] = []
+        self.runs: list[_Run] = []
         self.before = {number: signal.getsignal(number) for number in _SIGNALS}
 
     def signalled(self) -> None:
-        for consumer in self.consumers:
-            consumer._signalled()
+        for run in self.runs:
+            run.signalled()
 
 
 _listeners: WeakKeyDictionary[asyncio.AbstractEventLoop, _Listeners] = WeakKeyDictionary()
 
 
-def _listen(consumer: Consumer) -> None:
+def _listen(run: _Run) -> None:
     loop = asyncio.get_running_loop()
     if loop not in _listeners:
         _listeners[loop] = listeners = _Listeners()
         for number in _SIGNALS:
             loop.add_signal_handler(number, listeners.signalled)
-    _listeners[loop].consumers.append(consumer)
+    _listeners[loop].runs.append(run)
 
 
-def _unlisten(consumer: Consumer) -> None:
+def _unlisten(run: _Run) -> None:
     loop = asyncio.get_running_loop()
     listeners = _listeners[loop]
-    listeners.consumers.remove(consumer)
-    if not listeners.consumers:
+    listeners.runs.remove(run)
+    if not listeners.runs:
         del _listeners[loop]
         for number, handler in listeners.before.items():
             loop.remove_signal_handler(number)

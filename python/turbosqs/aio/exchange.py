@@ -109,6 +109,18 @@ class Exchange:
         self._mailbox.await_messages(number, core, poller, takers)
         return number, self._expect(number)
 
+    def await_troubles(self, core: "_core.Client", poller: "_core.Poller") -> "tuple[int, Future[Any]]":
+        """The answer comes when a poller has troubles to tell, or will have none any more."""
+        number = next(self._numbers)
+        self._mailbox.await_troubles(number, core, poller)
+        return number, self._expect(number)
+
+    def sleep(self, core: "_core.Client", seconds: float) -> "tuple[int, Future[Any]]":
+        """The answer comes when so many seconds are over."""
+        number = next(self._numbers)
+        self._mailbox.sleep(number, core, seconds)
+        return number, self._expect(number)
+
     def await_quiet(self, core: "_core.Client", poller: "_core.Poller") -> "tuple[int, Future[Any]]":
         """The answer comes when a closed poller may have nothing under way any more."""
         number = next(self._numbers)
@@ -183,6 +195,35 @@ class Exchange:
         if not self._leaving:
             self._leaving = True
             self.loop.call_soon(self._leave)
+
+
+class Timer:
+    """Some seconds, by the core's clock: tests that replace Python's own, event loops' included, do not stop it.
+
+    Attributes:
+        future: done when they are over.
+    """
+
+    def __init__(self, core: "_core.Client", seconds: float) -> None:
+        """They begin now.
+
+        Arguments:
+            core: whose clock.
+            seconds: how many.
+        """
+        self._exchange = current()
+        self._number, self.future = self._exchange.sleep(core, seconds)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether they are over."""
+        return self.future.done()
+
+    def __enter__(self) -> "Timer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exchange.abandon(self._number)
 
 
 _exchanges: "WeakValueDictionary[int, Exchange]" = WeakValueDictionary()

@@ -1,13 +1,12 @@
 """``poll_messages`` for coroutines: an asynchronous iterator over the messages of a queue."""
 
 import os
-from asyncio import CancelledError, get_running_loop, sleep, wait_for
-from asyncio import TimeoutError as Timeout
+from asyncio import FIRST_COMPLETED, CancelledError, sleep, wait
 
 from .._core import Failure
 from ..errorfactory import exception
 from ..polling import PATIENCE, make_poller
-from .exchange import Exchange
+from .exchange import Exchange, Timer, current
 from .writer import TURN
 
 TYPE_CHECKING = False
@@ -41,6 +40,7 @@ class Messages:
             TypeError, ValueError, ParamValidationError: as ``poll_messages``.
         """
         self._ask = client._ask
+        self._client = client._core
         self._core = make_poller(client._core, arguments)
         self._pid = os.getpid()
         self._taken = 0
@@ -98,7 +98,7 @@ class Messages:
         """Stop polling and give back what was not handed over; see ``turbosqs.polling.Messages.close``."""
         if self._pid == os.getpid():
             self._core.close()
-            await until_quiet(self._ask, self._core, PATIENCE)
+            await until_quiet(self._client, self._core, PATIENCE)
 
     def stats(self) -> "_core.PollerStats":
         """What has happened so far; see ``turbosqs.polling.Messages.stats``."""
@@ -110,13 +110,16 @@ class Messages:
         raise PicklingError("Can't pickle the messages of a queue: they are under way. Poll where they are used")
 
 
-async def until_quiet(ask: "Any", poller: "_core.Poller", patience: float) -> bool:
+async def until_quiet(core: "_core.Client", poller: "_core.Poller", patience: float) -> bool:
     """Wait until a closed poller has nothing under way, ``patience`` seconds at most; whether it has come to that."""
-    loop = get_running_loop()
-    deadline = loop.time() + patience
-    while not poller.quiet(0.0):
-        try:
-            await wait_for(ask(Exchange.await_quiet, poller), deadline - loop.time())
-        except Timeout:
-            return False
+    exchange = current()
+    with Timer(core, patience) as timer:
+        while not poller.quiet(0.0):
+            if timer.is_over:
+                return False
+            number, change = exchange.await_quiet(core, poller)
+            try:
+                await wait([change, timer.future], return_when=FIRST_COMPLETED)
+            finally:
+                exchange.abandon(number)
     return True

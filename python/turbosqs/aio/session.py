@@ -43,7 +43,6 @@ class Session(session.Session):
             Others: as for ``turbosqs.Session.client``.
 
         Raises:
-            NotImplementedError: the session was made with ``botocore_session``.
             ModuleNotFoundError: another service, and aioboto3 is not installed.
             Others: what ``turbosqs.Session.client`` raises.
         """
@@ -62,8 +61,6 @@ def connect(settings: session.Session, service_name: str, *args: "Any", **kwargs
     """A client with the settings of a session, asyncio's or not; see ``Session.client``."""
     if service_name != "sqs":
         return _aioboto3(settings, f"client({service_name!r})").client(service_name, *args, **kwargs)
-    if settings._arguments["botocore_session"] is not None:
-        raise NotImplementedError("a session made with botocore_session= makes boto3's own clients, which block")
     # The base class's own: a session for asyncio has another of that name.
     return SQS(session.Session.client(settings, service_name, *args, **kwargs))
 

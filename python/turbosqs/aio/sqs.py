@@ -1,10 +1,12 @@
 """The asyncio client."""
 
-from asyncio import get_running_loop
+from asyncio import get_running_loop, to_thread
 from weakref import ref
 
+from .. import _watching
 from .. import sqs as blocking
 from .._core import Failure
+from .._listened import POLLED, WRITTEN
 from .._operations import AsyncOperations
 from ..base import BaseClient, api_name
 from ..errorfactory import exception
@@ -55,11 +57,30 @@ class SQS(AsyncOperations, BaseClient):
             raise TypeError(f"an asyncio client is made from a client of turbosqs's, not from {type(client).__name__}")
         self.meta = client.meta
         self._core = client._core
+        self._listened = client._listened
         self._exchange: Callable[[], Exchange | None] = _none
 
     def _make_api_call(self, operation_name: str, api_params: "dict[str, Any]") -> "Coroutine[Any, Any, Any]":
         """One operation by the API's name; every method comes through here."""
+        if self._listened.delegate is not None or not _watching.is_quiet():
+            return self._ask_carefully(operation_name, api_params)
         return self._ask(Exchange.call, operation_name, api_params)
+
+    async def _ask_carefully(self, operation_name: str, api_params: "dict[str, Any]") -> "Any":
+        """The same while somebody may listen: if so, botocore makes the call, in a thread."""
+        delegate = self._listened.delegate_for(operation_name, hand_over=False)
+        if delegate is not None:
+            return await to_thread(delegate.call, operation_name, api_params)
+        await self._hand_over()
+        return await self._ask(Exchange.call, operation_name, api_params)
+
+    async def _hand_over(self) -> None:
+        """Give the core the credentials that it signs with, if they are botocore's."""
+        owner = self._listened.delegate
+        if owner is not None and owner.may_block:
+            await to_thread(owner.hand_over, self._core)
+        elif owner is not None:
+            owner.hand_over(self._core)
 
     def get_paginator(self, operation_name: str) -> "Paginator":
         """The paginator of ``list_queues`` or ``list_dead_letter_source_queues``; its pages are for ``async for``.
@@ -82,6 +103,13 @@ class SQS(AsyncOperations, BaseClient):
     ) -> str:
         """Sign a request for somebody else to send; see ``turbosqs.sqs.SQS.generate_presigned_url``."""
         operation = api_name(ClientMethod)
+        delegate = self._listened.delegate_for(operation, hand_over=False)
+        if delegate is not None:
+            signed: str = await to_thread(
+                delegate.client.generate_presigned_url, ClientMethod, Params, ExpiresIn, HttpMethod
+            )
+            return signed
+        await self._hand_over()
         params = {} if Params is None else Params
         url: str = await self._ask(Exchange.presign, operation, params, ExpiresIn, HttpMethod)
         return url
@@ -104,6 +132,7 @@ class SQS(AsyncOperations, BaseClient):
         """
         from .writer import BatchWriter
 
+        self._core_for("batch_writer", WRITTEN)
         return BatchWriter(self, QueueUrl, progress)
 
     def poll_messages(
@@ -128,6 +157,7 @@ class SQS(AsyncOperations, BaseClient):
         """
         from .polling import Messages
 
+        self._core_for("poll_messages", POLLED)
         arguments = {"QueueUrl": QueueUrl, "max_messages": max_messages, "idle_timeout": idle_timeout}
         return Messages(self, {**arguments, **polling})
 
@@ -144,6 +174,8 @@ class SQS(AsyncOperations, BaseClient):
             waiting = exchange.is_waiting(self._core, mark)
             await self._ask(Exchange.flush)
         self._core.close()
+        if self._listened.delegate is not None:
+            self._listened.delegate.close()
 
     async def __aenter__(self) -> "Self":
         return self

@@ -1,31 +1,40 @@
-"""What consumers have in common: their settings, when a message is tried again, what a batch handler's answer means."""
+"""What consumers have in common: their options, when a message is tried again, who is told of what."""
 
 from __future__ import annotations
 
-import logging
 import math
-import random
-from collections.abc import Callable, Mapping, Sequence
+import os
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
 from inspect import iscoroutinefunction
 from typing import Any, TypedDict
 
 from .. import _core
-from .._core import Failure
+from .._core import Failure, Poller
+from .._listened import POLLED
 from ..errorfactory import exception
 from ..polling import count, make_poller, number, with_attribute
 from ..types import Message
-
-#: Where failures are told of that no hook takes.
-log = logging.getLogger("turbosqs.consumer")
-
-#: The longest visibility timeout, in seconds.
-LONGEST = 43_200
+from . import logs
+from .backoff import LONGEST, Backoff
+from .batches import failures_of
+from .functions import check, check_done
+from .lambdas import BATCH_SIZE, LambdaHandler, answer_of
+from .workers import Worker, mark_lost, times
 
 RetryDelay = Callable[[Message, BaseException], "float | None"]
 
+#: Somebody to be told: the option's name, a function and its arguments.
+Call = tuple[str, Callable[..., Any], tuple[Any, ...]]
+
+#: What the core has met with: a message, or None for a poll; what was asked for it (None: its deletion, seconds: a
+#: visibility timeout, "lost": nothing, it is no longer ours); and why that has failed.
+Trouble = tuple["Message | None", "int | str | None", Exception]
+
 
 class ConsumerStats(TypedDict):
-    """What a consumer has done so far, and what it has at this moment."""
+    """What a consumer has done since it was started last, and what it has at this moment."""
 
     received: int
     """Messages received."""
@@ -47,196 +56,265 @@ class ConsumerStats(TypedDict):
     """Messages that are being handled now."""
     polls: int
     """Long polls under way now."""
+    oldest_in_hand: float
+    """Seconds since the oldest message that is held now was received; 0 if there is none."""
+    buffered_seconds: float
+    """Seconds that messages have waited for a handler, all together."""
+    waiting_seconds: float
+    """Seconds that handlers' threads or tasks have waited for messages, all together. Next to nothing, while messages
+    are waiting in the queue: more of them (``concurrency``) would get more done."""
+    handling_seconds: float
+    """Seconds that handlers have run, all together."""
 
 
-class Backoff:
-    """A retry delay that grows with each receive of a message: ``first``, ``first * factor``, ... up to ``limit``.
+class Run:
+    """One run of a consumer, from a start to the end of a stop. What is left of an earlier one does not touch it.
 
-    Its messages come with ``ApproximateReceiveCount``. A part of each delay is left to chance, so that messages that
-    failed together do not come back together.
+    Attributes:
+        poller: what messages come from.
+        workers: who handles them.
+        error: why it could not go on.
+        draining: no more messages are handed to handlers.
+        over: it has come to its end.
     """
 
-    def __init__(self, first: float = 1.0, *, factor: float = 2.0, limit: float = 900.0, jitter: float = 0.5) -> None:
-        """Check the figures and keep them.
+    def __init__(self, poller: Poller, concurrency: int) -> None:
+        """Nothing is asked for yet.
 
         Arguments:
-            first: the delay after the first receive, in seconds, up to 43,200.
-            factor: by how much each delay is longer than the one before; 1 or more.
-            limit: the longest delay, in seconds, up to 43,200.
-            jitter: the part of a delay that is left to chance, from 0 to 1: a delay of 8 seconds with jitter 0.5
-                takes from 4 to 8.
-
-        Raises:
-            TypeError: an argument is no number.
-            ValueError: a number out of range.
+            poller: a new one.
+            concurrency: how many workers there are.
         """
-        number("first", first, most=LONGEST)
-        number("factor", factor)
-        number("limit", limit, most=LONGEST)
-        number("jitter", jitter, most=1.0)
-        if factor < 1:
-            raise ValueError(f"factor must be 1 or more, not {factor!r}")
-        self.first, self.factor, self.limit, self.jitter = first, factor, limit, jitter
-
-    def __call__(self, message: Message, error: BaseException) -> float:  # noqa: ARG002
-        """The delay in seconds for a message that has failed.
-
-        Arguments:
-            message: with its ``ApproximateReceiveCount``.
-            error: what its handler raised.
-        """
-        receives = int(message.get("Attributes", {}).get("ApproximateReceiveCount", "1"))
-        try:
-            delay = min(self.limit, self.first * self.factor ** max(receives - 1, 0))
-        except OverflowError:
-            delay = self.limit
-        return delay * (1 - self.jitter * random.random())
-
-    def __repr__(self) -> str:
-        return f"Backoff({self.first!r}, factor={self.factor!r}, limit={self.limit!r}, jitter={self.jitter!r})"
-
-
-class BadBatchResultError(ValueError):
-    """A batch handler returned what is no answer: all its messages count as failed."""
+        self.poller = poller
+        self.workers = [Worker() for _ in range(concurrency)]
+        self.error: BaseException | None = None
+        self.draining = False
+        self.over = False
 
 
 class Base:
     """The part of a consumer that neither threads nor event loops have to do with."""
 
-    #: Whether it works with an asyncio client.
+    #: Whether it works with an asyncio client, and awaits what its functions return.
     _awaits = False
+    _name = "turbosqs.Consumer"
+
+    _run: Any = None
 
     def __init__(
         self,
         client: Any,
-        arguments: dict[str, Any],
         *,
-        handler: Callable[..., Any],
-        concurrency: int,
-        batch_size: int | None,
-        batch_window: float,
-        retry_delay: float | RetryDelay | None,
-        on_error: Callable[..., Any] | None,
-        on_delete_failed: Callable[..., Any] | None,
-        max_per_second: float | None,
-        shutdown_timeout: float,
+        QueueUrl: str,  # noqa: N803
+        handler: Callable[..., Any] | None = None,
+        lambda_handler: Callable[..., Any] | None = None,
+        concurrency: int = 10,
+        batch_size: int | None = None,
+        batch_window: float = 0.0,
+        retry_delay: float | RetryDelay | None = None,
+        on_error: Callable[[BaseException, Message | None], Any] | None = None,
+        on_delete_failed: Callable[[Exception, Message], Any] | None = None,
+        on_lease_lost: Callable[[Message, Exception], Any] | None = None,
+        max_per_second: float | None = None,
+        shutdown_timeout: float = 30.0,
+        **polling: Any,
     ) -> None:
+        """Check the options; nothing is sent before the consumer is started.
+
+        Functions are plain functions for ``turbosqs.Consumer``, which calls them in threads. For
+        ``turbosqs.aio.Consumer`` they are coroutine functions, or plain ones that are called in the event loop;
+        ``retry_delay`` is a plain one for both.
+
+        Arguments:
+            client: what ``turbosqs.client("sqs")`` makes, or for ``turbosqs.aio.Consumer`` ``turbosqs.aio.client``.
+            QueueUrl: the queue.
+            handler: called with a message as ``receive_message`` gives it; with ``batch_size``, with a list of them.
+                If it returns, the message is deleted; if it raises, it is retried. From a batch it may return the
+                failures as on Lambda: ``{"batchItemFailures": [{"itemIdentifier": message_id}]}``. What else it
+                returns is passed over, unless it is work that is still to be done: a coroutine, a generator, a future.
+            lambda_handler: instead of ``handler``, a function written for AWS Lambda: called with an event (a dict
+                with up to ``batch_size`` ``"Records"``, 10 by default) and a context. It may return
+                ``batchItemFailures``.
+            concurrency: how many handlers run at a time, each in a thread or a task of its own.
+            batch_size: how many messages a handler takes at most, in a list; None for one, and not in a list.
+            batch_window: how long a batch waits to fill up, in seconds, up to 300; never longer than half
+                of the visibility timeout.
+            retry_delay: after how many seconds a message that failed is tried again, up to 43,200, or as long as the
+                service still permits; a function of the message and the error that says so; a ``Backoff``; None: when
+                its visibility timeout is over. A handler that has changed its message's visibility timeout by itself,
+                with this client, has chosen already: that holds.
+            on_error: called with the error and the message when a handler has raised, and with the error and None
+                when a poll has failed and will be repeated. Without it they are logged.
+            on_delete_failed: called with the error and the message when a message that was handled could not be
+                deleted, so that it will be received again. Without it that is logged.
+            on_lease_lost: called with the message and the error when the visibility timeout of a message that is being
+                handled could not be extended, so that others may receive it. Without it that is logged. The handler
+                itself can ask ``turbosqs.lease_lost(message)``.
+            max_per_second: how many messages are handed to handlers in a second at most; None for no limit.
+            shutdown_timeout: how long ``run`` and ``stop`` wait for handlers to finish, in seconds. The messages of
+                those that have not finished by then become visible again; coroutines are cancelled.
+            polling: ``poll_messages``' further arguments: ``VisibilityTimeout``, ``WaitTimeSeconds``,
+                ``MessageAttributeNames``, ``max_messages``, ``idle_timeout``, ``min_life``, ``max_buffered``, ...
+
+        Raises:
+            TypeError, ValueError, ParamValidationError: an argument is not as described above.
+        """
         core = getattr(client, "_core", None)
         if not isinstance(core, _core.Client) or iscoroutinefunction(client.close) is not self._awaits:
             kind = "turbosqs.aio.client" if self._awaits else "turbosqs.client"
             raise TypeError(
                 f"this consumer needs what {kind} makes, not {type(client).__module__}.{type(client).__name__}"
             )
-        for name, value in (("handler", handler), ("on_error", on_error), ("on_delete_failed", on_delete_failed)):
-            if not callable(value) and (name == "handler" or value is not None):
-                raise TypeError(f"{name} must be callable, not {type(value).__name__}")
+        core = client._core_for("a consumer", POLLED)
+        if (handler is None) is (lambda_handler is None):
+            raise TypeError("a consumer needs either a handler or a lambda_handler")
+        arguments = {"QueueUrl": QueueUrl, **polling}
+        self._handler_name = "handler" if lambda_handler is None else "lambda_handler"
+        check(self._handler_name, handler if lambda_handler is None else lambda_handler, awaits=self._awaits)
+        hooks = {"on_error": on_error, "on_delete_failed": on_delete_failed, "on_lease_lost": on_lease_lost}
+        for name, hook in hooks.items():
+            if hook is not None:
+                check(name, hook, awaits=self._awaits)
         count("concurrency", concurrency)
         count("batch_size", batch_size, optional=True)
         number("batch_window", batch_window, most=300)
         number("max_per_second", max_per_second, optional=True, above=True)
         number("shutdown_timeout", shutdown_timeout)
-        if not callable(retry_delay):
+        if callable(retry_delay):
+            check("retry_delay", retry_delay, awaits=False)
+        else:
             number("retry_delay", retry_delay, most=LONGEST, optional=True)
-        if batch_size is not None and batch_size > arguments.get("max_buffered", 100):
-            raise ValueError(f"batch_size must not exceed max_buffered, which is {arguments.get('max_buffered', 100)}")
+        most = arguments.get("max_buffered", 100)
+        if lambda_handler is not None:
+            batch_size = min(BATCH_SIZE, most) if batch_size is None else batch_size
+            arguments.setdefault("MessageAttributeNames", ["All"])
+            if "AttributeNames" not in arguments:
+                arguments.setdefault("MessageSystemAttributeNames", ["All"])
+        if batch_size is not None and batch_size > most:
+            raise ValueError(f"batch_size must not exceed max_buffered, which is {most}")
         if isinstance(retry_delay, Backoff):
             with_attribute(arguments, "ApproximateReceiveCount")
-        self._handler = handler
+        self._client = client
+        self._url = QueueUrl
         self._concurrency = concurrency
-        self._batch_size = batch_size
+        self._in_batches = batch_size is not None
         self._retry_delay = retry_delay
         self._on_error = on_error
-        self._on_delete_failed = on_delete_failed
-        self._shutdown_timeout = shutdown_timeout
+        self._on_delete_failed = on_delete_failed or partial(logs.not_deleted, QueueUrl)
+        self._on_lease_lost = on_lease_lost or partial(logs.lease_lost, QueueUrl)
+        self._shutdown_timeout = float(shutdown_timeout)
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
         # Nothing is fetched ahead before it is known how long a handler takes.
-        self._poller = make_poller(
+        self._new_poller = partial(
+            make_poller,
             core,
             arguments,
             ahead=0,
             rate=None if max_per_second is None else float(max_per_second),
-            batch_size=batch_size or 1,
+            batch_size=batch_size,
             batch_window=float(batch_window),
         )
+        self._poller = self._new_poller()
+        self._handler: Any = handler if lambda_handler is None else LambdaHandler(lambda_handler, core, QueueUrl)
 
     def stats(self) -> ConsumerStats:
-        """What has been done so far, and what there is at this moment.
+        """What has been done since the latest start, and what there is at this moment.
 
         Raises:
             RuntimeError: in a forked child, where the consumer is the parent's.
         """
-        stats: Any = dict(self._poller.stats())
-        del stats["handed_over"]
-        result: ConsumerStats = stats
-        return result
+        counts: Any = dict(self._poller.stats())
+        del counts["handed_over"]
+        waiting, handling = times(() if self._run is None else self._run.workers)
+        stats: Any = {"waiting_seconds": waiting, "handling_seconds": handling, **counts}
+        return stats  # type: ignore[no-any-return]
+
+    def __repr__(self) -> str:
+        if self._pid != os.getpid():
+            return f"<{self._name} of {self._url}: of another process>"
+        stats, state = self.stats(), self._state()
+        names = ("in_progress", "buffered", "handled", "failed", "lost")
+        counts = ", ".join(f"{stats[name]} {name.replace('_', ' ')}" for name in names)  # type: ignore[literal-required]
+        return f"<{self._name} of {self._url}: {state}, {counts}>"
+
+    def _state(self) -> str:
+        run: Run | None = self._run
+        if run is None:
+            return "not started"
+        if run.over:
+            return "stopped"
+        return "draining" if run.draining else "running"
+
+    def _next_poller(self) -> Poller:
+        """What a run begins with.
+
+        Raises:
+            RuntimeError: one is under way, or this is another process.
+        """
+        if self._pid != os.getpid():
+            raise RuntimeError("a consumer belongs to the process that made it; make another after a fork")
+        run: Run | None = self._run
+        if run is not None and not run.over:
+            raise RuntimeError("this consumer runs already; stop() it before it is started again")
+        if run is not None:
+            self._poller = self._new_poller()
+        return self._poller
 
     def _delay(self, message: Message, error: BaseException) -> int | None:
         """After how many seconds a message that failed is to be visible; None: when its time is over."""
-        delay = self._retry_delay(message, error) if callable(self._retry_delay) else self._retry_delay
+        delay = self._retry_delay
+        if callable(delay):
+            delay = delay(message, error)
+            check_done("retry_delay", delay, awaits=False)
         if delay is None:
             return None
         number("the retry delay", delay, most=LONGEST)
         return math.ceil(delay)
 
-    def _failures(self, result: Any, messages: Sequence[Message]) -> set[str]:
-        """The ids of the messages that a batch handler says have failed, in Lambda's form.
+    def _divide(self, result: Any, identifiers: Sequence[int], messages: Sequence[Message]) -> tuple[Any, Any, Any]:
+        """Which of a batch are done, and which have failed: the numbers of both, and the messages of the latter."""
+        failures = failures_of(answer_of(result) if self._handler_name == "lambda_handler" else result, messages)
+        if not failures:
+            return identifiers, (), ()
+        pairs = list(zip(identifiers, messages, strict=True))
+        failed, theirs = zip(*(pair for pair in pairs if pair[1].get("MessageId") in failures), strict=True)
+        return [identifier for identifier, _ in pairs if identifier not in failed], failed, theirs
 
-        Raises:
-            BadBatchResultError: it says so in no such form, or of a message that it was not given.
-        """
-        if not result:
-            return set()
-        listed = result.get("batchItemFailures") if isinstance(result, Mapping) else 0
-        if listed is None and "batchItemFailures" in result:
-            return set()
-        if not isinstance(listed, Sequence) or isinstance(listed, str):
-            raise BadBatchResultError(
-                f"a batch handler returns None or a dict with 'batchItemFailures', not {result!r}"
-            )
-        failed = {item.get("itemIdentifier") if isinstance(item, Mapping) else None for item in listed}
-        unknown = failed - {message.get("MessageId") for message in messages}
-        if unknown:
-            raise BadBatchResultError(
-                f"a batch handler names messages that it was not given: {sorted(map(repr, unknown))}"
-            )
-        return {str(identifier) for identifier in failed}
+    def _retry(
+        self, poller: Poller, identifiers: Sequence[int], messages: Sequence[Message], error: BaseException
+    ) -> list[Call]:
+        """Have messages retried that have failed; who is to be told."""
+        calls: list[Call] = []
+        for identifier, message in zip(identifiers, messages, strict=True):
+            delay = None
+            try:
+                delay = self._delay(message, error)
+            except Exception as wrong:  # noqa: BLE001 (it is told)
+                calls += self._error(wrong, [message])
+            poller.retry(identifier, delay)
+        return calls + self._error(error, messages)
 
-    def _outcomes(
-        self, result: Any, identifiers: Sequence[int], messages: Sequence[Message]
-    ) -> list[tuple[int, Message, BaseException | None]]:
-        """What a batch handler's answer means for each message; an error where it has failed."""
-        failures = self._failures(result, messages)
-        failed = HandlerFailure("the batch handler names it among its failures")
-        return [
-            (identifier, message, failed if message.get("MessageId") in failures else None)
-            for identifier, message in zip(identifiers, messages, strict=True)
-        ]
+    def _error(self, error: BaseException, messages: Sequence[Message]) -> list[Call]:
+        if self._on_error is None:
+            return [("on_error", logs.not_handled, (self._url, error, messages))]
+        return [("on_error", self._on_error, (error, message)) for message in messages]
 
-    def _hooks(
-        self, troubles: Sequence[tuple[Message | None, int | None, Exception]]
-    ) -> list[tuple[Callable[..., Any], BaseException, Message | None]]:
-        """Who is to be told of what the core has met with, and what."""
-        calls: list[tuple[Callable[..., Any], BaseException, Message | None]] = []
-        for message, seconds, failure in troubles:
+    def _calls(self, run: Run, troubles: Sequence[Trouble]) -> list[Call]:
+        """Who is to be told of what the core has met with."""
+        calls: list[Call] = []
+        for message, wanted, failure in troubles:
             error = exception(failure) if isinstance(failure, Failure) else failure
-            if message is None or seconds is not None:
-                calls.append((self._on_error or log_error, error, message))
+            if message is None:
+                calls.append(("on_error", self._on_error or partial(logs.poll_failed, self._url), (error, None)))
+            elif wanted == "lost":
+                mark_lost(message, run.workers)
+                calls.append(("on_lease_lost", self._on_lease_lost, (message, error)))
+            elif wanted is None:
+                calls.append(("on_delete_failed", self._on_delete_failed, (error, message)))
             else:
-                calls.append((self._on_delete_failed or log_delete, error, message))
+                calls.append(("on_error", self._on_error or partial(logs.not_delayed, self._url), (error, message)))
         return calls
 
-
-def log_error(error: BaseException, message: Message | None) -> None:
-    """What there is for ``on_error`` if there is none."""
-    if message is None:
-        log.error("a poll has failed and will be repeated: %s", error, exc_info=error)
-    else:
-        log.error("a message was not handled: %s", message.get("MessageId"), exc_info=error)
-
-
-def log_delete(error: BaseException, message: Message) -> None:
-    """What there is for ``on_delete_failed`` if there is none."""
-    log.error("a message was handled and could not be deleted: %s", message.get("MessageId"), exc_info=error)
-
-
-class HandlerFailure(Exception):  # noqa: N818 (it is a report, not an error of its own)
-    """What stands for the error of a message that a batch handler named among its failures."""
+    def _check_done(self, result: Any, name: str | None = None) -> None:
+        check_done(name or self._handler_name, result, awaits=self._awaits)

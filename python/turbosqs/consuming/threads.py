@@ -6,16 +6,18 @@ import os
 import queue
 import signal
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from .._core import Failure
+from .._core import Failure, Poller, monotonic
 from ..errorfactory import exception
-from ..polling import PATIENCE, track
-from ..types import Message
-from .common import Base, RetryDelay, log, log_error
+from ..polling import PATIENCE, track, waits_of
+from . import logs
+from .batches import HandlerFailure
+from .common import Base, Call, Run
+from .workers import Worker
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -27,86 +29,20 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Consumer(Base):
-    """Handles the messages of a queue: who returns deletes the message, who raises leaves it for a retry.
+    """Handles the messages of a queue: if the handler returns, the message is deleted; if it raises, it is retried.
 
         consumer = turbosqs.Consumer(sqs, QueueUrl=url, handler=handle, concurrency=20)
         consumer.run()
 
     Messages are fetched by as many long polls as the queue can fill, and no more than the handlers can take. While a
-    message waits and while it is handled it stays invisible to others, however long that takes. Deletes are batched.
+    message waits and while it is handled it stays invisible to others, however long that takes, unless its handler
+    changes its visibility timeout by itself, with the same client: then that holds. Deletes are batched.
     On a FIFO queue the messages of a group are handled in order, one at a time, and different groups in parallel;
     after a failure the rest of the group waits for the retry.
 
-    A consumer is started once. It belongs to the process that made it: after a fork, make another.
+    A consumer that has stopped may be started again. It belongs to the process that made it: after a fork, make
+    another.
     """
-
-    def __init__(
-        self,
-        client: Any,
-        *,
-        QueueUrl: str,  # noqa: N803
-        handler: Callable[..., Any],
-        concurrency: int = 10,
-        batch_size: int | None = None,
-        batch_window: float = 0.0,
-        retry_delay: float | RetryDelay | None = None,
-        on_error: Callable[[BaseException, Message | None], Any] | None = None,
-        on_delete_failed: Callable[[Exception, Message], Any] | None = None,
-        max_per_second: float | None = None,
-        shutdown_timeout: float = 30.0,
-        **polling: Any,
-    ) -> None:
-        """Check the settings; nothing is sent before the consumer is started.
-
-        Arguments:
-            client: of turbosqs.
-            QueueUrl: the queue.
-            handler: called with a message as ``receive_message`` gives it; with ``batch_size``, with a list of them.
-                From a batch it may return the failures as on Lambda:
-                ``{"batchItemFailures": [{"itemIdentifier": message_id}]}``. What else it returns is passed over.
-            concurrency: how many handlers run at a time, each in a thread of its own.
-            batch_size: how many messages a handler takes at most; None for one, and not in a list.
-            batch_window: how long a batch waits to fill up, in seconds, up to 300; never longer than half
-                of the visibility timeout.
-            retry_delay: after how many seconds a message that failed is tried again, up to 43,200; a function of the
-                message and the error that says so; a ``Backoff``; None: when its visibility timeout is over.
-            on_error: called with the error and the message when a handler has raised, and with the error and None
-                when a poll has failed and will be repeated. Without it they are logged.
-            on_delete_failed: called with the error and the message when a message that was handled could not be
-                deleted, so that it will be received again. Without it that is logged.
-            max_per_second: how many messages are handed to handlers in a second at most; None for no limit.
-            shutdown_timeout: how long ``run`` and ``stop`` wait for handlers to finish, in seconds. The messages of
-                those that have not finished by then become visible again.
-            polling: ``poll_messages``' further arguments: ``VisibilityTimeout``, ``WaitTimeSeconds``,
-                ``MessageAttributeNames``, ``max_messages``, ``idle_timeout``, ``min_life``, ``max_buffered``, ...
-
-        Raises:
-            TypeError, ValueError, ParamValidationError: an argument is not as described above.
-        """
-        super().__init__(
-            client,
-            {"QueueUrl": QueueUrl, **polling},
-            handler=handler,
-            concurrency=concurrency,
-            batch_size=batch_size,
-            batch_window=batch_window,
-            retry_delay=retry_delay,
-            on_error=on_error,
-            on_delete_failed=on_delete_failed,
-            max_per_second=max_per_second,
-            shutdown_timeout=shutdown_timeout,
-        )
-        self._pid = os.getpid()
-        self._lock = threading.Lock()
-        self._threads: list[threading.Thread] = []
-        self._alive = 0
-        self._stopped = threading.Event()
-        self._error: BaseException | None = None
-        # None asks the one who runs the consumer to look again. A SimpleQueue, since a signal handler may put into it.
-        self._news: queue.SimpleQueue[None] = queue.SimpleQueue()
-        # The first asks for the drain, the second one ends it.
-        self._signals = 0
-        self._drained = False
 
     def run(self, *, handle_signals: bool = True) -> None:
         """Consume until ``stop()``, a signal, ``max_messages`` or ``idle_timeout``; then drain, and return.
@@ -120,55 +56,42 @@ class Consumer(Base):
 
         Raises:
             ClientError and others: polling makes no sense any more (no such queue, no access).
-            RuntimeError: it was started before.
+            RuntimeError: it runs already.
         """
-        installed = handle_signals and threading.current_thread() is threading.main_thread()
-        before = {number: signal.signal(number, self._signalled) for number in _SIGNALS} if installed else {}
+        run = self._begin()
+        before = _listen(run) if handle_signals else {}
         try:
-            self.start()
             try:
-                while self._alive and not self._signals and not self._stopped.is_set():
-                    self._news.get()
-                self.stop()
+                run.start()
+                run.wait()
+                run.stop(self._shutdown_timeout)
             except BaseException:
-                self.stop(0)
+                run.stop(0)
                 raise
         finally:
             for number, handler in before.items():
                 # None: it was not Python's, and cannot be put back.
                 signal.signal(number, signal.SIG_DFL if handler is None else handler)
-        if self._error is not None:
-            raise self._error
+        if run.error is not None:
+            raise run.error
 
     def start(self) -> None:
         """Consume in the background, until ``stop()``.
 
         Raises:
-            RuntimeError: it was started before, or in another process.
+            RuntimeError: it runs already, or belongs to another process.
         """
-        if self._pid != os.getpid():
-            raise RuntimeError("a consumer belongs to the process that made it; make another after a fork")
-        with self._lock:
-            if self._threads or self._stopped.is_set():
-                what = "was stopped" if self._stopped.is_set() else "runs already"
-                raise RuntimeError(f"this consumer {what}; a consumer is started once")
-            self._alive = self._concurrency
-            work = self._work if self._batch_size is None else self._work_in_batches
-            for number in range(self._concurrency):
-                name = f"turbosqs-consumer-{number}"
-                self._threads.append(threading.Thread(target=self._until_the_end, args=(work,), name=name, daemon=True))
-        track(self)
+        run = self._begin()
         try:
-            for thread in self._threads:
-                thread.start()
+            run.start()
         except BaseException:
-            self._poller.close()
+            run.stop(0)
             raise
 
     def stop(self, timeout: float | None = None, *, wait: bool = True) -> bool:
         """Drain: no more messages; handlers that run may finish, deletes are flushed, what is buffered goes back.
 
-        From within a handler it does not wait.
+        From within a handler it does not wait. A consumer that does not run is left as it is.
 
         Arguments:
             timeout: how long handlers may take to finish, in seconds; None for ``shutdown_timeout``. The messages of
@@ -178,28 +101,12 @@ class Consumer(Base):
         Returns:
             Whether all handlers have finished.
         """
-        if self._pid != os.getpid():
+        run: _Run | None = self._run
+        if run is None or self._pid != os.getpid():
             return True
-        self._poller.close()
-        if self._drained:
-            return not any(thread.is_alive() for thread in self._threads)
-        if not wait or threading.current_thread() in self._threads:
-            self._stopped.set()
-            self._news.put(None)
-            return self._alive == 0
-        deadline = time.monotonic() + (self._shutdown_timeout if timeout is None else timeout)
-        for thread in self._threads:
-            while thread.is_alive() and (left := deadline - time.monotonic()) > 0 and self._signals < 2:
-                thread.join(min(left, 0.05))
-        finished = not any(thread.is_alive() for thread in self._threads)
-        # Even then: a worker that died may have left messages unsettled.
-        self._poller.abandon()
-        self._poller.quiet(max(PATIENCE, deadline - time.monotonic()) if finished else PATIENCE)
-        self._report(self._poller.troubles())
-        self._drained = True
-        self._stopped.set()
-        self._news.put(None)
-        return finished
+        if not wait or run.is_mine():
+            return run.ask_to_stop()
+        return run.stop(self._shutdown_timeout if timeout is None else timeout)
 
     def close(self) -> None:
         """``stop()``."""
@@ -212,35 +119,143 @@ class Consumer(Base):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        run: _Run = self._run
         self.stop()
-        if self._error is not None and error is None:
-            raise self._error
+        if run.error is not None and error is None:
+            raise run.error
 
-    def _signalled(self, *_: object) -> None:
-        self._signals += 1
-        self._news.put(None)
+    def _begin(self) -> _Run:
+        with self._lock:
+            run = self._run = _Run(self, self._next_poller())
+        track(self)
+        return run
 
-    def _until_the_end(self, work: Callable[[], None]) -> None:
+
+def _listen(run: _Run) -> dict[signal.Signals, Any]:
+    """Have signals stop a run; what handled them before. Nothing, outside the main thread."""
+    before = {}
+    # Whether it is the main thread is signal's to say: eventlet's threading is not sure of its own.
+    with suppress(ValueError):
+        for number in _SIGNALS:
+            before[number] = signal.signal(number, run.signalled)
+    return before
+
+
+class _Run(Run):
+    """The threads of one run, and the one who waits for them."""
+
+    def __init__(self, consumer: Consumer, poller: Poller) -> None:
+        super().__init__(poller, consumer._concurrency)
+        self.consumer = consumer
+        self.waits = waits_of(consumer._client._core, poller)
+        self.threads: list[threading.Thread] = []
+        # It tells of what the core has met with when all workers are busy.
+        self.watcher = threading.Thread(target=self._until_the_end, args=(self._watch,), daemon=True)
+        self.watcher.name = "turbosqs-consumer-watcher"
+        self.lock = threading.Lock()
+        self.alive = 0
+        self.stopped = False
+        # None asks the one who runs the consumer to look again. A SimpleQueue, since a signal handler may put into it.
+        self.news: queue.SimpleQueue[None] = queue.SimpleQueue()
+        # The first asks for the drain, the second one ends it.
+        self.signals = 0
+
+    def start(self) -> None:
+        """Start the threads."""
+        work = self._work_in_batches if self.consumer._in_batches else self._work
+        for number, worker in enumerate(self.workers):
+            name = f"turbosqs-consumer-{number}"
+            arguments = (self._as_worker, work, worker)
+            self.threads.append(threading.Thread(target=self._until_the_end, args=arguments, name=name, daemon=True))
+        self.alive = len(self.threads)
+        logs.started(self.consumer._url, len(self.threads))
+        for thread in (self.watcher, *self.threads):
+            thread.start()
+
+    def wait(self) -> None:
+        """Until it is to stop, or there is nothing left to do."""
+        while self.alive and not self.signals and not self.stopped:
+            self.news.get()
+
+    def is_mine(self) -> bool:
+        """Whether one of its own threads asks."""
+        return threading.current_thread() in (self.watcher, *self.threads)
+
+    def ask_to_stop(self) -> bool:
+        """Begin to drain, without waiting; whether all handlers have finished."""
+        self._drain()
+        self.stopped = True
+        self.news.put(None)
+        return self.alive == 0
+
+    def stop(self, timeout: float) -> bool:
+        """Drain, and wait for it."""
+        if self.over:
+            return not any(thread.is_alive() for thread in self.threads)
+        self._drain()
+        deadline = monotonic() + timeout
+        for thread in self.threads:
+            while thread.is_alive() and (left := deadline - monotonic()) > 0 and self.signals < 2:
+                thread.join(min(left, 0.05))
+        finished = not any(thread.is_alive() for thread in self.threads)
+        # Even if all have: a worker that died may have left messages unsettled.
+        self.poller.abandon()
+        self.waits.quiet(max(PATIENCE, deadline - monotonic()) if finished else PATIENCE)
+        self.poller.give_up()
+        if self.watcher.is_alive():
+            self.watcher.join(PATIENCE)
+        self._report()
+        if not self.over:
+            self.over = True
+            counts = self.poller.stats()
+            busy = sum(worker.held is not None for worker in self.workers)
+            logs.stopped(self.consumer._url, counts["handled"], counts["failed"], busy)
+        self.stopped = True
+        self.news.put(None)
+        return finished
+
+    def signalled(self, *_: object) -> None:
+        """SIGINT or SIGTERM has come."""
+        self.signals += 1
+        self.news.put(None)
+
+    def _drain(self) -> None:
+        if not self.draining:
+            self.draining = True
+            counts = self.poller.stats()
+            logs.draining(self.consumer._url, counts["in_progress"], counts["buffered"])
+        self.poller.close()
+
+    def _until_the_end(self, work: Callable[..., None], *arguments: Any) -> None:
         try:
-            work()
+            work(*arguments)
         except Failure as failure:
             self._fail(exception(failure))
         except BaseException as error:  # noqa: BLE001 (it is raised where the consumer runs)
             self._fail(error)
+
+    def _as_worker(self, work: Callable[[Worker], None], worker: Worker) -> None:
+        try:
+            work(worker)
         finally:
-            with self._lock:
-                self._alive -= 1
-            self._news.put(None)
+            worker.stop()
+            with self.lock:
+                self.alive -= 1
+            self.news.put(None)
 
     def _fail(self, error: BaseException) -> None:
         """Nothing can go on after this."""
-        with self._lock:
-            if self._error is None:
-                self._error = error
-        self._poller.close()
+        with self.lock:
+            first = self.error is None
+            if first:
+                self.error = error
+        self.poller.close()
+        if first:
+            logs.ended(self.consumer._url, error)
+        self.news.put(None)
 
-    def _work(self) -> None:
-        take, handler = self._poller.take, self._handler
+    def _work(self, worker: Worker) -> None:
+        take, handler, check_done = self.waits.take, self.consumer._handler, self.consumer._check_done
         done = None
         while (work := take(done, _FOREVER)) is not None:
             done = None
@@ -248,56 +263,62 @@ class Consumer(Base):
                 continue
             identifier, message = work
             if identifier is None:
-                self._report(message)
+                self._tell(self.consumer._calls(self, message))
                 continue
+            worker.begin(message)
             try:
-                handler(message)
-            except Exception as error:  # noqa: BLE001 (it is told)
-                self._failed(identifier, message, error)
+                result = handler(message)
+                if result is not None:
+                    check_done(result)
             except BaseException as error:
-                self._failed(identifier, message, error)
-                raise
+                self._failed((identifier,), (message,), error)
+                if not isinstance(error, Exception):
+                    raise
             else:
                 done = identifier
+            worker.end()
 
-    def _work_in_batches(self) -> None:
-        take, handler, delete = self._poller.take, self._handler, self._poller.delete
+    def _work_in_batches(self, worker: Worker) -> None:
+        take, consumer = self.waits.take, self.consumer
         while (work := take(None, _FOREVER)) is not None:
             if not work:
                 continue
             identifiers, messages = work
             if identifiers is None:
-                self._report(messages)
+                self._tell(consumer._calls(self, messages))
                 continue
+            worker.begin(messages)
             try:
-                outcomes = self._outcomes(handler(messages), identifiers, messages)
+                # The handler may do with its list what it wants.
+                result = consumer._handler(list(messages))
+                consumer._check_done(result)
+                done, failed, failures = consumer._divide(result, identifiers, messages)
             except BaseException as error:
-                for identifier, message in zip(identifiers, messages, strict=True):
-                    self._failed(identifier, message, error)
+                self._failed(identifiers, messages, error)
                 if not isinstance(error, Exception):
                     raise
-                continue
-            for identifier, message, failure in outcomes:
-                if failure is None:
-                    delete(identifier)
-                else:
-                    self._failed(identifier, message, failure)
+            else:
+                for identifier in done:
+                    self.poller.delete(identifier)
+                if failed:
+                    self._failed(failed, failures, HandlerFailure("the handler names it among its failures"))
+            worker.end()
 
-    def _failed(self, identifier: int, message: Message, error: BaseException) -> None:
-        delay = None
-        try:
-            delay = self._delay(message, error)
-        except Exception as wrong:  # noqa: BLE001 (it is told)
-            self._tell(self._on_error or log_error, wrong, message)
-        self._poller.retry(identifier, delay)
-        self._tell(self._on_error or log_error, error, message)
+    def _failed(self, identifiers: Any, messages: Any, error: BaseException) -> None:
+        self._tell(self.consumer._retry(self.poller, identifiers, messages, error))
 
-    def _report(self, troubles: Sequence[tuple[Message | None, int | None, Exception]]) -> None:
-        for hook, error, message in self._hooks(troubles):
-            self._tell(hook, error, message)
+    def _watch(self) -> None:
+        watched = True
+        while watched:
+            watched = self.waits.watch()
+            self._report()
 
-    def _tell(self, hook: Callable[..., Any], error: BaseException, message: Message | None) -> None:
-        try:
-            hook(error, message)
-        except Exception:  # noqa: BLE001 (it is logged)
-            log.exception("%s has failed", "on_delete_failed" if hook is self._on_delete_failed else "on_error")
+    def _report(self) -> None:
+        self._tell(self.consumer._calls(self, self.poller.troubles()))
+
+    def _tell(self, calls: list[Call]) -> None:
+        for name, hook, arguments in calls:
+            try:
+                self.consumer._check_done(hook(*arguments), name)
+            except Exception:  # noqa: BLE001 (it is logged)
+                logs.hook_failed(name)

@@ -6,6 +6,7 @@ from botocore.client import BaseClient  # type: ignore[import-untyped]
 
 from .._lock import lock
 from .counts import FAST
+from .listeners import call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,14 +27,11 @@ class OnCore:
         lane = self.__dict__.get(_LANE)
         if lane is None or lane.is_outdated(self):
             lane = _open(self)
-        way = lane.choose(self, operation_name)
+        way = lane.choose(self, operation_name, api_params)
         lane.counts.add(way)
         if way != FAST:
-            # Not super(): it would fail in a call that unpatch() overtakes. And looked up now: others replace it.
-            # Bound as an attribute of the client would be: a mock that is no function does not get the client.
-            call = vars(BaseClient)["_make_api_call"]
-            bind = getattr(type(call), "__get__", None)
-            return (call if bind is None else bind(call, self, type(self)))(operation_name, api_params)
+            # Not super(): it would fail in a call that unpatch() overtakes.
+            return call(self, operation_name, api_params)
         return lane.call(self, operation_name, api_params)
 
     def close(self) -> None:

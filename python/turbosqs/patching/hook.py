@@ -7,6 +7,7 @@ botocore makes a class for each client. Each class of an SQS client gets one bas
 derive from its own client, which has a ``_make_api_call`` of its own: they are left alone.
 """
 
+import logging
 import sys
 from contextlib import contextmanager
 from functools import wraps
@@ -24,12 +25,18 @@ if TYPE_CHECKING:
 
 _CREATE = "_create_client_class"
 
+#: The oldest botocore whose clients are put on the core: that of boto3 1.28.
+OLDEST = (1, 31)
+
+_logger = logging.getLogger("turbosqs")
+
 
 def patch() -> None:
     """Put boto3's own SQS clients on the Rust core, everywhere in this process and in children that it forks.
 
     Clients, resources and sessions made before are included, and so is a ``boto3.client`` that somebody imported by
     name. They stay boto3's objects; a call goes to the core unless somebody listens to it, see ``turbosqs.stats``.
+    With a boto3 older than 1.28 everything stays as it is, and a line in the log ``turbosqs`` says so.
     Needs boto3 or botocore installed, but imports neither: what is imported later is patched then. Patching twice is
     patching once.
 
@@ -77,6 +84,8 @@ class _State:
         self._blocks = 0
         self._finder = _WhenImported()
         self._installed: tuple[Any, Any] | None = None
+        # Of a botocore that is too old.
+        self._is_told = False
 
     def enter(self, blocks: int) -> None:
         with lock():
@@ -104,6 +113,17 @@ class _State:
                 if is_wanted:
                     sys.meta_path.insert(0, self._finder)
             return
+        if _is_too_old():
+            with lock():
+                if self._finder in sys.meta_path:
+                    sys.meta_path.remove(self._finder)
+                if (self.is_wanted or self._blocks > 0) and not self._is_told:
+                    self._is_told = True
+                    message = (
+                        "boto3's SQS clients stay as they are: turbosqs needs boto3 1.28 or newer, not botocore %s"
+                    )
+                    _logger.warning(message, sys.modules["botocore"].__version__)
+            return
         from .client import OnCore, close_lanes
 
         with lock():
@@ -129,6 +149,11 @@ def _imported_client() -> "Any":
     from importlib import import_module
 
     return import_module("botocore.client")
+
+
+def _is_too_old() -> bool:
+    version: str = sys.modules["botocore"].__version__
+    return tuple(int(part) for part in version.split(".")[:2]) < OLDEST
 
 
 def _install(client: "Any", base: type) -> "tuple[Any, Any]":

@@ -1,19 +1,17 @@
 """What one client's calls on the core need, and whether a call may go there."""
 
 import logging
-from operator import is_, itemgetter
 
 from botocore import UNSIGNED  # type: ignore[import-untyped]
 from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
-from botocore.history import get_global_history_recorder  # type: ignore[import-untyped]
 
 from .._at_exit import flush_at_exit
 from .._core import Client, Failure
 from .._lock import lock
 from ..errorfactory import exception
 from .counts import FAST, Counts
-from .listeners import NAMES, Audience, emitter, replaced
-from .model import is_known
+from .listeners import Listening
+from .model import Model, as_query, without_empty
 from .settings import UnknownSettingError, core_arguments
 
 TYPE_CHECKING = False
@@ -21,13 +19,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 _logger = logging.getLogger("turbosqs")
-_history = get_global_history_recorder()
-
-#: What a client is made of. Programs exchange parts now and then.
-_parts = itemgetter("_endpoint", "_request_signer", "_serializer", "_ruleset_resolver", "_user_agent_creator", "meta")
 
 
-class Lane:
+class Lane(Listening):
     """A client's way to the core.
 
     Attributes:
@@ -43,34 +37,16 @@ class Lane:
             call: what has to be the client's ``_make_api_call``.
             counts: None to begin with nothing.
         """
+        super().__init__(client)
         self.counts = Counts() if counts is None else counts
         self.core: Any = None
         self._call = call
-        self._parts = _parts(client.__dict__)
-        self._endpoint = client._endpoint
-        self._session = client._endpoint.http_session
-        self._signer = client._request_signer
-        # How many attributes the client and its parts had when none of them stood before a method. To stand there is
-        # to be one more: what they have of their own is never taken away.
-        self._numbers: tuple[int, ...] = ()
-        self._model = client.meta.service_model
-        self._events = client.meta.events
-        self._emitter = emitter(client)
-        # The emitter's lookup cache, and who listens to what for as long as it has that one.
-        self._audiences: tuple[Any, dict[str, Audience]] = (None, {})
+        self._model = Model(client.meta.service_model)
         self._is_signed = client._request_signer.signature_version is not UNSIGNED
         self._credentials: Any = None
-        self._is_unfit = self._emitter is None
+        self._is_unfit = not self.is_known
 
-    def is_outdated(self, client: "Any") -> bool:
-        """Whether the client is no longer made of what it was made of."""
-        return (
-            not all(map(is_, _parts(client.__dict__), self._parts))
-            or client.meta.events is not self._events
-            or self._endpoint.http_session is not self._session
-        )
-
-    def choose(self, client: "Any", operation_name: str) -> str:
+    def choose(self, client: "Any", operation_name: str, api_params: "dict[str, Any]") -> str:
         """The way of a call: ``FAST``, or why it is botocore's; see ``stats``. Credentials are handed over here.
 
         Raises:
@@ -78,49 +54,18 @@ class Lane:
         """
         if self._is_unfit:
             return "settings"
-        way = replaced()
+        way = self.way(client, operation_name)
         if way is not None:
             return way
-        if type(client)._make_api_call is not self._call or self._is_shadowed(client):
+        if type(client)._make_api_call is not self._call:
             return "wrapped"
-        audience = self._audience(operation_name)
-        if audience.way is not None:
-            return audience.way
-        for mock in audience.mocks:
-            if mock.enabled:
-                return "moto"
-        if _history._enabled:
-            return "history"
+        if not self._model.is_known(operation_name, api_params):
+            return "model"
         if self.core is None and not self._make_core(client):
             return "settings"
         if self._is_signed and not self._hand_over_credentials():
             return "credentials"
         return FAST
-
-    def _is_shadowed(self, client: "Any") -> bool:
-        """Whether a method that carries calls was replaced in this very client, or in a part of it."""
-        attributes = client.__dict__, self._endpoint.__dict__, self._session.__dict__, self._signer.__dict__
-        numbers = tuple(map(len, attributes))
-        if numbers == self._numbers:
-            return False
-        if not all(map(NAMES.isdisjoint, attributes)):
-            return True
-        self._numbers = numbers
-        return False
-
-    def _audience(self, operation_name: str) -> Audience:
-        # In this order: a handler that comes meanwhile replaces the cache that the answer is kept under.
-        cache = self._emitter._lookup_cache
-        known = self._audiences
-        if known[0] is not cache:
-            self._audiences = known = (cache, {})
-        audience = known[1].get(operation_name)
-        if audience is None:
-            audience = Audience(self._emitter._handlers, operation_name)
-            if not is_known(self._model, operation_name):
-                audience.way = audience.way or "model"
-            known[1][operation_name] = audience
-        return audience
 
     def _make_core(self, client: "Any") -> bool:
         """Make the core's client, now that nobody listens to botocore finding the endpoint."""
@@ -154,13 +99,17 @@ class Lane:
     def call(self, client: "Any", operation_name: str, api_params: "dict[str, Any]") -> "Any":
         """A call on the core. The service's errors are of the client's own classes."""
         try:
-            return self.core.call(operation_name, api_params)
+            reply = self.core.call(operation_name, api_params)
         except Failure as failure:
             if len(failure.args) == 3:
                 code, response, operation = failure.args
+                if self._model.is_query:
+                    code, response = as_query(response)
                 error = client.exceptions.from_code(code)(response, operation)
             else:
                 error = exception(failure)
+        else:
+            return without_empty(reply) if self._model.is_query else reply
         raise error
 
     def stats(self) -> "dict[str, Any]":

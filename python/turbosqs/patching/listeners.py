@@ -6,11 +6,13 @@ which it replaces whenever a handler comes or goes, and functions for as long as
 
 import socket
 import sys
+from operator import is_, itemgetter
 from types import FunctionType, MethodType
 
 from botocore import awsrequest, handlers  # type: ignore[import-untyped]
 from botocore.client import BaseClient  # type: ignore[import-untyped]
 from botocore.endpoint import Endpoint  # type: ignore[import-untyped]
+from botocore.history import get_global_history_recorder  # type: ignore[import-untyped]
 from botocore.hooks import EventAliaser, HierarchicalEmitter  # type: ignore[import-untyped]
 from botocore.httpsession import URLLib3Session  # type: ignore[import-untyped]
 from botocore.signers import RequestSigner  # type: ignore[import-untyped]
@@ -20,7 +22,16 @@ from .._core import Watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
+
+    #: A namespace, a name in it, and what was found there.
+    _Found = tuple[Mapping[str, Any], str, Any]
+
+_history = get_global_history_recorder()
+
+#: What a client is made of. Programs exchange parts now and then.
+_parts = itemgetter("_endpoint", "_request_signer", "_serializer", "_ruleset_resolver", "_user_agent_creator", "meta")
 
 #: What happens in the course of a call, in its order.
 EVENTS = (
@@ -96,17 +107,119 @@ _watch: "Watch | None" = None
 
 def replaced() -> "str | None":
     """Why calls have to take botocore's path, if somebody replaced what carries them; None if nobody did."""
-    return None if _watch is not None and _watch.is_same() else _look()
-
-
-def _look() -> "str | None":
     global _watch
-    now = [(namespace, name, namespace.get(name)) for namespace, name, _, _ in _CARRIERS]
+    if _watch is not None and _watch.is_same():
+        return None
+    way, now = look()
+    if way is None:
+        _watch = Watch(now)
+    return way
+
+
+def look() -> "tuple[str | None, list[_Found]]":
+    """The same, looked at anew, and what was looked at."""
+    now: list[_Found] = [(namespace, name, namespace.get(name)) for namespace, name, _, _ in _CARRIERS]
     for (_, _, value), (_, _, package, way) in zip(now, _CARRIERS, strict=True):
         if not _is_from(package, value):
+            return way, now
+    return None, now
+
+
+def is_passed_on() -> bool:
+    """Whether all that was replaced still leads to what it replaced: wrappers of instrumentation do, mocks do not."""
+    for namespace, name, package, way in _CARRIERS:
+        value = namespace.get(name)
+        if way == "sockets" and getattr(value, "__module__", "").partition(".")[0] in _COOPERATIVE:
+            continue
+        while not _is_from(package, value):
+            # Of the object itself: to ask a mock for an attribute is to get one.
+            value = getattr(value, "__wrapped__", None)
+            if value is None:
+                return False
+    return True
+
+
+#: Whose sockets are Python's, but for how they wait.
+_COOPERATIVE = ("gevent", "eventlet")
+
+
+def call(client: "Any", operation_name: str, api_params: "dict[str, Any]") -> "Any":
+    """A call that is botocore's from beginning to end, or whoever's has taken botocore's place.
+
+    Looked up now: others replace it. Bound as an attribute of the client would be: a mock that is no function does not
+    get the client.
+    """
+    function = vars(BaseClient)["_make_api_call"]
+    bind = getattr(type(function), "__get__", None)
+    return (function if bind is None else bind(function, client, type(client)))(operation_name, api_params)
+
+
+class Listening:
+    """Who listens to one client of botocore's."""
+
+    def __init__(self, client: "Any") -> None:
+        self._parts = _parts(client.__dict__)
+        self._endpoint = client._endpoint
+        self._session = client._endpoint.http_session
+        self._signer = client._request_signer
+        # How many attributes the client and its parts had when none of them stood before a method. To stand there is
+        # to be one more: what they have of their own is never taken away.
+        self._numbers: tuple[int, ...] = ()
+        self._events = client.meta.events
+        self._emitter = emitter(client)
+        # The emitter's lookup cache, and who listens to what for as long as it has that one.
+        self._audiences: tuple[Any, dict[str, Audience]] = (None, {})
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it can be told who listens."""
+        return self._emitter is not None
+
+    def is_outdated(self, client: "Any") -> bool:
+        """Whether the client is no longer made of what it was made of."""
+        return (
+            not all(map(is_, _parts(client.__dict__), self._parts))
+            or client.meta.events is not self._events
+            or self._endpoint.http_session is not self._session
+        )
+
+    def way(self, client: "Any", operation_name: str) -> "str | None":
+        """Why a call has to take botocore's path; None if nobody would miss it."""
+        way = replaced()
+        if way is not None:
             return way
-    _watch = Watch(now)
-    return None
+        if self._is_shadowed(client):
+            return "wrapped"
+        audience = self.audience(operation_name)
+        if audience.way is not None:
+            return audience.way
+        for mock in audience.mocks:
+            if mock.enabled:
+                return "moto"
+        return "history" if _history._enabled else None
+
+    def _is_shadowed(self, client: "Any") -> bool:
+        """Whether a method that carries calls was replaced in this very client, or in a part of it."""
+        attributes = client.__dict__, self._endpoint.__dict__, self._session.__dict__, self._signer.__dict__
+        numbers = tuple(map(len, attributes))
+        if numbers == self._numbers:
+            return False
+        if not all(map(NAMES.isdisjoint, attributes)):
+            return True
+        self._numbers = numbers
+        return False
+
+    def audience(self, operation_name: str) -> "Audience":
+        """Who has a handler registered for an operation's events."""
+        # In this order: a handler that comes meanwhile replaces the cache that the answer is kept under.
+        cache = self._emitter._lookup_cache
+        known = self._audiences
+        if known[0] is not cache:
+            self._audiences = known = (cache, {})
+        audience = known[1].get(operation_name)
+        if audience is None:
+            known[1][operation_name] = audience = Audience(self._emitter._handlers, operation_name)
+        return audience
 
 
 def _is_from(package: str, value: "Any") -> bool:

@@ -8,6 +8,8 @@ from botocore.httpsession import URLLib3Session, get_cert_path  # type: ignore[i
 from botocore.signers import RequestSigner  # type: ignore[import-untyped]
 from botocore.validate import ParamValidationDecorator  # type: ignore[import-untyped]
 
+from .model import protocol
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -29,8 +31,9 @@ def core_arguments(client: "Any") -> "dict[str, Any]":
     kinds = (type(client._endpoint), type(session), type(signer))
     if kinds != (Endpoint, URLLib3Session, RequestSigner):
         raise UnknownSettingError(f"its parts are {kinds}")
-    if client.meta.service_model.resolved_protocol != "json":
-        raise UnknownSettingError(f"the protocol is {client.meta.service_model.resolved_protocol}")
+    # The core's requests are JSON. Those of botocores that spoke the older protocol mean the same.
+    if protocol(client.meta.service_model) not in ("json", "query"):
+        raise UnknownSettingError(f"the protocol is {protocol(client.meta.service_model)}")
     endpoint_url, region_name = _endpoint(client)
     proxies = session._proxy_config
     return {
@@ -62,7 +65,8 @@ def _endpoint(client: "Any") -> "tuple[str, str]":
     """Where botocore sends requests, and the region that it signs them for. Both are the same for all operations."""
     operation = client.meta.service_model.operation_model("ListQueues")
     context = {"client_region": client.meta.region_name, "client_config": client.meta.config}
-    url, headers, _ = client._resolve_endpoint_ruleset(operation, {}, context)
+    # Before botocore 1.33 it does not tell of the endpoint's properties, which SQS has none of.
+    url, headers, *_ = client._resolve_endpoint_ruleset(operation, {}, context)
     signing = context.get("signing", {})
     if headers or signing.get("signing_name", client._request_signer.signing_name) != "sqs":
         raise UnknownSettingError(f"the endpoint asks for {headers} and {signing}")

@@ -8,11 +8,8 @@ use crate::local::error::ServiceError;
 use crate::local::input::{Administration, Pairs, read, required};
 use crate::local::message::Millis;
 use crate::local::reply::Reply;
-use crate::local::service::{Caller, Service};
+use crate::local::service::{Caller, SIXTY_SECONDS, Service};
 use crate::local::settings::Settings;
-
-/// The interval of the service's rules on purging and on making a deleted queue again.
-const SIXTY_SECONDS: Millis = 60_000;
 
 const MAX_TAGS: usize = 50;
 
@@ -50,7 +47,8 @@ impl Service {
                 None => Ok(self.queue_url(caller, existing)),
             };
         }
-        let deleted_at = self.realm(caller.account, caller.region).deleted.get(name).copied();
+        let realm = self.realm(caller.account, caller.region);
+        let deleted_at = realm.and_then(|realm| realm.deleted.get(name).copied());
         if self.sixty_second_rules && deleted_at.is_some_and(|deleted_at| now < deleted_at + SIXTY_SECONDS) {
             return Err(ServiceError::queue_deleted_recently());
         }
@@ -104,14 +102,13 @@ impl Service {
         let input: Administration<'_> = read(body)?;
         let prefix = input.queue_name_prefix.as_deref().unwrap_or_default();
         let page = Page::of(&input)?;
-        let names: Vec<String> = {
-            let realm = self.realm(caller.account, caller.region);
-            realm
-                .names_from(prefix, page.after.as_deref())
-                .take(page.size + 1)
-                .map(|(name, _)| name.to_string())
-                .collect()
-        };
+        let realm = self.realm(caller.account, caller.region);
+        let names: Vec<String> = realm
+            .into_iter()
+            .flat_map(|realm| realm.names_from(prefix, page.after.as_deref()))
+            .take(page.size + 1)
+            .map(|(name, _)| name.to_string())
+            .collect();
         let urls = names.iter().map(|name| format!("http://{}/{}/{name}", caller.host, caller.account));
         Ok(page.reply("QueueUrls", urls.collect(), &names))
     }
@@ -157,7 +154,7 @@ impl Service {
         if keys.is_empty() {
             return Err(ServiceError::invalid_parameter("Tag keys must be between 1 and 128 characters in length."));
         }
-        for key in keys {
+        for key in keys.iter() {
             queue.tags.remove(&**key);
         }
         Ok(nothing())

@@ -257,16 +257,15 @@ impl Service {
         let handle = required(&input.receipt_handle, "ReceiptHandle")?;
         let Opened { key, receive, .. } = self.open_handle(handle, id)?;
         let queue = self.queue_mut(id)?;
-        let fifo = queue.is_fifo();
         match queue.delete(key, receive, now) {
             Ok(()) => {
                 // Its group may be free now, or the queue below its limit of messages in flight.
                 self.touched.push(id);
                 Ok(())
             }
-            Err(Lapse::Expired | Lapse::Superseded) if fifo => Err(expired(handle)),
-            // The documentation: deleting with an old handle succeeds, but the message might not be deleted.
-            Err(_) => Ok(()),
+            Err(Lapse::Expired) => Err(expired(handle)),
+            // A message that is gone is deleted.
+            Err(Lapse::Gone | Lapse::TooLong) => Ok(()),
         }
     }
 
@@ -275,9 +274,7 @@ impl Service {
         let seconds = *required(&input.visibility_timeout, "VisibilityTimeout")?;
         let visibility = validate::visibility_timeout(seconds)?;
         let Opened { key, receive, .. } = self.open_handle(handle, id)?;
-        let queue = self.queue_mut(id)?;
-        let fifo = queue.is_fifo();
-        match queue.change_visibility(key, receive, visibility, now) {
+        match self.queue_mut(id)?.change_visibility(key, receive, visibility, now) {
             Ok(()) => {
                 self.touched.push(id);
                 Ok(())
@@ -287,9 +284,8 @@ impl Service {
                 "VisibilityTimeout",
                 "Total VisibilityTimeout for the message is beyond the limit [43200 seconds]",
             )),
-            Err(Lapse::Expired | Lapse::Superseded) if fifo => Err(expired(handle)),
-            Err(Lapse::Expired) => Err(ServiceError::message_not_in_flight()),
-            Err(Lapse::Superseded | Lapse::Gone) => Err(ServiceError::invalid_value(
+            Err(Lapse::Expired) => Err(expired(handle)),
+            Err(Lapse::Gone) => Err(ServiceError::invalid_value(
                 &**handle,
                 "ReceiptHandle",
                 "Message does not exist or is not available for visibility timeout change.",

@@ -1,5 +1,7 @@
 //! SendMessage and SendMessageBatch.
 
+use std::fmt::Display;
+
 use sha2::{Digest, Sha256};
 
 use super::batches::{Outcomes, write_failure};
@@ -20,6 +22,64 @@ struct Prepared {
     system_attributes_md5: Option<[u8; 16]>,
 }
 
+/// How a message is sent, which decides in what words it is refused.
+#[derive(Clone, Copy)]
+enum Form {
+    Alone,
+    /// As the entry of a batch at this position, from 0.
+    Entry(usize),
+}
+
+impl Form {
+    fn action(self) -> &'static str {
+        match self {
+            Form::Alone => "SendMessage",
+            Form::Entry(_) => "SendMessageBatch",
+        }
+    }
+
+    fn without_body(self) -> ServiceError {
+        match self {
+            Form::Alone => ServiceError::missing("MessageBody"),
+            Form::Entry(position) => {
+                ServiceError::empty_value(&format!("SendMessageBatchRequestEntry.{}.MessageBody", position + 1))
+            }
+        }
+    }
+
+    fn too_long(self, limit: usize) -> ServiceError {
+        let what = match self {
+            Form::Alone => "are invalid",
+            Form::Entry(_) => "cannot be validated",
+        };
+        ServiceError::invalid_parameter(format!(
+            "One or more parameters {what}. Reason: Message must be shorter than {limit} bytes."
+        ))
+    }
+
+    /// A member that this type of queue does not know.
+    fn of_another_queue_type(self, value: impl Display, parameter: &str) -> ServiceError {
+        const REASON: &str = "The request include parameter that is not valid for this queue type";
+        match self {
+            Form::Alone => ServiceError::invalid_value(value, parameter, &format!("{REASON}.")),
+            Form::Entry(_) => ServiceError::invalid_parameter(REASON),
+        }
+    }
+
+    /// What refuses the request whatever else is in it.
+    fn check(self, input: &Send<'_>, queue: &Queue) -> Result<(), ServiceError> {
+        check_fifo_members(input, queue, |name| match self {
+            Form::Alone => ServiceError::missing(name),
+            // With another code than that of SendMessage.
+            Form::Entry(_) => {
+                ServiceError::invalid_parameter(format!("The request must contain the parameter {name}."))
+            }
+        })?;
+        validate::no_list_values(input.message_attributes.as_ref(), self.action())?;
+        validate::no_list_values(input.message_system_attributes.as_ref(), self.action())
+    }
+}
+
 /// The first number of the service's 20-digit sequence numbers; they grow by 256.
 const FIRST_SEQUENCE: u128 = 18_849_496_460_467_696_128;
 
@@ -38,14 +98,11 @@ impl Service {
         let input: Send<'_> = read(body)?;
         let id = self.find_by_url(input.queue_url.as_deref(), caller)?;
         let queue = self.queue_mut(id)?;
-        check_fifo_members(&input, queue, ServiceError::missing)?;
+        Form::Alone.check(&input, queue)?;
         let body_md5 = md5(input.message_body.as_deref().unwrap_or_default().as_bytes());
-        let (prepared, size) = prepare(&input, queue, body_md5)?;
+        let (prepared, size) = prepare(&input, Form::Alone, queue, body_md5)?;
         if size > queue.settings.maximum_message_size {
-            return Err(ServiceError::invalid_parameter(format!(
-                "One or more parameters are invalid. Reason: Message must be shorter than {} bytes.",
-                queue.settings.maximum_message_size
-            )));
+            return Err(Form::Alone.too_long(queue.settings.maximum_message_size));
         }
         let Prepared { message, attributes_md5, system_attributes_md5 } = prepared;
         let sent = queue.send(message, now);
@@ -67,18 +124,16 @@ impl Service {
         let queue = self.queue_mut(id)?;
         let entries = input.entries.as_deref().unwrap_or_default();
         validate::batch(entries, "SendMessageBatchRequestEntry", |entry| entry.id.as_deref())?;
-        for entry in entries {
-            // In a batch the whole request is refused for this, with another code than that of SendMessage.
-            check_fifo_members(entry, queue, |name| {
-                ServiceError::invalid_parameter(format!("The request must contain the parameter {name}."))
-            })?;
+        for (position, entry) in entries.iter().enumerate() {
+            Form::Entry(position).check(entry, queue)?;
         }
         let mut total = 0;
         let mut prepared = Vec::with_capacity(entries.len());
         let bodies: Vec<&[u8]> =
             entries.iter().map(|entry| entry.message_body.as_deref().unwrap_or_default().as_bytes()).collect();
-        for (entry, body_md5) in entries.iter().zip(md5s(&bodies)) {
-            let checked = prepare(entry, queue, body_md5);
+        for (position, (entry, body_md5)) in entries.iter().zip(md5s(&bodies)).enumerate() {
+            let form = Form::Entry(position);
+            let checked = prepare(entry, form, queue, body_md5);
             total += match &checked {
                 Ok((_, size)) => *size,
                 Err(_) => entry.message_body.as_deref().map_or(0, str::len),
@@ -87,9 +142,7 @@ impl Service {
                 let limit = queue.settings.maximum_message_size;
                 // A batch of one message over 1 MiB is too long as a batch.
                 if size > limit && size <= MAXIMUM_MESSAGE_SIZE {
-                    return Err(ServiceError::invalid_parameter(format!(
-                        "One or more parameters cannot be validated. Reason: Message must be shorter than {limit} bytes."
-                    )));
+                    return Err(form.too_long(limit));
                 }
                 Ok(prepared)
             }));
@@ -152,21 +205,15 @@ fn check_fifo_members(
     Ok(())
 }
 
-fn prepare(input: &Send<'_>, queue: &Queue, md5: [u8; 16]) -> Result<(Prepared, usize), ServiceError> {
+fn prepare(input: &Send<'_>, form: Form, queue: &Queue, md5: [u8; 16]) -> Result<(Prepared, usize), ServiceError> {
     let body = input.message_body.as_deref().filter(|body| !body.is_empty());
-    let body = body.ok_or_else(|| ServiceError::missing("MessageBody"))?;
+    let body = body.ok_or_else(|| form.without_body())?;
     validate::characters(body)?;
     let delay = match (input.delay_seconds, queue.is_fifo()) {
         (None, _) => None,
         // A FIFO queue takes 0 for not given, and nothing else.
         (Some(0), true) => None,
-        (Some(seconds), true) => {
-            return Err(ServiceError::invalid_value(
-                seconds,
-                "DelaySeconds",
-                "The request include parameter that is not valid for this queue type.",
-            ));
-        }
+        (Some(seconds), true) => return Err(form.of_another_queue_type(seconds, "DelaySeconds")),
         (Some(seconds), false) => Some(validate::delay(seconds)?),
     };
     if let Some(group) = &input.message_group_id {
@@ -175,11 +222,7 @@ fn prepare(input: &Send<'_>, queue: &Queue, md5: [u8; 16]) -> Result<(Prepared, 
     if let Some(id) = &input.message_deduplication_id {
         validate::fifo_id(id, "MessageDeduplicationId")?;
         if !queue.is_fifo() {
-            return Err(ServiceError::invalid_value(
-                &**id,
-                "MessageDeduplicationId",
-                "The request include parameter that is not valid for this queue type.",
-            ));
+            return Err(form.of_another_queue_type(&**id, "MessageDeduplicationId"));
         }
     }
     let attributes = match &input.message_attributes {

@@ -56,6 +56,18 @@ struct Known {
     receives: u32,
     /// Of these, those by the queue that has it now.
     received_here: u32,
+    /// How often it was moved: it may come back into a queue, but none of its earlier receipts.
+    moves: u32,
+}
+
+/// What a receive brought, to be acted on later.
+#[derive(Clone, Copy)]
+struct Receipt {
+    queue: usize,
+    key: Key,
+    receive: u32,
+    id: u128,
+    moves: u32,
 }
 
 struct Reference {
@@ -117,6 +129,13 @@ impl Reference {
     fn find(&mut self, id: u128) -> Option<&mut Known> {
         self.messages.iter_mut().find(|message| message.id == id)
     }
+
+    /// The message on which a receipt acts.
+    fn acts_on(&mut self, receipt: Receipt) -> Option<&mut Known> {
+        let fifo = self.fifo;
+        let here = self.find(receipt.id).filter(|message| message.moves == receipt.moves);
+        here.filter(|message| !fifo || message.receives == receipt.receive && message.in_flight)
+    }
 }
 
 fn run(fifo: bool, max_receives: u32, steps: Vec<Step>) -> Result<(), TestCaseError> {
@@ -133,7 +152,7 @@ fn run(fifo: bool, max_receives: u32, steps: Vec<Step>) -> Result<(), TestCaseEr
         ready: Vec::new(),
     });
     let mut now: Millis = 1_000_000;
-    let mut receipts: Vec<(usize, Key, u32, u128)> = Vec::new();
+    let mut receipts: Vec<Receipt> = Vec::new();
     for step in steps {
         references.iter_mut().for_each(|reference| reference.settle(now));
         match step {
@@ -165,6 +184,7 @@ fn run(fifo: bool, max_receives: u32, steps: Vec<Step>) -> Result<(), TestCaseEr
                         hidden: delay > 0,
                         receives: 0,
                         received_here: 0,
+                        moves: 0,
                     });
                 }
             }
@@ -181,7 +201,8 @@ fn run(fifo: bool, max_receives: u32, steps: Vec<Step>) -> Result<(), TestCaseEr
                     known.visible_at = now + Millis::from(visibility) * 1_000;
                     known.in_flight = visibility > 0;
                     known.hidden = true;
-                    receipts.push((number, *key, known.receives, *id));
+                    let (receive, moves) = (known.receives, known.moves);
+                    receipts.push(Receipt { queue: number, key: *key, receive, id: *id, moves });
                 }
                 reference.rank();
                 for id in got.iter().filter(|_| visibility == 0) {
@@ -193,28 +214,33 @@ fn run(fifo: bool, max_receives: u32, steps: Vec<Step>) -> Result<(), TestCaseEr
                 }
                 for known in dead {
                     let sent_at = if fifo { now } else { known.sent_at };
-                    references[1 - number].add(Known { sent_at, visible_at: now, received_here: 0, ..known });
+                    references[1 - number].add(Known {
+                        sent_at,
+                        visible_at: now,
+                        received_here: 0,
+                        moves: known.moves + 1,
+                        ..known
+                    });
                 }
             }
             Step::Delete { receipt } if !receipts.is_empty() => {
-                let (queue, key, receive, id) = receipts[receipt % receipts.len()];
-                let (queue, reference) = (&mut queues[queue], &mut references[queue]);
-                let outcome = queue.delete(key, receive, now);
-                let newest = reference.find(id).filter(|m| m.receives == receive).map(|m| m.in_flight);
-                let expected = newest.is_some_and(|in_flight| in_flight || !fifo);
+                let receipt = receipts[receipt % receipts.len()];
+                let (queue, reference) = (&mut queues[receipt.queue], &mut references[receipt.queue]);
+                let outcome = queue.delete(receipt.key, receipt.receive, now);
+                let expected = reference.acts_on(receipt).is_some();
                 prop_assert_eq!(outcome.is_ok(), expected, "{:?}", outcome);
                 if expected {
-                    reference.messages.retain(|m| m.id != id);
+                    reference.messages.retain(|m| m.id != receipt.id);
                     reference.rank();
                 }
             }
             Step::ChangeVisibility { receipt, visibility } if !receipts.is_empty() => {
-                let (queue, key, receive, id) = receipts[receipt % receipts.len()];
-                let (queue, reference) = (&mut queues[queue], &mut references[queue]);
-                let outcome = queue.change_visibility(key, receive, visibility, now);
-                let current = reference.find(id).filter(|m| m.receives == receive && m.in_flight);
-                prop_assert_eq!(outcome.is_ok(), current.is_some(), "{:?}", outcome);
-                if let Some(message) = current {
+                let receipt = receipts[receipt % receipts.len()];
+                let (queue, reference) = (&mut queues[receipt.queue], &mut references[receipt.queue]);
+                let outcome = queue.change_visibility(receipt.key, receipt.receive, visibility, now);
+                let message = reference.acts_on(receipt);
+                prop_assert_eq!(outcome.is_ok(), message.is_some(), "{:?}", outcome);
+                if let Some(message) = message {
                     message.visible_at = now + Millis::from(visibility) * 1_000;
                     message.in_flight = visibility > 0;
                     message.hidden = visibility > 0;

@@ -87,6 +87,92 @@ fn visibility_cannot_be_extended_beyond_twelve_hours() {
 }
 
 #[test]
+fn twelve_hours_count_from_the_latest_receive() {
+    const HOUR: Millis = 3_600_000;
+    let mut queue = queue(Settings::standard());
+    queue.send(plain("a"), 0);
+    let key = queue.receive(1, 30, None, 0).keys[0];
+    assert_eq!(queue.change_visibility(key, 1, 3_600, 11 * HOUR), Ok(()));
+    assert_eq!(queue.change_visibility(key, 1, 1, 12 * HOUR), Err(Lapse::TooLong));
+    assert_eq!(queue.change_visibility(key, 1, 0, 13 * HOUR), Ok(()));
+    assert_eq!(queue.receive(1, 30, None, 13 * HOUR).keys, [key]);
+    assert_eq!(queue.change_visibility(key, 1, 43_200, 13 * HOUR), Ok(()));
+}
+
+#[test]
+fn an_old_receipt_of_a_standard_queue_acts() {
+    let mut queue = queue(Settings::standard());
+    queue.send(plain("a"), 0);
+    let key = queue.receive(1, 1, None, 0).keys[0];
+    // Visible again: it is hidden once more, or stays visible.
+    assert_eq!(queue.change_visibility(key, 1, 0, 2_000), Ok(()));
+    assert_eq!(queue.counts(2_000).visible, 1);
+    assert_eq!(queue.change_visibility(key, 1, 10, 2_000), Ok(()));
+    assert_eq!(receive(&mut queue, 10, 11_999), [""; 0]);
+    // Received again since: the message of the other is what it acts on.
+    assert_eq!(receive(&mut queue, 10, 12_000), ["a"]);
+    assert_eq!(queue.change_visibility(key, 1, 0, 12_000), Ok(()));
+    assert_eq!(receive(&mut queue, 10, 12_000), ["a"]);
+    assert_eq!(queue.delete(key, 1, 12_000), Ok(()));
+    assert_eq!(queue.counts(12_000), Counts::default());
+    assert_eq!(queue.delete(key, 3, 12_000), Err(Lapse::Gone));
+    assert_eq!(queue.change_visibility(key, 3, 10, 12_000), Err(Lapse::Gone));
+}
+
+#[test]
+fn an_old_receipt_of_a_fifo_queue_does_not() {
+    let mut queue = queue(Settings::fifo());
+    queue.send(grouped("a", "g", Some("a")), 0);
+    let key = queue.receive(1, 1, None, 0).keys[0];
+    for now in [1_000, 2_000] {
+        assert_eq!(queue.change_visibility(key, 1, 10, now), Err(Lapse::Expired));
+        assert_eq!(queue.delete(key, 1, now), Err(Lapse::Expired));
+        queue.receive(1, 30, None, now);
+    }
+    assert_eq!(queue.delete(key, 2, 3_000), Ok(()));
+}
+
+#[test]
+fn what_an_old_receipt_hides_is_handed_out_once() {
+    let mut queue = queue(Settings::standard());
+    let tenants = |queue: &mut Queue, body: &str| {
+        for _ in 0..40 {
+            queue.send(grouped(body, "t", None), 0);
+        }
+    };
+    tenants(&mut queue, "first");
+    let mut keys = Vec::new();
+    for _ in 0..4 {
+        keys.extend(queue.receive(10, 1, None, 0).keys);
+    }
+    // All are visible again, and after the first 30 they are passed over, since their tenant is noisy then.
+    queue.send(plain("other"), 1_000);
+    for _ in 0..3 {
+        assert_eq!(queue.receive(10, 1_000, None, 1_000).keys.len(), 10);
+    }
+    assert_eq!(receive(&mut queue, 1, 1_000), ["other"]);
+    // Those that are left are hidden where they stand, shown, and hidden again; one is deleted meanwhile.
+    let left: Vec<Key> = keys.into_iter().filter(|key| queue.message(*key).unwrap().receive_count == 1).collect();
+    assert_eq!(left.len(), 10);
+    for now in [1_000, 2_000] {
+        for key in &left {
+            queue.change_visibility(*key, 1, 10, now).unwrap();
+        }
+        assert_eq!(receive(&mut queue, 10, now), [""; 0]);
+        for key in &left[1..] {
+            queue.change_visibility(*key, 1, 0, now).unwrap();
+            queue.change_visibility(*key, 1, 5, now).unwrap();
+            queue.change_visibility(*key, 1, 0, now).unwrap();
+        }
+    }
+    queue.delete(left[0], 1, 3_000).unwrap();
+    assert_eq!(receive(&mut queue, 10, 3_000).len(), 9);
+    assert_eq!(receive(&mut queue, 10, 3_000), [""; 0]);
+    let Order::Standard(line) = &queue.order else { panic!("it is a standard queue") };
+    assert_eq!(line.hidden_count(), 0);
+}
+
+#[test]
 fn in_flight_is_limited() {
     let mut queue = queue(Settings::standard());
     for _ in 0..MAX_IN_FLIGHT + 5 {

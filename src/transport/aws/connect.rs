@@ -188,7 +188,8 @@ async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<TlsStream<S>, Failed> {
     let failed = |error: &dyn Display| Failed::new(Failure::Tls, format!("{host}: {error}"));
     let name = ServerName::try_from(host.to_owned()).map_err(|error| failed(&error))?;
-    let work = async { TlsConnector::from(config).connect(name, stream).await.map_err(|error| failed(&error)) };
+    let connector = TlsConnector::from(config);
+    let work = async { connector.connect(name, stream).await.map_err(|error| failed(&tls::explained(&error))) };
     // botocore's kind for it, although its connect timeout is the one that runs out.
     within(timeout, work, || Failed::new(Failure::ReadTimeout, format!("{host}: the TLS handshake timed out"))).await
 }

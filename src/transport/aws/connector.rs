@@ -30,24 +30,15 @@ use tokio::time::Sleep;
 
 use super::connect::{Dialer, Origin};
 use super::failure::Failed;
-use crate::config::{Proxies, Settings, Tls};
+use crate::config::{Proxies, Settings, Tls, Verify};
 use crate::error::Failure;
+use crate::runtime;
 
 /// The HTTP client of one SQS client: its own pool of connections, made from settings alone.
 ///
 /// Nothing is read or connected here. Timeouts are those that the SDK passes on from the client's `TimeoutConfig`.
 pub fn http_client(settings: &Settings) -> SharedHttpClient {
-    client(settings.tls.clone(), settings.proxies.clone(), settings)
-}
-
-/// The HTTP client of the credential providers, which ask other hosts.
-pub(super) fn credential_client(settings: &Settings) -> SharedHttpClient {
-    let tls = Tls { client_cert: None, ..settings.tls.clone() };
-    client(tls, settings.credential_proxies.clone(), settings)
-}
-
-fn client(tls: Tls, proxies: Proxies, settings: &Settings) -> SharedHttpClient {
-    SharedHttpClient::new(Client(Arc::new(Pool::new(tls, proxies, settings))))
+    SharedHttpClient::new(Client(Arc::new(Pool::of(settings))))
 }
 
 #[derive(Debug)]
@@ -152,18 +143,20 @@ impl fmt::Debug for Pool {
 }
 
 impl Pool {
-    fn new(tls: Tls, proxies: Proxies, settings: &Settings) -> Pool {
+    /// The connections of one SQS client, made from settings alone. Nothing is read or connected here.
+    pub fn of(settings: &Settings) -> Pool {
         Pool {
-            dialer: Dialer::new(tls, proxies, settings.tcp_keepalive),
+            dialer: Dialer::new(settings.tls.clone(), settings.proxies.clone(), settings.tcp_keepalive),
             // Requests that leave together come back together: their connections are worth keeping.
             max_idle: settings.max_pool_connections.max(settings.batching.map_or(0, |batching| batching.max_in_flight)),
             idle: Mutex::default(),
         }
     }
 
-    /// The connections of one SQS client, made from settings alone. Nothing is read or connected here.
-    pub fn of(settings: &Settings) -> Pool {
-        Pool::new(settings.tls.clone(), settings.proxies.clone(), settings)
+    /// Connections to where credentials come from, which is asked seldom: none is kept.
+    pub fn to_source(verify: Verify, proxies: Proxies) -> Pool {
+        let dialer = Dialer::new(Tls { verify, client_cert: None }, proxies, false);
+        Pool { dialer, max_idle: 0, idle: Mutex::default() }
     }
 
     pub async fn send(
@@ -204,7 +197,7 @@ impl Pool {
         let io = TokioIo::new(connection.stream);
         let (sender, driver) = http1::handshake(io).await.map_err(|error| exchange_failed(&error))?;
         // Ends with the connection; its errors are told to the request that meets them.
-        tokio::spawn(driver);
+        runtime::spawn_bystander(async move { drop(driver.await) });
         Ok(Open { sender, forwarding: connection.forwarding, silence: Silence::default() })
     }
 
@@ -224,7 +217,7 @@ impl Pool {
     }
 
     fn put(&self, origin: Origin, connection: Open) {
-        if connection.sender.is_closed() {
+        if connection.sender.is_closed() || self.max_idle == 0 {
             return;
         }
         let idle = Idle { connection, since: Instant::now() };
@@ -320,10 +313,24 @@ async fn read(
             Some(frame) => frame.map_err(|error| exchange_failed(&error))?,
         };
         if let Ok(data) = frame.into_data() {
+            if whole.len() + data.len() > MAX_REPLY {
+                return Err(too_long());
+            }
             whole = if whole.is_empty() { data } else { joined(whole, &data, body.size_hint().lower()) };
         }
     }
     Ok(Response::from_parts(head, whole))
+}
+
+/// The longest reply that is read: twice what ten messages of 1 MiB come to if every byte is written as an escape of six.
+const MAX_REPLY: usize = 120 << 20;
+
+/// Not retried: what answers so is no SQS, and would again.
+fn too_long() -> Failed {
+    let text = format!(
+        "The reply is longer than {MAX_REPLY} bytes, which is more than SQS can send: is the endpoint one of SQS?"
+    );
+    Failed::new(Failure::Other, text)
 }
 
 /// Ten messages of 1 MiB, written as JSON.

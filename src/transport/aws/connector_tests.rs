@@ -190,6 +190,31 @@ async fn a_long_reply_arrives_whole_however_slowly() {
 }
 
 #[tokio::test]
+async fn a_reply_without_end_is_given_up() {
+    for head in ["transfer-encoding: chunked", "connection: close"] {
+        let sent = Arc::new(AtomicUsize::new(0));
+        let counted = sent.clone();
+        let address = listen(move |mut stream| {
+            let sent = counted.clone();
+            async move {
+                receive(&mut stream).await?;
+                stream.write_all(format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n").as_bytes()).await?;
+                let chunk = [&b"100000\r\n"[..], &[b' '; 0x10_0000], b"\r\n"].concat();
+                loop {
+                    stream.write_all(&chunk).await?;
+                    sent.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        })
+        .await;
+        let (kind, retried, message) = failure(&pool(Verify::Yes), &format!("http://{address}/")).await;
+        assert_eq!((kind, retried), (Failure::Other, false), "{message}");
+        assert!(message.contains("more than SQS can send"), "{message}");
+        assert!((MAX_REPLY >> 20..MAX_REPLY >> 19).contains(&sent.load(Ordering::Relaxed)), "{sent:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_name_is_a_dns_failure() {
     let (kind, retried, message) = failure(&pool(Verify::Yes), "http://no-such-host.invalid").await;
     assert_eq!((kind, retried), (Failure::Dns, true));

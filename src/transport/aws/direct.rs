@@ -15,6 +15,7 @@ use super::identity::Identity;
 use super::retry::{self, Attempts, Next, Quota};
 use super::sign::Signer;
 use super::{Endpoint, latin_1, operations, user_agent};
+use crate::clock;
 use crate::config::Settings;
 use crate::error::{Error, Failure, Lost, Retry, ServiceError};
 use crate::model::Action;
@@ -131,7 +132,13 @@ impl Direct {
                 Err(NoReply::Unsent(error)) => return Err(error),
             };
             match next {
-                Next::Retry(delay) => tokio::time::sleep(delay).await,
+                Next::Retry(delay) => {
+                    tokio::time::sleep(delay).await;
+                    // Looked at when it is over: the process may have stood still meanwhile.
+                    if request.is_late() {
+                        return Err(error);
+                    }
+                }
                 Next::GiveUp(delay) => {
                     if !delay.is_zero() {
                         tokio::time::sleep(delay).await;
@@ -180,11 +187,10 @@ impl Direct {
             headers.insert(X_AMZN_TRACE_ID, id);
         }
         if let Some(identity) = &self.identity {
-            let now = SystemTime::now();
-            let credentials = identity.credentials(now).await?;
+            let credentials = identity.credentials(SystemTime::now()).await?;
             let name = action.to_str().unwrap_or_default();
             let unfit = |error| Error::Runtime(format!("the credentials do not fit into a header: {error}"));
-            let signature = target.signer.sign(&credentials, now, name, &request.body).map_err(unfit)?;
+            let signature = target.signer.sign(&credentials, clock::now(), name, &request.body).map_err(unfit)?;
             headers.insert(X_AMZ_DATE, signature.date);
             headers.insert(AUTHORIZATION, signature.authorization);
             if let Some(token) = signature.token {

@@ -1,86 +1,138 @@
-//! The credentials of a client, kept until shortly before they expire.
+//! The credentials of a client or a session, kept until shortly before they expire.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwapOption;
 use aws_credential_types::Credentials as Keys;
 use aws_credential_types::provider::error::CredentialsError;
-use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_credential_types::provider::{ProvideCredentials, future};
 use tokio::sync::Mutex;
 
-use super::credentials::FromOwner;
-use super::{credentials, describe};
-use crate::config::{Credentials, Settings};
+use super::sources::{Source, checked, keys, not_refreshed, source};
+use crate::config::{Credentials, Found, Handed, StaticCredentials};
 use crate::error::Error;
 
-/// How long before they expire credentials are replaced; up to half as long again, so that the processes of a fleet
-/// do not ask all at once.
-const AHEAD: Duration = Duration::from_secs(10);
-/// How long good credentials are used on after their provider has failed.
+/// How long before they expire credentials are replaced, by one request while others still use them; and how long before, by
+/// a request that all others wait for. Both are botocore's. Of keys that live no longer than that, a half and a third of
+/// their life.
+const ADVISORY: Duration = Duration::from_secs(15 * 60);
+const MANDATORY: Duration = Duration::from_secs(10 * 60);
+/// How long good credentials are used on after their source has failed.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// Whose requests they are.
 #[derive(Debug)]
-pub(super) enum Identity {
-    /// A provider's, asked when they run out.
+pub struct Identity(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    /// A source's, asked when they run out.
     Kept(Kept),
     /// The client's owner's, looked at for each request.
     Handed(FromOwner),
 }
 
 impl Identity {
-    /// `None`: requests are not signed. `provider` is that of the settings.
-    pub fn new(settings: &Settings, provider: Option<SharedCredentialsProvider>) -> Option<Identity> {
-        let method = credentials::method(&settings.credentials);
-        match &settings.credentials {
-            Credentials::Handed(handed) => Some(Identity::Handed(FromOwner::new(handed.clone()))),
-            _ => provider.map(|provider| Identity::Kept(Kept::new(provider, method))),
+    /// `None`: requests are not signed. What is in `holder` is used until it runs out, and what is found goes there.
+    pub fn new(found: &Found, holder: Holder) -> Option<Identity> {
+        Some(Identity(match &found.credentials {
+            Credentials::Handed(handed) => Kind::Handed(FromOwner::new(handed.clone())),
+            credentials => {
+                let source = source(credentials, &found.services)?;
+                Kind::Kept(Kept { holder, ..Kept::new(source, credentials.method()) })
+            }
+        }))
+    }
+
+    /// The service has refused them as expired, whatever they say: the source is asked before they are used again.
+    pub(super) fn renew(&self, now: SystemTime) {
+        if let Kind::Kept(kept) = &self.0 {
+            kept.renew(now);
         }
     }
 
-    pub async fn credentials(&self, now: SystemTime) -> Result<Arc<Keys>, Error> {
-        match self {
-            Identity::Kept(kept) => kept.credentials(now).await,
-            Identity::Handed(owner) => owner.credentials().map_err(|error| failure(&error)),
+    pub(super) async fn credentials(&self, now: SystemTime) -> Result<Arc<Keys>, Error> {
+        match &self.0 {
+            Kind::Kept(kept) => kept.credentials(now).await,
+            Kind::Handed(owner) => owner.credentials(),
         }
     }
 }
 
-/// What the caller is told of a provider's failure.
-fn failure(error: &CredentialsError) -> Error {
-    credentials::failure(error).unwrap_or_else(|| Error::Runtime(describe(error)))
+/// The credentials that were found last. Copies share what is in it, processes do not: a forked child goes on with what
+/// its parent had.
+#[derive(Clone, Default)]
+pub struct Holder(Arc<ArcSwapOption<Held>>);
+
+impl fmt::Debug for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Holder")
+    }
 }
 
+/// Keys that the client's owner may replace at any moment.
+#[derive(Debug)]
+struct FromOwner {
+    handed: Handed,
+    /// What was handed over last, and what it became: the signer knows credentials by their allocation.
+    made: ArcSwapOption<(Arc<StaticCredentials>, Arc<Keys>)>,
+}
+
+impl FromOwner {
+    fn new(handed: Handed) -> FromOwner {
+        FromOwner { handed, made: ArcSwapOption::empty() }
+    }
+
+    fn credentials(&self) -> Result<Arc<Keys>, Error> {
+        let Some(current) = self.handed.get() else { return Err(Error::NoCredentials) };
+        let made = self.made.load();
+        if let Some(made) = made.as_ref().filter(|made| Arc::ptr_eq(&made.0, &current)) {
+            return Ok(made.1.clone());
+        }
+        let keys = Arc::new(checked(keys(&current), current.method)?);
+        self.made.store(Some(Arc::new((current, keys.clone()))));
+        Ok(keys)
+    }
+}
+
+/// What a source has found.
 #[derive(Debug)]
 pub(super) struct Kept {
-    provider: SharedCredentialsProvider,
+    source: Arc<dyn Source>,
     /// botocore's name for it.
     method: &'static str,
-    /// How long it may take.
-    limit: Duration,
-    current: ArcSwapOption<Held>,
-    /// Held by the one task that asks the provider, while the others wait for what it learns.
+    holder: Holder,
+    /// Held by the one task that asks the source, while others wait for what it learns.
     asking: Mutex<()>,
 }
 
 #[derive(Debug)]
 struct Held {
     credentials: Arc<Keys>,
-    /// When to ask again; `None`: never.
-    until: Option<SystemTime>,
+    /// From when on one request asks for new ones, and from when on all wait for them. `None`: never.
+    advisory: Option<SystemTime>,
+    mandatory: Option<SystemTime>,
 }
 
 impl Held {
-    fn new(credentials: Keys) -> Held {
-        let until = credentials
-            .expiry()
-            .map(|expiry| expiry.checked_sub(AHEAD.mul_f64(1.0 + fastrand::f64() / 2.0)).unwrap_or(expiry));
-        Held { credentials: Arc::new(credentials), until }
+    fn new(credentials: Keys, now: SystemTime) -> Held {
+        let before = |window: Duration, part: f64| {
+            let expiry = credentials.expiry()?;
+            let life = expiry.duration_since(now).unwrap_or_default();
+            expiry.checked_sub(window.min(life.mul_f64(part)))
+        };
+        let (advisory, mandatory) = (before(ADVISORY, 0.5), before(MANDATORY, 1.0 / 3.0));
+        Held { credentials: Arc::new(credentials), advisory, mandatory }
     }
 
     fn is_fresh(&self, now: SystemTime) -> bool {
-        self.until.is_none_or(|until| now < until)
+        self.advisory.is_none_or(|from| now < from)
+    }
+
+    fn is_good(&self, now: SystemTime) -> bool {
+        self.mandatory.is_none_or(|from| now < from)
     }
 
     fn is_valid(&self, now: SystemTime) -> bool {
@@ -89,161 +141,109 @@ impl Held {
 }
 
 impl Kept {
-    pub fn new(provider: SharedCredentialsProvider, method: &'static str) -> Kept {
-        let limit = credentials::LOAD_TIMEOUT;
-        Kept { provider, method, limit, current: ArcSwapOption::empty(), asking: Mutex::new(()) }
+    pub fn new(source: Arc<dyn Source>, method: &'static str) -> Kept {
+        Kept { source, method, holder: Holder::default(), asking: Mutex::new(()) }
     }
 
     pub async fn credentials(&self, now: SystemTime) -> Result<Arc<Keys>, Error> {
-        if let Some(fresh) = self.fresh(now) {
+        if let Some(fresh) = self.held(|held| held.is_fresh(now)) {
             return Ok(fresh);
         }
-        let _asking = self.asking.lock().await;
-        // Somebody else may have asked meanwhile.
-        if let Some(fresh) = self.fresh(now) {
-            return Ok(fresh);
-        }
-        let failure = match tokio::time::timeout(self.limit, self.provider.provide_credentials()).await {
-            Ok(Ok(credentials)) => {
-                let held = Arc::new(Held::new(credentials));
-                self.current.store(Some(held.clone()));
-                return Ok(held.credentials.clone());
-            }
-            Ok(Err(error)) => failure(&error),
-            Err(_) => {
-                Error::Credentials { provider: self.method, detail: format!("nothing came within {:?}", self.limit) }
-            }
+        let _asking = match (self.asking.try_lock(), self.held(|held| held.is_good(now))) {
+            (Ok(asking), _) => asking,
+            // Somebody is at it.
+            (Err(_), Some(good)) => return Ok(good),
+            (Err(_), None) => self.asking.lock().await,
         };
-        match self.current.load_full().filter(|held| held.is_valid(now)) {
-            Some(held) => {
+        // Somebody else may have asked meanwhile.
+        if let Some(fresh) = self.held(|held| held.is_fresh(now)) {
+            return Ok(fresh);
+        }
+        let failure = match self.source.find().await {
+            Ok(credentials) => {
+                let held = Arc::new(Held::new(credentials, now));
+                if held.is_valid(now) {
+                    let credentials = held.credentials.clone();
+                    self.holder.0.store(Some(held));
+                    return Ok(credentials);
+                }
+                Error::Runtime("Credentials were refreshed, but the refreshed credentials are still expired.".into())
+            }
+            Err(error) => error,
+        };
+        match self.holder.0.load_full() {
+            Some(held) if held.is_valid(now) => {
                 let credentials = held.credentials.clone();
-                let until = credentials.expiry().map(|expiry| expiry.min(now + AGAIN));
-                self.current.store(Some(Arc::new(Held { credentials: credentials.clone(), until })));
+                let pause = Some(now + AGAIN);
+                self.holder.0.store(Some(Arc::new(Held {
+                    credentials: credentials.clone(),
+                    advisory: pause,
+                    mandatory: pause,
+                })));
                 Ok(credentials)
             }
-            None => Err(failure),
+            Some(_) if self.method == "iam-role" && matches!(failure, Error::NoCredentials) => Err(not_refreshed()),
+            _ => Err(failure),
         }
     }
 
-    fn fresh(&self, now: SystemTime) -> Option<Arc<Keys>> {
-        let held = self.current.load();
-        held.as_ref().filter(|held| held.is_fresh(now)).map(|held| held.credentials.clone())
+    /// Those that never run out cannot be replaced.
+    fn renew(&self, now: SystemTime) {
+        let held = self.holder.0.load_full().filter(|held| held.credentials.expiry().is_some());
+        if let Some(held) = held {
+            let credentials = held.credentials.clone();
+            self.holder.0.store(Some(Arc::new(Held { credentials, advisory: Some(now), mandatory: Some(now) })));
+        }
     }
+
+    fn held(&self, is: impl Fn(&Held) -> bool) -> Option<Arc<Keys>> {
+        let held = self.holder.0.load();
+        held.as_ref().filter(|held| is(held)).map(|held| held.credentials.clone())
+    }
+}
+
+/// The same for the SDK, which keeps nothing of its own.
+#[derive(Debug)]
+pub(super) struct Provider(pub Arc<Identity>);
+
+impl ProvideCredentials for Provider {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async {
+            match self.0.credentials(SystemTime::now()).await {
+                Ok(keys) => Ok(Keys::clone(&keys)),
+                Err(error) => Err(CredentialsError::provider_error(Failed(error))),
+            }
+        })
+    }
+}
+
+/// An error of ours on its way through the SDK.
+#[derive(Debug)]
+struct Failed(Error);
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Failed {}
+
+/// Looks for an error of ours among an error and its causes.
+pub(super) fn failure(error: &(dyn std::error::Error + 'static)) -> Option<Error> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(Failed(error)) = error.downcast_ref() {
+            return Some(error.clone());
+        }
+        cause = error.source();
+    }
+    None
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Mutex as Lock;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use aws_credential_types::provider::future;
-
-    use super::*;
-
-    /// Answers with what is next in the script, after a moment in which others can come.
-    #[derive(Debug, Clone, Default)]
-    struct Scripted {
-        /// Seconds of life from `now`, or `None` for a failure.
-        script: Arc<Lock<Vec<Option<u64>>>>,
-        asked: Arc<AtomicUsize>,
-        now: Option<SystemTime>,
-    }
-
-    impl ProvideCredentials for Scripted {
-        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
-        where
-            Self: 'a,
-        {
-            future::ProvideCredentials::new(async {
-                let number = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
-                let next = self.script.lock().unwrap().remove(0);
-                tokio::time::sleep(Duration::from_millis(20)).await;
-                let life = next.ok_or_else(|| CredentialsError::provider_error("out of order"))?;
-                let expiry = self.now.map(|now| now + Duration::from_secs(life));
-                Ok(Keys::new(format!("key {number}"), "s", None, expiry, "test"))
-            })
-        }
-    }
-
-    /// An identity, the counter of its provider, and now.
-    fn identity(script: &[Option<u64>], expires: bool) -> (Kept, Arc<AtomicUsize>, SystemTime) {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-        let provider = Scripted {
-            script: Arc::new(Lock::new(script.to_vec())),
-            now: expires.then_some(now),
-            ..Scripted::default()
-        };
-        let asked = provider.asked.clone();
-        (Kept::new(SharedCredentialsProvider::new(provider), "custom-process"), asked, now)
-    }
-
-    async fn key(identity: &Kept, now: SystemTime) -> Result<String, Error> {
-        identity.credentials(now).await.map(|credentials| credentials.access_key_id().to_owned())
-    }
-
-    #[tokio::test]
-    async fn many_ask_once() {
-        let (identity, asked, now) = identity(&[Some(3600)], true);
-        let (a, b, c) = tokio::join!(key(&identity, now), key(&identity, now), key(&identity, now));
-        assert_eq!([a.unwrap(), b.unwrap(), c.unwrap()], ["key 1"; 3]);
-        assert_eq!(asked.load(Ordering::Relaxed), 1);
-    }
-
-    #[tokio::test]
-    async fn credentials_are_replaced_shortly_before_they_expire() {
-        let (identity, _, now) = identity(&[Some(3600), Some(7200)], true);
-        for (later, expected) in [(0, "key 1"), (3584, "key 1"), (3591, "key 2"), (3601, "key 2")] {
-            assert_eq!(key(&identity, now + Duration::from_secs(later)).await.unwrap(), expected, "{later}");
-        }
-    }
-
-    #[tokio::test]
-    async fn credentials_without_an_expiry_are_kept() {
-        let (identity, asked, now) = identity(&[Some(0)], false);
-        for years in [0, 100] {
-            assert_eq!(key(&identity, now + Duration::from_secs(years * 31_536_000)).await.unwrap(), "key 1");
-        }
-        assert_eq!(asked.load(Ordering::Relaxed), 1);
-    }
-
-    #[tokio::test]
-    async fn a_failed_refresh_keeps_what_is_valid() {
-        let (identity, asked, now) = identity(&[Some(3600), None, None, Some(7200)], true);
-        let at = |milliseconds| now + Duration::from_millis(milliseconds);
-        key(&identity, now).await.unwrap();
-        assert_eq!(key(&identity, at(3_591_000)).await.unwrap(), "key 1");
-        // The provider has a moment to recover.
-        assert_eq!(key(&identity, at(3_591_900)).await.unwrap(), "key 1");
-        assert_eq!(asked.load(Ordering::Relaxed), 2);
-        let error = key(&identity, at(3_600_000)).await.unwrap_err();
-        assert!(error.to_string().contains("out of order"), "{error}");
-        assert_eq!(key(&identity, at(3_600_000)).await.unwrap(), "key 4");
-    }
-
-    #[tokio::test]
-    async fn who_gives_up_asking_leaves_it_to_the_next() {
-        let (identity, asked, now) = identity(&[Some(1), Some(3600)], true);
-        let impatient = tokio::time::timeout(Duration::from_millis(1), key(&identity, now)).await;
-        assert!(impatient.is_err());
-        assert_eq!(key(&identity, now).await.unwrap(), "key 2");
-        assert_eq!(asked.load(Ordering::Relaxed), 2);
-    }
-
-    #[tokio::test]
-    async fn a_provider_that_says_nothing_is_given_up() {
-        #[derive(Debug)]
-        struct Silent;
-        impl ProvideCredentials for Silent {
-            fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
-            where
-                Self: 'a,
-            {
-                future::ProvideCredentials::new(std::future::pending())
-            }
-        }
-        let mut identity = Kept::new(SharedCredentialsProvider::new(Silent), "custom-process");
-        identity.limit = Duration::from_millis(10);
-        let error = identity.credentials(SystemTime::now()).await.unwrap_err();
-        assert!(matches!(error, Error::Credentials { provider: "custom-process", .. }), "{error}");
-    }
-}
+#[path = "identity_tests.rs"]
+mod tests;

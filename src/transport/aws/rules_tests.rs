@@ -13,7 +13,7 @@ async fn hosts_are_those_of_the_sdk() {
         for (fips, dualstack) in [(false, false), (true, false), (false, true), (true, true)] {
             let params = Params::builder().region(region).use_fips(fips).use_dual_stack(dualstack).build().unwrap();
             let endpoint = DefaultResolver::new().resolve_endpoint(&params).await.unwrap();
-            let expected = format!("https://{}", host(region, fips, dualstack));
+            let expected = format!("https://{}", host("sqs", region, fips, dualstack));
             assert_eq!(endpoint.url(), expected, "{region} fips={fips} dualstack={dualstack}");
         }
     }

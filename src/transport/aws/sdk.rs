@@ -1,6 +1,6 @@
 //! aws-sdk-sqs as the lane of the `adaptive` retry mode, which has no other implementation worth having.
 //!
-//! The SDK signs, retries and caches credentials, over HTTP connections of our own (see [`connector`]); its typed
+//! The SDK signs and retries, over HTTP connections of our own (see [`connector`]); its typed
 //! inputs and outputs stay empty. One interceptor, set once on the client, swaps the serializer and the deserializer of
 //! each operation: the former writes the caller's JSON bytes, the latter keeps the raw reply. Both find the
 //! call that they belong to in a task-local, because the SDK runs an operation within one task. A reply that
@@ -10,14 +10,16 @@
 use std::cell::RefCell;
 use std::error::Error as _;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_sqs::config::interceptors::{
     BeforeSerializationInterceptorContextMut, BeforeTransmitInterceptorContextMut,
 };
 use aws_sdk_sqs::config::retry::RetryConfig;
-use aws_sdk_sqs::config::{BehaviorVersion, Intercept, Region, RuntimeComponents, StalledStreamProtectionConfig};
+use aws_sdk_sqs::config::{
+    BehaviorVersion, IdentityCache, Intercept, Region, RuntimeComponents, StalledStreamProtectionConfig,
+};
+use aws_smithy_async::time::TimeSource;
 use aws_smithy_runtime::client::retries::RetryPartition;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::{Input, InterceptorContext, OutputOrError};
@@ -37,8 +39,10 @@ use aws_types::region::SigningRegion;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 
+use super::identity::{self, Identity, Provider};
 use super::retry::{self, Quota};
-use super::{Endpoint, connector, credentials, describe, failure, latin_1, operations, user_agent};
+use super::{Endpoint, connector, describe, failure, latin_1, operations, user_agent};
+use crate::clock;
 use crate::config::Settings;
 use crate::error::{Error, Failure, Lost, Retry, ServiceError};
 use crate::model::Action;
@@ -48,6 +52,16 @@ use crate::transport::{Answer, Reply, Request};
 /// Stands in for an empty region, which is good for signing (some emulators do not care) and which the SDK's endpoint
 /// rules refuse, although the endpoint is given.
 const ANY_REGION: &str = "us-east-1";
+
+/// See [`clock`]. The SDK goes by it in everything, the age of credentials included.
+#[derive(Debug)]
+struct Clock;
+
+impl TimeSource for Clock {
+    fn now(&self) -> SystemTime {
+        clock::now()
+    }
+}
 
 /// The SDK's client for one set of settings.
 #[derive(Debug)]
@@ -62,12 +76,7 @@ pub(super) struct Sdk {
 
 impl Sdk {
     /// Cheap: nothing is connected, read or asked for before the first operation.
-    pub fn new(
-        settings: &Settings,
-        endpoint: Endpoint,
-        credentials: Option<SharedCredentialsProvider>,
-        stats: Arc<Stats>,
-    ) -> Sdk {
+    pub fn new(settings: &Settings, endpoint: Endpoint, identity: Option<Arc<Identity>>, stats: Arc<Stats>) -> Sdk {
         let http_client = connector::http_client(settings);
         let max_attempts = settings.retries.total_max_attempts;
         let mut config = aws_sdk_sqs::Config::builder()
@@ -82,12 +91,13 @@ impl Sdk {
             // The read timeout covers a reply that stalls.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .interceptor(RawJson::new(settings, endpoint.target()))
-            .identity_cache(credentials::identity_cache(settings))
+            .identity_cache(IdentityCache::no_cache())
+            .time_source(Clock)
             .http_client(http_client);
-        config.set_credentials_provider(credentials.clone());
-        if credentials.is_none() {
-            config = config.allow_no_auth();
-        }
+        config = match identity {
+            Some(identity) => config.credentials_provider(Provider(identity)),
+            None => config.allow_no_auth(),
+        };
         let client = aws_sdk_sqs::Client::from_conf(config.build());
         Sdk { client, max_attempts, endpoint, quota: Arc::new(Quota::new()), stats }
     }
@@ -100,6 +110,10 @@ impl Sdk {
     /// See [`Transport::recovered`](crate::transport::Transport::recovered).
     pub fn recovered(&self, why: Retry) {
         self.quota.recovered(why);
+    }
+
+    pub fn url(&self) -> String {
+        self.endpoint.0.clone()
     }
 
     pub fn send(&self, request: Request) -> Answer<Reply> {
@@ -179,7 +193,7 @@ pub(super) enum Unanswered {
 impl Unanswered {
     pub fn from_sdk<E: std::error::Error + Send + Sync + 'static>(error: SdkError<E, HttpResponse>) -> Self {
         // Missing credentials come as a failure to dispatch too.
-        if let Some(error) = credentials::failure(&error) {
+        if let Some(error) = identity::failure(&error) {
             return Unanswered::Error(error);
         }
         match &error {

@@ -1,6 +1,8 @@
 //! TLS: whom we trust and who we are.
 
 use std::fmt::Display;
+use std::io;
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use rustls::client::WebPkiServerVerifier;
@@ -43,6 +45,27 @@ pub(super) fn client_config(settings: &Tls) -> Result<Arc<ClientConfig>, Failed>
 
 fn unusable<E: Display>(what: &str) -> impl Fn(E) -> Failed + use<'_, E> {
     move |error| Failed::new(Failure::Tls, format!("{what}: {error}"))
+}
+
+/// What was wrong with a handshake, in a sentence that says what to do where the library's own does not.
+pub(super) fn explained(error: &io::Error) -> String {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
+    match cause {
+        Some(rustls::Error::InvalidCertificate(CertificateError::NotValidForNameContext { expected, presented }))
+            if presented.is_empty() =>
+        {
+            let expected = expected.to_str();
+            format!(
+                "the certificate has no subjectAltName, and a common name alone is not looked at: make one with \
+                 subjectAltName={}:{expected}",
+                if expected.parse::<IpAddr>().is_ok() { "IP" } else { "DNS" }
+            )
+        }
+        Some(rustls::Error::InvalidCertificate(CertificateError::Other(other))) => {
+            format!("the certificate cannot be used: {other}")
+        }
+        _ => error.to_string(),
+    }
 }
 
 /// The system's certificate authorities, read once per process.

@@ -117,8 +117,7 @@ def test_each_caller_has_its_own_error(server: Server, run: Run) -> None:
     async def work() -> None:
         sqs = client(server)
         url = await queue(sqs)
-        server.faults.add("partial_failure", entries=[0, 3], sender_fault=True, times=1)
-        calls = [sqs.send_message(QueueUrl=url, MessageBody=str(i)) for i in range(10)]
+        calls = [sqs.send_message(QueueUrl=url, MessageBody="" if i in (0, 3) else str(i)) for i in range(10)]
         calls.insert(5, sqs.send_message(QueueUrl=url))
         results = await asyncio.gather(*calls, return_exceptions=True)
         failed = {place: type(result) for place, result in enumerate(results) if isinstance(result, Exception)}

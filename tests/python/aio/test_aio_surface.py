@@ -207,13 +207,15 @@ def test_other_services_are_aioboto3s(monkeypatch: pytest.MonkeyPatch) -> None:
     assert session.client("s3", use_ssl=False) == ({"region_name": "eu-west-1"}, ("s3",), {"use_ssl": False})
 
 
-def test_a_botocore_session_is_refused() -> None:
-    """Its clients would block the loop."""
+def test_a_botocore_session_resolves_settings_and_credentials() -> None:
     import botocore.session
 
-    session = aio.Session(botocore_session=botocore.session.get_session())
-    with pytest.raises(NotImplementedError, match="block"):
-        session.client("sqs", region_name="us-east-1")
+    given = botocore.session.get_session()
+    given.set_credentials("theirs", "s")
+    client = aio.Session(botocore_session=given).client("sqs", region_name="us-east-1")
+    assert isinstance(client, aio.SQS)
+    assert client.meta.region_name == "us-east-1"
+    assert client._get_credentials().access_key == "theirs"
 
 
 def test_a_client_of_boto3s_is_refused() -> None:

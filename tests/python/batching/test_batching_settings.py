@@ -153,8 +153,8 @@ def test_the_linger_is_kept(relay: Relay, server: Server) -> None:
 
 
 def test_a_client_that_did_nothing_has_no_figures(sqs: turbosqs.SQS) -> None:
-    assert sqs.stats() == {"requests": {}, "messages": {}, "fill": {}, "flushes": {}, "retries": 0}
-    assert list(sqs.stats()) == ["requests", "messages", "fill", "flushes", "retries"]
+    assert sqs.stats() == {"requests": {}, "messages": {}, "fill": {}, "flushes": {}, "retries": 0, "botocore": {}}
+    assert list(sqs.stats()) == ["requests", "messages", "fill", "flushes", "retries", "botocore"]
 
 
 def test_figures(relay: Relay, server: Server) -> None:

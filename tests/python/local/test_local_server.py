@@ -172,6 +172,8 @@ def test_arguments_that_cannot_be(server: Server) -> None:
         ({"region": "eu west"}, "region"),
         ({"queues": ["a b"]}, "alphanumeric"),
         ({"queues": "orders"}, "queues must be several"),
+        ({"allow_hosts": "sqs.test"}, "allow_hosts must be several"),
+        ({"allow_hosts": ["http://sqs.test"]}, "without scheme or port"),
         ({"port": 70000}, "port must be"),
         ({"port": -1}, "port must be"),
     ]
@@ -254,6 +256,50 @@ def test_errors_carry_both_protocols_codes(server: Server) -> None:
         "__type": "com.amazonaws.sqs#QueueDoesNotExist",
         "message": "The specified queue does not exist.",
     }
+
+
+@pytest.mark.parametrize("region", ["eu west", "a:b", "", "r" * 65, "r" * 50_000])
+def test_a_region_that_is_none_is_the_servers_own(server: Server, url: str, region: str) -> None:
+    signed = f"Authorization: AWS4-HMAC-SHA256 Credential=AKID/20260101/{region}/sqs/aws4_request"
+    [found] = json.loads(ask(server, post(b"{}", LIST, signed))[2])["QueueUrls"]
+    assert found.rsplit("/", 2)[1:] == url.rsplit("/", 2)[1:]
+
+
+def post_to(host: str, *headers: str) -> bytes:
+    return post(b"{}", LIST, *headers).replace(b"Host: localhost", b"Host: " + host.encode())
+
+
+def test_a_web_page_is_refused(server: Server) -> None:
+    """By the name that it was reached by (DNS rebinding), or by what its browser says of it."""
+    for request in (
+        post_to("evil.example"),
+        post_to("evil.example:80"),
+        post_to("127.0.0.1.evil.example"),
+        post_to("localhost", "Origin: http://evil.example"),
+        post_to("localhost", "Origin: null"),
+        post_to("localhost", "Sec-Fetch-Site: cross-site"),
+    ):
+        status, headers, body = ask(server, request)
+        assert (status, headers["connection"]) == (403, "close")
+        assert headers["x-amzn-query-error"] == "accessdenied;sender"
+        assert json.loads(body)["__type"] == "com.amazon.coral.service#AccessDeniedException"
+    assert server.stats()["requests"] == {}
+    _, _, body = ask(server, post_to("evil.example:80"))
+    assert "start it with --allow-host evil.example, or Server(allow_hosts=[" in json.loads(body)["message"]
+
+
+def test_who_is_no_web_page_is_served(server: Server) -> None:
+    for host in ("localhost", "sqs", "sqs:9324", "127.0.0.1:80", "[::1]:9324", "10.0.0.5", "q.localhost"):
+        assert ask(server, post_to(host))[0] == 200
+    assert ask(server, post_to("localhost:80", "Origin: http://localhost:3000", "Sec-Fetch-Site: same-site"))[0] == 200
+
+
+def test_allowed_hosts(connect: Any) -> None:
+    with Server(allow_hosts=["sqs.test"], queues=["orders"]) as server:
+        assert ask(server, post_to("SQS.test:9324"))[0] == 200
+        assert ask(server, post_to("localhost", "Origin: http://sqs.test"))[0] == 200
+        assert ask(server, post_to("other.test"))[0] == 403
+        assert connect(server).list_queues()["QueueUrls"] == [f"{server.endpoint_url}/000000000000/orders"]
 
 
 def test_a_body_over_the_limit_is_refused_unread(server: Server, sqs: Any) -> None:
@@ -397,6 +443,50 @@ def test_the_command(serving: subprocess.Popen[str], connect: Any, stop: signal.
     first, second = log.splitlines()
     assert re.fullmatch(r"ListQueues - 200 \d+\.\d ms", first)
     assert re.fullmatch(r"SendMessage orders 200 \d+\.\d ms", second)
+
+
+def run_serve(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "turbosqs", "serve", "--port", "0", *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def port_of(process: subprocess.Popen[str]) -> int:
+    assert process.stdout is not None
+    return int(process.stdout.readline().rsplit(":", 1)[1])
+
+
+def log_of(process: subprocess.Popen[str]) -> str:
+    process.send_signal(signal.SIGTERM)
+    return process.communicate(timeout=10)[1]
+
+
+def test_a_log_line_is_one_line_and_drives_no_terminal() -> None:
+    with contextlib.contextmanager(run_serve)("-v") as process:
+        port = port_of(process)
+        url = "http://h/1/q\n2026 ListQueues - 200 0.1 ms\x1b[2J\x9b31m\u202e" + "x" * 5000
+        with socket.create_connection(("127.0.0.1", port), 10) as peer:
+            peer.sendall(post(json.dumps({"QueueUrl": url}).encode(), SEND))
+            assert peer.recv(100).startswith(b"HTTP/1.1 400")
+        [line] = log_of(process).splitlines()
+        assert re.fullmatch(r"SendMessage [!-~]{1,400}\.\.\. 400 \d+\.\d ms", line)
+        assert r"q\n2026\u{20}ListQueues\u{20}-\u{20}200" in line
+
+
+@pytest.mark.parametrize(
+    ("host", "said"), [("0.0.0.0", "every address of this machine"), ("127.0.0.2", None), ("localhost", None)]
+)
+def test_the_command_says_who_can_reach_it(host: str, said: str | None) -> None:
+    with contextlib.contextmanager(run_serve)("--host", host, "--allow-host", "sqs.test") as process:
+        with socket.create_connection((host if said is None else "127.0.0.1", port_of(process)), 10) as peer:
+            peer.sendall(post_to("sqs.test"))
+            assert peer.recv(100).startswith(b"HTTP/1.1 200")
+        log = log_of(process)
+        assert (log == "") if said is None else (said in log and "over the network" in log)
 
 
 @pytest.mark.parametrize(("port", "text"), [(None, "in use"), ("70000", "port must be from 0 to 65535, not 70000")])

@@ -6,7 +6,7 @@ from typing import Any
 
 from .cases_messages import HANDLE, RECEIVE, SEND, batch, binary, filled, handle, text
 from .cases_queues import ARN, GET_ARN, REDRIVE_TO
-from .language import EMBEDDED, URL, Advance, Call, Case, Filled, call, on_queue
+from .language import EMBEDDED, URL, Case, Filled, call, on_queue
 
 NOWHERE = "http://localhost/123456789012/nowhere"
 ENTRY = {"Id": "a", "MessageBody": "b", "ReceiptHandle": "c", "VisibilityTimeout": 1}
@@ -203,16 +203,6 @@ RECEIVING = (
         RECEIVE,
         call("delete_message", QueueUrl=URL, ReceiptHandle=HANDLE),
         call("change_message_visibility", QueueUrl=URL, ReceiptHandle=HANDLE, VisibilityTimeout=1),
-    ),
-    on_queue(
-        "a stale receipt handle",
-        SEND,
-        Call("receive_message", {"QueueUrl": URL, "VisibilityTimeout": 5}, "receive"),
-        Advance(6),
-        call("receive_message", QueueUrl=URL),
-        call("change_message_visibility", QueueUrl=URL, ReceiptHandle=HANDLE, VisibilityTimeout=1),
-        call("delete_message", QueueUrl=URL, ReceiptHandle=HANDLE),
-        servers=EMBEDDED,
     ),
 )
 

@@ -166,6 +166,27 @@ CHANGING = (
         call("change_message_visibility", QueueUrl=URL, ReceiptHandle=HANDLE, VisibilityTimeout=0),
         call("receive_message", QueueUrl=URL),
     ),
+    *(
+        on_queue(
+            f"a receipt handle that a later receive superseded {action}",
+            SEND,
+            Call("receive_message", {"QueueUrl": URL, "VisibilityTimeout": 0}, "receive"),
+            call("receive_message", QueueUrl=URL),
+            call(action, QueueUrl=URL, ReceiptHandle=HANDLE, **members),
+            call("receive_message", QueueUrl=URL),
+        )
+        for action, members in (("delete_message", {}), ("change_message_visibility", {"VisibilityTimeout": 0}))
+    ),
+    *(
+        on_queue(
+            f"a receipt handle of a message that is visible again: for {seconds} s",
+            SEND,
+            Call("receive_message", {"QueueUrl": URL, "VisibilityTimeout": 0}, "receive"),
+            call("change_message_visibility", QueueUrl=URL, ReceiptHandle=HANDLE, VisibilityTimeout=seconds),
+            call("receive_message", QueueUrl=URL),
+        )
+        for seconds in (0, 30)
+    ),
     on_queue(
         "delete_message twice",
         SEND,

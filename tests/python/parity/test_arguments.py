@@ -160,6 +160,72 @@ def test_a_file_for_a_binary(kind: Any, both: Both) -> None:
         assert "'BinaryValue': 'Ynl0ZXM='" in requests[0][-1]
 
 
+class Unreadable:
+    """A file from which nothing can be read."""
+
+    def read(self) -> bytes:
+        raise OSError("the disk is gone")
+
+    def __repr__(self) -> str:
+        return "unreadable"
+
+
+def binaries(*values: Any) -> dict[str, Any]:
+    return {f"a{n}": {"DataType": "Binary", "BinaryValue": value} for n, value in enumerate(values)}
+
+
+#: A value that cannot be written, before or behind what is invalid: boto3 reports the latter, and all of it.
+BESIDE: dict[str, dict[str, Any]] = {
+    "a text without bytes before": {"MessageAttributes": binaries("\ud800"), "MessageBody": 5},
+    "a text without bytes behind": {"MessageBody": 5, "MessageAttributes": binaries("\ud800"), "Nonsense": 1},
+    "a file before": {"MessageAttributes": binaries(Unreadable()), "MessageBody": 5, "DelaySeconds": "x"},
+    "a file and nothing that is required": {"MessageAttributes": binaries(Unreadable())},
+    "a file and what is none": {"MessageBody": "b", "MessageAttributes": binaries(Unreadable(), 5, None, Unreadable())},
+    "a file and an attribute without a type": {
+        "MessageBody": "b",
+        "MessageAttributes": {**binaries(Unreadable()), "b": {"StringValue": "x"}},
+    },
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_what_cannot_be_read_beside_what_is_invalid(name: str, both: Both) -> None:
+    server, boto3, subject = both
+    arguments = {"QueueUrl": "u", **BESIDE[name]}
+    same(*(asked(server, client, "send_message", arguments) for client in (boto3, subject)), about=name)
+    entries = {"QueueUrl": "u", "Entries": [{"Id": "a", **BESIDE[name]}]}
+    same(*(asked(server, client, "send_message_batch", entries) for client in (boto3, subject)), about=name)
+
+
+def test_a_text_without_bytes_is_no_binary(both: Both) -> None:
+    server, boto3, subject = both
+    arguments = {"QueueUrl": "u", "MessageBody": "b", "MessageAttributes": binaries("\ud800")}
+    same(*(asked(server, client, "send_message", arguments) for client in (boto3, subject)))
+
+
+@pytest.mark.parametrize("method", ["send_message", "send_message_batch"])
+def test_a_file_is_left_alone_when_another_argument_is_invalid(method: str, both: Both) -> None:
+    server, *clients = both
+    for client in clients:
+        file = io.BytesIO(b"bytes")
+        message = {"MessageAttributes": binaries(file), "MessageBody": "b", "DelaySeconds": "soon"}
+        members = {"Entries": [{"Id": "a", **message}]} if method.endswith("batch") else message
+        result, requests = asked(server, client, method, {"QueueUrl": "u", **members})
+        assert isinstance(result, Raised)
+        assert (type(result.error).__name__, requests) == ("ParamValidationError", [])
+        assert file.tell() == 0
+
+
+@pytest.mark.skipif(SUBJECT == BOTO3, reason="boto3 reads no files")
+def test_a_file_that_cannot_be_read(both: Both) -> None:
+    """Of arguments that are valid otherwise: its own exception."""
+    server, _, subject = both
+    arguments = {"QueueUrl": "u", "MessageBody": "b", "MessageAttributes": binaries(Unreadable())}
+    result, requests = asked(server, subject, "send_message", arguments)
+    assert isinstance(result, Raised)
+    assert (type(result.error), str(result.error), requests) == (OSError, "the disk is gone", [])
+
+
 def test_positional_arguments(both: Both) -> None:
     _, boto3, subject = both
     for method in OPERATIONS:

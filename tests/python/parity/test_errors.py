@@ -90,6 +90,39 @@ FAULTS: dict[str, Reply] = {
     "a message that is a number": Reply(400, b'{"__type": "QueueDoesNotExist", "message": 5}'),
     "a message that is an object": Reply(400, b'{"__type": "QueueDoesNotExist", "message": {"a": 1}}'),
     "a message in unicode": fault(400, CODE, "Zürich 🚀 \n{0} %s"),
+    "NaN beside": Reply(
+        400, b'{"__type": "QueueDoesNotExist", "message": "m", "Limit": NaN, "a": [-Infinity, Infinity]}'
+    ),
+    "NaN beside a query code": Reply(
+        400,
+        b'{"Limit": NaN, "__type": "com.amazonaws.sqs#QueueDoesNotExist", "message": "NaN \\" Infinity"}',
+        [JSON, ("x-amzn-query-error", "AWS.SimpleQueueService.NonExistentQueue;Sender")],
+    ),
+    "NaN in a text alone": Reply(400, b'{"__type": "QueueDoesNotExist", "message": "NaN, \\"NaN\\" and -Infinity"}'),
+    "a message that is NaN": Reply(400, b'{"__type": "QueueDoesNotExist", "message": NaN}'),
+    "a message with infinities": Reply(
+        400, b'{"__type": "ReceiptHandleIsInvalid", "message": {"a": [Infinity, 1E999]}}'
+    ),
+    "a message with a large number": Reply(400, b'{"__type": "QueueDoesNotExist", "message": 1' + b"0" * 400 + b"}"),
+    "a message in an order": Reply(
+        400, b'{"__type": "QueueDoesNotExist", "message": {"z": 1, "a": 1.50, "m": "\\u00e9"}}'
+    ),
+    "NaN misspelt": Reply(400, b'{"__type": "QueueDoesNotExist", "Limit": nan}'),
+    "NaN with a sign": Reply(400, b'{"__type": "QueueDoesNotExist", "Limit": -NaN}'),
+    "infinity with a plus": Reply(400, b'{"__type": "QueueDoesNotExist", "Limit": +Infinity}'),
+    "NaN as a name": Reply(400, b'{"__type": "QueueDoesNotExist", NaN: 1}'),
+    "deep nesting": Reply(
+        400, b'{"a": ' + b"[" * 400 + b"]" * 400 + b', "__type": "QueueDoesNotExist", "message": "deep"}'
+    ),
+    "a message in deep nesting": Reply(
+        400, b'{"message": ' + b'{"a":' * 200 + b"1" + b"}" * 200 + b', "__type": "QueueDoesNotExist"}'
+    ),
+    "a name twice": Reply(
+        400, b'{"__type": "OverLimit", "message": "1", "__type": "QueueDoesNotExist", "message": "2"}'
+    ),
+    "half a surrogate pair beside": Reply(
+        400, b'{"__type": "QueueDoesNotExist", "message": "m", "\\ud800": "\\udfff"}'
+    ),
     "a header for the code": Reply(400, b"{}", [JSON, ("x-amzn-ErrorType", "QueueDoesNotExist:http://x/")]),
     "a header and a type": Reply(400, b'{"__type": "OverLimit"}', [JSON, ("x-amzn-errortype", "QueueDoesNotExist")]),
     "an empty object": Reply(400, b"{}"),

@@ -116,6 +116,35 @@ BODIES: dict[str, Any] = {
 }
 
 
+#: What a proxy may say with a status of 200.
+PAGES = [
+    b"<html><body>Sign in</body></html>",
+    b"OK",
+    b"[]",
+    b"null",
+    b"5",
+    b'"text"',
+    b'{"MessageId": "m"',
+    b" ",
+    b"\xff",
+]
+
+
+@pytest.mark.parametrize("body", PAGES, ids=str)
+@pytest.mark.parametrize(
+    "method", ["send_message", "delete_message", "change_message_visibility", "send_message_batch"]
+)
+def test_a_page_with_status_200(method: str, body: bytes, both: Both) -> None:
+    """A caller who is handed the reply is handed what boto3 makes of it."""
+    arguments = {
+        "send_message": {"MessageBody": "b"},
+        "delete_message": {"ReceiptHandle": "r"},
+        "change_message_visibility": {"ReceiptHandle": "r", "VisibilityTimeout": 5},
+        "send_message_batch": {"Entries": [{"Id": "a", "MessageBody": "b"}]},
+    }
+    compare(both, Reply(body=body, headers=[("Content-Type", "text/html")]), method, **arguments[method])
+
+
 @pytest.mark.parametrize("name", BODIES)
 def test_receive_message(name: str, both: Both) -> None:
     """Absent is not empty, null is absent, and nothing is checked that boto3 does not check."""

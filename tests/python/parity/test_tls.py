@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
 from certificates import Authority
 from fakes import Scripted, ok
-from libraries import BOTO3, DIFFERENCES, SUBJECT, Library
+from libraries import BOTO3, DIFFERENCES, SUBJECT, Library, ours
 from observe import Outcome, Raised, Returned, describe, outcome, same
 
 pytestmark = pytest.mark.timeout(20)
@@ -71,6 +72,29 @@ def test_no_verification(authority: Authority) -> None:
         taken(server, verify=False)
 
 
+def test_no_verification_is_warned_of_once(authority: Authority) -> None:
+    """boto3 warns with each request, and Python shows it once for each line of code; ours with each client."""
+    import urllib3.exceptions
+
+    with Scripted(SUCCESS, tls=authority.server()) as server:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            client = SUBJECT.client(server.url, verify=False)
+            for _ in range(3):
+                client.get_queue_url(QueueName="q")
+            SUBJECT.client("http://127.0.0.1:1", verify=False)
+        mine = [each for each in caught if each.category is urllib3.exceptions.InsecureRequestWarning]
+        if ours("one warning"):
+            assert [Path(each.filename).name for each in mine] == ["libraries.py"]
+            assert "127.0.0.1" in str(mine[0].message)
+        else:
+            assert mine
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            urllib3.disable_warnings()
+            SUBJECT.client(server.url, verify=False).get_queue_url(QueueName="q")
+
+
 @pytest.mark.parametrize("name", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"])
 def test_bundle_by_environment(name: str, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, str(authority.bundle))
@@ -99,6 +123,17 @@ def test_the_argument_beats_the_environment(
 def test_wrong_host(authority: Authority) -> None:
     with Scripted(SUCCESS, tls=authority.server("elsewhere", address="127.0.0.2")) as server:
         refused(server, verify=str(authority.bundle))
+
+
+def test_without_alternative_names(authority: Authority) -> None:
+    """A name in the subject alone is none, for both; ours says what is missing."""
+    with Scripted(SUCCESS, tls=authority.server("127.0.0.1", address=None)) as server:
+        refused(server, verify=str(authority.bundle))
+        result = ask(SUBJECT, server.url, verify=str(authority.bundle))
+        assert isinstance(result, Raised)
+        if ours("TLS wording"):
+            assert "no subjectAltName" in str(result.error)
+            assert "subjectAltName=IP:127.0.0.1" in str(result.error)
 
 
 def test_expired(authority: Authority) -> None:

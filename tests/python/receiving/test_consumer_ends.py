@@ -67,7 +67,7 @@ def test_a_run_that_is_interrupted_stops(sqs: Any, url: str) -> None:
     timer.start()
     with pytest.raises(KeyboardInterrupt):
         consuming.run(handle_signals=False)
-    assert not any(thread.is_alive() for thread in consuming._threads)
+    assert not any(thread.is_alive() for thread in consuming._run.threads)
 
 
 def test_a_thread_that_cannot_start(sqs: Any, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +82,7 @@ def test_a_thread_that_cannot_start(sqs: Any, url: str, monkeypatch: pytest.Monk
     consuming = consumer(sqs, url, print)
     with pytest.raises(RuntimeError, match="new thread"):
         consuming.run()
-    until(lambda: not any(thread.is_alive() for thread in consuming._threads), 5)
+    until(lambda: not any(thread.is_alive() for thread in consuming._run.threads), 5)
 
 
 def test_a_handler_that_cancels_its_task(server: Server, sqs: Any, url: str) -> None:
@@ -113,11 +113,64 @@ def test_a_cancelled_wait_for_the_next_message(server: Server, sqs: Any, url: st
     asyncio.run(work())
 
 
-def test_a_stopped_consumer_says_so(sqs: Any, url: str) -> None:
-    consuming = consumer(sqs, url, print)
-    consuming.stop()
-    with pytest.raises(RuntimeError, match="was stopped"):
+def test_a_consumer_runs_again(sqs: Any, url: str) -> None:
+    """Each run has what it needs of its own, counts included; two at once there are not."""
+    handled: list[str] = []
+    consuming = consumer(sqs, url, lambda message: handled.append(message["Body"]), max_messages=5)
+    assert consuming.stop(), "not started, it stays as it is"
+    for number in range(3):
+        send(sqs, url, 5, first=5 * number)
         consuming.run()
+        assert consuming.stats()["deleted"] == 5
+        consuming.stop()
+    assert sorted(handled, key=int) == [str(number) for number in range(15)]
+    with consuming:
+        for again in (consuming.start, consuming.run):
+            with pytest.raises(RuntimeError, match="runs already"):
+                again()
+    assert consuming.stop()
+
+
+def test_what_is_left_of_a_run_does_not_touch_the_next(sqs: Any, url: str) -> None:
+    """A handler that did not end in time ends during the next run: its message is not its own any more."""
+    release, entered = threading.Event(), threading.Event()
+    handled: list[str] = []
+
+    def handle(message: Any) -> None:
+        if not entered.is_set():
+            entered.set()
+            assert release.wait(20)
+        else:
+            handled.append(message["Body"])
+
+    send(sqs, url, 1)
+    consuming = consumer(sqs, url, handle, concurrency=1)
+    consuming.start()
+    assert entered.wait(10)
+    old = consuming._run.threads
+    assert not consuming.stop(0)
+    consuming.start()
+    until(lambda: consuming.stats()["deleted"] == 1)
+    release.set()
+    until(lambda: not old[0].is_alive())
+    assert consuming.stop()
+    assert handled == ["0"]
+    assert consuming.stats()["handled"] == 1
+
+
+def test_a_consumer_of_coroutines_runs_again(server: Server, sqs: Any, url: str) -> None:
+    handled: list[str] = []
+
+    async def handle(message: Any) -> None:
+        handled.append(message["Body"])
+
+    consuming = aio.Consumer(aio_client(server), QueueUrl=url, handler=handle, max_messages=5)
+    for number in range(3):
+        send(sqs, url, 5, first=5 * number)
+        # In another event loop each time.
+        asyncio.run(consuming.run())
+        assert consuming.stats()["deleted"] == 5
+    assert sorted(handled, key=int) == [str(number) for number in range(15)]
 
 
 def test_at_exit_all_stop_fetching_first(server: Server, sqs: Any) -> None:

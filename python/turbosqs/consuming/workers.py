@@ -1,0 +1,105 @@
+"""What each of a consumer's workers has in hand, since when, and how its time has been spent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from .._core import monotonic
+from ..types import Message
+
+#: Receipt handles of messages whose lease was lost and that are still being handled.
+_lost: set[str] = set()
+
+
+def lease_lost(message: Mapping[str, Any]) -> bool:
+    """Whether a message that is being handled is no longer ours: its visibility timeout could not be extended.
+
+    Somebody else may receive it, or has it already; what the handler comes to does not count any more, and nothing is
+    deleted. A long handler asks now and then, and stops when there is no use in going on:
+
+        def handle(message):
+            for part in parts:
+                if turbosqs.lease_lost(message):
+                    return
+                ...
+
+    Arguments:
+        message: as a consumer's handler was given it, or a record of a Lambda handler's event.
+    """
+    handle = message.get("ReceiptHandle") or message.get("receiptHandle")
+    return handle in _lost
+
+
+class Worker:
+    """One thread or task that runs handlers.
+
+    Attributes:
+        held: the message or messages that it handles now; None while it waits.
+        since: when it began to handle them, or to wait.
+        waiting: how many seconds it has waited before.
+        handling: how many seconds handlers have taken before.
+    """
+
+    __slots__ = ("handling", "held", "over", "since", "waiting")
+
+    held: Message | Sequence[Message] | None
+
+    def __init__(self) -> None:
+        """It begins by waiting."""
+        self.held = None
+        self.waiting = self.handling = 0.0
+        self.since = monotonic()
+        self.over = False
+
+    def begin(self, held: Message | Sequence[Message]) -> None:
+        """A handler is given something."""
+        now = monotonic()
+        self.waiting += now - self.since
+        self.since = now
+        self.held = held
+
+    def end(self) -> None:
+        """The handler has returned or raised, and its messages are settled."""
+        now = monotonic()
+        self.handling += now - self.since
+        self.since = now
+        if _lost:
+            _lost.difference_update(self.handles())
+        self.held = None
+
+    def stop(self) -> None:
+        """It does not take any more."""
+        if self.held is not None:
+            self.end()
+        self.waiting += monotonic() - self.since
+        self.over = True
+
+    def handles(self) -> list[str]:
+        """The receipt handles of what it handles now."""
+        held: Any = self.held
+        if held is None:
+            return []
+        return [message["ReceiptHandle"] for message in ([held] if isinstance(held, dict) else held)]
+
+
+def mark_lost(message: Message, workers: Iterable[Worker]) -> None:
+    """A message's lease was lost; its handler, if one has it, can see that."""
+    handle = message["ReceiptHandle"]
+    if any(handle in worker.handles() for worker in workers):
+        _lost.add(handle)
+
+
+def times(workers: Iterable[Worker]) -> tuple[float, float]:
+    """Seconds spent waiting and handling, all workers together."""
+    now = monotonic()
+    waiting = handling = 0.0
+    for worker in workers:
+        waiting += worker.waiting
+        handling += worker.handling
+        spent = now - worker.since
+        if worker.held is not None:
+            handling += spent
+        elif not worker.over:
+            waiting += spent
+    return waiting, handling

@@ -1,0 +1,29 @@
+//! How far a peer's slowness and greed are borne.
+
+use std::time::Duration;
+
+/// How long a server waits for its peers, and how much it holds for them.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// From the end of a reply, or the beginning of the connection, to the end of the next request's head: idle connections
+    /// are closed after that, as the service's load balancers do.
+    pub head: Duration,
+    /// From the end of the head to the end of the body.
+    pub body: Duration,
+    /// Without a byte of a reply taken.
+    pub reply: Duration,
+    /// Bytes of request bodies in memory at once.
+    pub bodies: usize,
+    /// Bytes of replies in memory at once; beyond it nothing more is received.
+    pub replies: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        let minute = Duration::from_secs(60);
+        Limits { head: minute, body: minute, reply: minute, bodies: 128 << 20, replies: 256 << 20 }
+    }
+}
+
+#[cfg(test)]
+mod tests;

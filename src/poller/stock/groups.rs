@@ -1,0 +1,106 @@
+//! Message groups of a FIFO queue: who waits for whom.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Act, Group, Groups, Lease, Place, Stock, Taken};
+
+/// What is held of a group.
+#[derive(Debug, Default)]
+pub(super) struct Queued {
+    /// Behind the one that stands in line, or those that are handed over.
+    pub behind: VecDeque<u64>,
+    /// Handed over and not finished.
+    pub out: usize,
+    /// One of them was not deleted: what is behind must not be had before it.
+    pub spoiled: bool,
+}
+
+impl<M: Clone> Stock<M> {
+    /// A message that was received stands in line, or behind those before it of its group.
+    pub(super) fn queue(&mut self, id: u64, group: Option<Group>) {
+        let locked = group.filter(|_| self.terms.groups == Groups::Locked);
+        match locked.as_ref().map(|group| self.groups.get_mut(group)) {
+            Some(Some(queued)) => {
+                queued.behind.push_back(id);
+                if let Some(lease) = self.leases.get_mut(&id) {
+                    lease.place = Place::Behind;
+                }
+                return;
+            }
+            Some(None) => {
+                self.groups.extend(locked.map(|group| (group, Queued::default())));
+            }
+            None => {}
+        }
+        self.line.push_back(id);
+    }
+
+    /// Further messages of the same group as the one just taken, for one who takes several at a time.
+    pub fn take_behind(&mut self, now: Duration, id: u64) -> Option<Taken<M>> {
+        let group = self.leases.get(&id).filter(|lease| lease.place == Place::Handed)?.group.clone()?;
+        let next = *self.groups.get(&group)?.behind.front()?;
+        if !self.leases.get(&next).is_some_and(|lease| self.is_ready(lease, now)) {
+            return None;
+        }
+        self.groups.get_mut(&group)?.behind.pop_front();
+        self.hand_over(now, next)
+    }
+
+    /// One of a group that was handed over is not any more.
+    pub(super) fn comes_back(&mut self, now: Duration, group: &Group, done: bool, acts: &mut Vec<Act>) {
+        let Some(queued) = self.groups.get_mut(group) else { return };
+        queued.out = queued.out.saturating_sub(1);
+        queued.spoiled |= !done;
+        if queued.out > 0 {
+            return;
+        }
+        if queued.spoiled {
+            self.give_back_behind(now, group, acts);
+        } else {
+            self.advance(now, group);
+        }
+    }
+
+    /// All of a group that is not handed over, at a moment when nothing of it is.
+    pub(super) fn give_back_behind(&mut self, now: Duration, group: &Group, acts: &mut Vec<Act>) {
+        let members =
+            |(id, lease): (&u64, &Lease<M>)| (lease.waits() && lease.group.as_ref() == Some(group)).then_some(*id);
+        let mut members: Vec<u64> = self.leases.iter().filter_map(members).collect();
+        members.sort_unstable();
+        self.line.retain(|id| !members.contains(id));
+        self.groups.remove(group);
+        for id in members {
+            self.return_it(now, id, acts);
+        }
+    }
+
+    /// The next of a group stands in line.
+    fn advance(&mut self, now: Duration, group: &Group) {
+        match self.groups.get_mut(group).map(|queued| queued.behind.pop_front()) {
+            Some(Some(next)) => {
+                self.line.push_back(next);
+                if let Some(lease) = self.leases.get_mut(&next) {
+                    (lease.place, lease.since) = (Place::Line, now);
+                }
+                self.schedule(next);
+            }
+            Some(None) => {
+                self.groups.remove(group);
+            }
+            None => {}
+        }
+    }
+
+    /// What would be handed over after a message of its group that leaves: it goes back, to be had after it.
+    pub(super) fn give_back_rest(&mut self, now: Duration, group: Option<&Group>, acts: &mut Vec<Act>) {
+        let Some(group) = group else { return };
+        let (group, locked) = (Arc::clone(group), self.terms.groups == Groups::Locked);
+        match self.groups.get_mut(&group) {
+            // It will be received again: what stands behind it has to wait for that, and those who have the others too.
+            Some(queued) if locked && queued.out > 0 => queued.spoiled = true,
+            _ => self.give_back_behind(now, &group, acts),
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! What happens around a fork that Python makes.
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyModule};
+
+use crate::runtime;
+
+/// Have Python tell us of its forks: those of `os.fork` and of what stands on it, and of `subprocess` where it runs Python code
+/// in between.
+pub fn watch(py: Python<'_>) -> PyResult<()> {
+    // Where there is no fork there is nothing to register with.
+    let Some(register) = PyModule::import(py, "os")?.getattr_opt("register_at_fork")? else { return Ok(()) };
+    let hooks = PyDict::new(py);
+    hooks.set_item("before", wrap_pyfunction!(before_fork, py)?)?;
+    hooks.set_item("after_in_parent", wrap_pyfunction!(after_fork_in_parent, py)?)?;
+    register.call((), Some(&hooks)).map(drop)
+}
+
+/// The interpreter stays ours: no other thread of Python's does anything until the fork is made, and the reactor needs none.
+#[pyfunction]
+fn before_fork() {
+    runtime::pause();
+}
+
+#[pyfunction]
+fn after_fork_in_parent() -> PyResult<()> {
+    runtime::resume().map_err(|error| PyRuntimeError::new_err(error.to_string()))
+}

@@ -1,0 +1,80 @@
+//! What runs tasks and tells the time: tokio's, on the reactor thread; in tests of time a scheduler that makes both up.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+
+use super::handle;
+#[cfg(test)]
+use super::simulation::{self, Scheduler, Simulated};
+use crate::error::Error;
+
+/// Where tasks are spawned, from any thread.
+#[derive(Clone, Debug)]
+pub enum Reactor {
+    Tokio(Handle),
+    #[cfg(test)]
+    Simulated(Scheduler),
+}
+
+/// A task that was spawned, for those who may want to end it before its time.
+#[derive(Clone, Debug)]
+pub enum Task {
+    Tokio(AbortHandle),
+    #[cfg(test)]
+    Simulated(Simulated),
+}
+
+impl Reactor {
+    pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> Task {
+        match self {
+            Reactor::Tokio(handle) => Task::Tokio(handle.spawn(future).abort_handle()),
+            #[cfg(test)]
+            Reactor::Simulated(scheduler) => Task::Simulated(scheduler.spawn(future)),
+        }
+    }
+}
+
+impl Task {
+    /// Drop the task's future at its next turn.
+    pub fn abort(&self) {
+        match self {
+            Task::Tokio(task) => task.abort(),
+            #[cfg(test)]
+            Task::Simulated(task) => task.abort(),
+        }
+    }
+}
+
+/// The reactor that this task runs on, which a spawned task need not wake; elsewhere this process's.
+pub fn current() -> Result<Reactor, Error> {
+    match Handle::try_current() {
+        Ok(current) => Ok(Reactor::Tokio(current)),
+        Err(_) => handle(),
+    }
+}
+
+pub fn now() -> Instant {
+    #[cfg(test)]
+    if let Some(scheduler) = simulation::current() {
+        return scheduler.now();
+    }
+    Instant::now()
+}
+
+pub async fn sleep_until(at: Instant) {
+    #[cfg(test)]
+    if let Some(scheduler) = simulation::current() {
+        return scheduler.sleep_until(at).await;
+    }
+    tokio::time::sleep_until(at.into()).await;
+}
+
+pub async fn sleep(time: Duration) {
+    // As tokio does where a sum would not fit: for ever, or near enough.
+    const LONG: Duration = Duration::from_secs(86_400 * 365 * 30);
+    let now = now();
+    sleep_until(now.checked_add(time).unwrap_or(now + LONG)).await;
+}

@@ -1,0 +1,77 @@
+//! `credential_process`: a program that prints credentials. No shell reads its command line.
+
+use std::process::{Command, Stdio};
+
+use aws_credential_types::Credentials as Keys;
+use serde_json::Value;
+
+use super::{Finding, Source, checked, object, required, retrieval, text, time};
+use crate::config::words;
+use crate::error::{Error, SourceError};
+
+const METHOD: &str = "custom-process";
+
+pub(super) struct Process {
+    command: String,
+}
+
+impl std::fmt::Debug for Process {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // A command line may hold secrets.
+        f.debug_struct("Process").finish_non_exhaustive()
+    }
+}
+
+impl Process {
+    pub fn new(command: &str) -> Process {
+        Process { command: command.to_owned() }
+    }
+}
+
+impl Source for Process {
+    fn find(&self) -> Finding<'_> {
+        let command = self.command.clone();
+        Box::pin(async move {
+            // A thread that waits, and not tokio's own processes: they would handle SIGCHLD, which is the program's.
+            let run = tokio::task::spawn_blocking(move || run(&command)).await;
+            read(&run.map_err(|error| retrieval(METHOD, error.to_string()))??)
+        })
+    }
+}
+
+/// What the program prints. It may ask a person, so there is no limit to how long it takes.
+fn run(command: &str) -> Result<Vec<u8>, Error> {
+    let Some(words) = words(command) else {
+        return Err(SourceError::Value("No closing quotation".to_owned()).into());
+    };
+    let Some((program, arguments)) = words.split_first() else {
+        return Err(SourceError::Value("credential_process names no program".to_owned()).into());
+    };
+    let output = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::inherit())
+        .output()
+        .map_err(|error| SourceError::of_system(&error, program))?;
+    if output.status.success() {
+        return Ok(output.stdout);
+    }
+    Err(retrieval(METHOD, String::from_utf8_lossy(&output.stderr)))
+}
+
+fn read(output: &[u8]) -> Result<Keys, Error> {
+    let found = object(METHOD, output)?;
+    let version = match found.get("Version") {
+        Some(Value::Number(number)) if number.as_f64() == Some(1.0) => None,
+        Some(Value::String(version)) => Some(version.clone()),
+        Some(Value::Null) => Some("None".to_owned()),
+        Some(other) => Some(other.to_string()),
+        None => Some("<Version key not provided>".to_owned()),
+    };
+    if let Some(version) = version {
+        let message = format!("Unsupported version '{version}' for credential process provider, supported versions: 1");
+        return Err(retrieval(METHOD, message));
+    }
+    let expiry = text(&found, "Expiration").map(|expiry| time(METHOD, expiry)).transpose()?;
+    let (id, secret) = (required(METHOD, &found, "AccessKeyId")?, required(METHOD, &found, "SecretAccessKey")?);
+    checked(Keys::new(id, secret, text(&found, "SessionToken").map(str::to_owned), expiry, METHOD), METHOD)
+}

@@ -1,0 +1,714 @@
+"""The sources of credentials, each against a stand-in on loopback: what is sent to whom, and how failures are told."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+from certificates import Authority
+from fakes import Answering, Proxy, Reply, Request, Scripted, ok
+from libraries import BOTO3, SUBJECT, Library, ours
+from observe import Outcome, Raised, Returned, outcome, same
+
+pytestmark = pytest.mark.timeout(30)
+
+XML = [("Content-Type", "text/xml")]
+ROLE = "arn:aws:iam::123456789012:role/r"
+
+
+@pytest.fixture
+def sqs() -> Iterator[Scripted]:
+    with Scripted(ok(QueueUrl="u")) as listening:
+        yield listening
+
+
+@pytest.fixture
+def aws(environment: dict[str, str]) -> Path:
+    folder = Path(environment["HOME"]) / ".aws"
+    folder.mkdir()
+    return folder
+
+
+def stamp(seconds: float) -> str:
+    """The time in so many seconds."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return (now + datetime.timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def who(sqs: Scripted, library: Library, client: Any = None, **options: Any) -> Outcome:
+    """Which key and token sign a call; the client is made within, unless there is one."""
+    sqs.play(ok(QueueUrl="u"))
+
+    def call() -> tuple[str | None, str | None]:
+        settings = {"region_name": "us-east-1", "endpoint_url": sqs.url, **options}
+        asking = library.session().client("sqs", **settings) if client is None else client
+        asking.get_queue_url(QueueName="q")
+        return signer(sqs.requests[-1])
+
+    return outcome(call)
+
+
+def signer(request: Request) -> tuple[str | None, str | None]:
+    authorization = request.headers["authorization"]
+    return authorization.partition("Credential=")[2].partition("/")[0], request.headers.get("x-amz-security-token")
+
+
+def compare(sqs: Scripted, prepare: Callable[[], Any] | None = None, **options: Any) -> Outcome:
+    """Both sign alike, or fail alike. ``prepare`` is called before each. What boto3 came to."""
+    results = []
+    for library in (BOTO3, SUBJECT):
+        if prepare is not None:
+            prepare()
+        results.append(who(sqs, library, **options))
+    same(*results)
+    return results[0]
+
+
+def error(result: Outcome) -> tuple[str, str]:
+    assert isinstance(result, Raised), result
+    return type(result.error).__name__, str(result.error)
+
+
+def role_given(operation: str, key: str = "AKIDROLE", seconds: float = 3600) -> Reply:
+    user = f"<AssumedRoleUser><AssumedRoleId>i:s</AssumedRoleId><Arn>{ROLE}/s</Arn></AssumedRoleUser>"
+    keys = (
+        f"<AccessKeyId>{key}</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t&amp;</SessionToken>"
+        f"<Expiration>{stamp(seconds)}</Expiration>"
+    )
+    body = (
+        f'<{operation}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><{operation}Result>{user}'
+        f"<Credentials>{keys}</Credentials></{operation}Result></{operation}Response>"
+    )
+    return Reply(body=body.encode(), headers=XML)
+
+
+def sts_refused(code: str, message: str, status: int = 403) -> Reply:
+    body = (
+        f'<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>'
+        f"<Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
+    )
+    return Reply(status, body.encode(), XML)
+
+
+def form(request: Request) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(request.body.decode()).items()}
+
+
+def sts(request: Request) -> Reply:
+    return role_given(form(request)["Action"])
+
+
+# Trust
+
+
+@pytest.fixture
+def web_identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    token = tmp_path / "token"
+    token.write_text("the-token")
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(token))
+    monkeypatch.setenv("AWS_ROLE_ARN", ROLE)
+    return token
+
+
+ASSUMED = f"[default]\nrole_arn = {ROLE}\nsource_profile = base\n"
+BASE = "[profile base]\naws_access_key_id = AKIDBASE\naws_secret_access_key = s\n"
+
+
+@pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
+@pytest.mark.parametrize("source", ["web identity", "role"])
+def test_verify_is_about_sqs_alone(
+    source: str, request: pytest.FixtureRequest, tmp_path: Path, sqs: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who can put himself between us and STS gets nothing, whatever a client takes for SQS."""
+    if source == "web identity":
+        request.getfixturevalue("web_identity")
+    else:
+        (request.getfixturevalue("aws") / "config").write_text(ASSUMED + BASE)
+    authority = Authority(tmp_path)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    tls = authority.server("sts", names=["sts.us-east-1.amazonaws.com"])
+    with Answering(sts, tls=tls) as impostor, Proxy(impostor.port) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        for verify in (False, str(authority.bundle)):
+            for library in (BOTO3, SUBJECT):
+                name, text = error(who(sqs, library, verify=verify))
+                assert name == "SSLError"
+                assert text.startswith("SSL validation failed for https://sts.us-east-1.amazonaws.com/ ")
+                assert impostor.requests == []
+                assert sqs.requests == []
+        assert {seen.target for seen in proxy.seen} == {"sts.us-east-1.amazonaws.com:443"}
+        # It goes by the environment, as in boto3.
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.bundle))
+        assert compare(sqs, verify=True) == Returned(("AKIDROLE", "t&"))
+
+
+def container_reply(_: Request) -> Reply:
+    keys = {"AccessKeyId": "AKIDTASK", "SecretAccessKey": "s", "Token": "t", "Expiration": stamp(3600)}
+    return Reply(body=json.dumps(keys).encode())
+
+
+@pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY"])
+def test_no_proxy_sees_the_token_of_a_container(
+    variable: str, sqs: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Answering(container_reply) as agent, Proxy(agent.port) as proxy:
+        monkeypatch.setenv(variable, proxy.url)
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{agent.url}/v1/credentials")
+        monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "agent-token")
+        for library in (BOTO3, SUBJECT):
+            result = who(sqs, library, config=library.config(proxies={}))
+            assert result == Returned(("AKIDTASK", "t")), library.name
+        token = tmp_path / "token"
+        token.write_text("token-of-a-file")
+        monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", str(token))
+        assert isinstance(who(sqs, SUBJECT, config=SUBJECT.config(proxies={})), Returned)
+        assert proxy.seen == []
+        asked = [(each.method, each.target, each.headers["authorization"]) for each in agent.requests]
+        assert set(asked[:-1]) == {("GET", "/v1/credentials", "agent-token")}
+        assert asked[-1] == ("GET", "/v1/credentials", "token-of-a-file")
+
+
+@pytest.mark.parametrize("host", ["127.1", "2130706433", "10.0.0.1", "evil.example", "localhost@evil.example"])
+def test_hosts_that_a_container_may_not_ask(host: str, sqs: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://{host}/")
+    name, text = error(compare(sqs))
+    assert name == "ValueError"
+    assert "Unsupported host" in text
+
+
+def test_a_token_that_no_header_can_carry(sqs: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:1/")
+    monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "a\r\nb: c")
+    assert error(compare(sqs)) == ("ValueError", "Auth token value is not a legal header value")
+
+
+@pytest.mark.parametrize(("status", "body"), [(500, b"out of order"), (200, b"no JSON")])
+def test_a_container_without_credentials(
+    status: int, body: bytes, sqs: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three attempts; boto3 sleeps between them, which is not waited for here."""
+    import botocore.utils
+
+    monkeypatch.setattr(botocore.utils.ContainerMetadataFetcher, "SLEEP_TIME", 0)
+    with Answering(lambda _: Reply(status, body)) as agent:
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", agent.url)
+        assert error(compare(sqs))[0] == "CredentialRetrievalError"
+        assert len(agent.requests) == 6
+
+
+# Processes
+
+
+def helper(folder: Path, text: str) -> str:
+    """A program that runs this Python text."""
+    path = folder / "helper.py"
+    path.write_text(text)
+    return f"{sys.executable} {path}"
+
+
+ECHO = """
+import json, sys
+print(json.dumps({"Version": 1, "AccessKeyId": "AKIDECHO", "SecretAccessKey": "s", "SessionToken": sys.argv[1]}))
+"""
+
+
+@pytest.mark.parametrize(
+    "argument", ["pa$$word", "`id`", "/*", "~", "$HOME", "a;b", "a>b", "a|b", "a&b", "#x", "{a,b}"]
+)
+@pytest.mark.parametrize("quote", ["", "'", '"'])
+def test_no_shell_reads_the_command(argument: str, quote: str, aws: Path, sqs: Scripted) -> None:
+    command = f"{helper(aws, ECHO)} {quote}{argument}{quote}"
+    (aws / "config").write_text(f"[default]\ncredential_process = {command}\n")
+    assert compare(sqs) == Returned(("AKIDECHO", argument))
+
+
+def test_a_command_after_a_semicolon_is_an_argument(aws: Path, sqs: Scripted) -> None:
+    made = aws / "made"
+    command = f"{helper(aws, ECHO)} 'pa$$word' ; touch {made} > {made} && touch {made}"
+    (aws / "config").write_text(f"[default]\ncredential_process = {command}\n")
+    assert compare(sqs) == Returned(("AKIDECHO", "pa$$word"))
+    assert not made.exists()
+
+
+GOOD = '{"Version": 1, "AccessKeyId": "A", "SecretAccessKey": "s"'
+OUTPUTS = {
+    "nonsense": "garbage",
+    "nothing": "",
+    "another version": GOOD.replace("1", "2") + "}",
+    "a version in words": GOOD.replace("1", '"one"') + "}",
+    "no version": '{"AccessKeyId": "A"}',
+    "no secret": '{"Version": 1, "AccessKeyId": "A"}',
+    "expired keys": GOOD + ', "Expiration": "2001-01-01T00:00:00Z"}',
+}
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_outputs_that_are_no_credentials(name: str, aws: Path, sqs: Scripted) -> None:
+    command = helper(aws, f"print({OUTPUTS[name]!r})")
+    (aws / "config").write_text(f"[default]\ncredential_process = {command}\n")
+    assert isinstance(compare(sqs), Raised)
+
+
+@pytest.mark.parametrize("command", ["/no/such/program -x", "no-such-program-at-all", "/etc", "'unclosed"])
+def test_programs_that_cannot_be_run(command: str, aws: Path, sqs: Scripted) -> None:
+    (aws / "config").write_text(f"[default]\ncredential_process = {command}\n")
+    compare(sqs)
+
+
+def test_a_program_that_fails(aws: Path, sqs: Scripted) -> None:
+    command = helper(aws, "import sys; sys.exit('no luck')")
+    (aws / "config").write_text(f"[default]\ncredential_process = {command}\n")
+    assert error(compare(sqs))[1] == "Error when retrieving credentials from custom-process: no luck\n"
+
+
+# Roles
+
+
+def test_a_role(aws: Path, sqs: Scripted) -> None:
+    settings = "external_id = e&x\nduration_seconds = 900\nrole_session_name = me\n"
+    with Answering(sts) as listening:
+        (aws / "config").write_text(f"{ASSUMED}{settings}endpoint_url = {listening.url}\n{BASE}")
+        assert compare(sqs) == Returned(("AKIDROLE", "t&"))
+        assert signer(listening.requests[0])[0] == signer(listening.requests[1])[0] == "AKIDBASE"
+        same(*(sorted(form(each).items()) for each in listening.requests))
+
+
+def test_a_role_by_way_of_another(aws: Path, sqs: Scripted) -> None:
+    middle = f"[profile base]\nrole_arn = {ROLE[:-1]}e\nsource_profile = keys\n"
+    keys = "[profile keys]\naws_access_key_id = AKIDKEYS\naws_secret_access_key = s\n"
+    with Answering(lambda each: role_given("AssumeRole", f"AKID{form(each)['RoleArn'][-1]}")) as listening:
+        (aws / "config").write_text(f"{ASSUMED}endpoint_url = {listening.url}\n{middle}{keys}")
+        assert compare(sqs) == Returned(("AKIDr", "t&"))
+        assert [signer(each)[0] for each in listening.requests] == ["AKIDKEYS", "AKIDe"] * 2
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "ValidationError"])
+def test_a_role_that_is_refused(code: str, aws: Path, sqs: Scripted) -> None:
+    with Answering(lambda _: sts_refused(code, "not you")) as listening:
+        (aws / "config").write_text(f"{ASSUMED}endpoint_url = {listening.url}\n{BASE}")
+        name, text = error(compare(sqs))
+        assert (name, text) == (
+            "ClientError",
+            f"An error occurred ({code}) when calling the AssumeRole operation: not you",
+        )
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        ASSUMED,
+        ASSUMED + "[profile base]\nregion = x\n",
+        ASSUMED + "[profile base]\nrole_arn = s\nsource_profile = default\n",
+        f"[default]\nrole_arn = {ROLE}\nsource_profile = default\n",
+        f"[default]\nrole_arn = {ROLE}\n",
+        ASSUMED + "credential_source = Environment\n" + BASE,
+        *(f"[default]\nrole_arn = r\ncredential_source = {name}\n" for name in ("Moon", "Environment", "EcsContainer")),
+        f"[default]\nrole_arn = {ROLE}\ncredential_source = Ec2InstanceMetadata\n",
+        ASSUMED + "[profile base]\naws_access_key_id = half\n",
+        "[default]\nsso_role_name = r\n",
+        "[default]\nsso_account_id = 1\nsso_session = none\n",
+        "[default]\nsso_role_name = r\nsso_account_id = 1\nsso_session = s\nsso_region = a\n"
+        "[sso-session s]\nsso_region = b\nsso_start_url = u\n",
+    ],
+)
+def test_profiles_that_make_no_sense(config: str, aws: Path, sqs: Scripted) -> None:
+    (aws / "config").write_text(config)
+    assert isinstance(compare(sqs), Raised)
+
+
+def test_a_role_with_the_keys_of_the_environment(aws: Path, sqs: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDENV")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    with Answering(sts) as listening:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", listening.url)
+        (aws / "config").write_text(f"[profile p]\nrole_arn = {ROLE}\ncredential_source = Environment\n")
+        for library in (BOTO3, SUBJECT):
+            client = library.session(profile_name="p").client("sqs", region_name="us-east-1", endpoint_url=sqs.url)
+            assert who(sqs, library, client) == Returned(("AKIDROLE", "t&"))
+            assert signer(listening.requests[-1])[0] == "AKIDENV"
+
+
+def test_a_code_is_asked_for_once(aws: Path, sqs: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the thread of the first call, with botocore's words; when the role has run out nobody is asked again."""
+    import getpass
+    import threading
+
+    import botocore.credentials
+
+    asked: list[tuple[str, str]] = []
+
+    def ask(prompt: str) -> str:
+        asked.append((threading.current_thread().name, prompt))
+        return "123456"
+
+    monkeypatch.setattr(getpass, "getpass", ask)
+    monkeypatch.setattr(botocore.credentials.AssumeRoleProvider.__init__, "__defaults__", (ask, None, None))
+    replies = {"seconds": 3600.0}
+    with Answering(lambda _: role_given("AssumeRole", seconds=replies["seconds"])) as listening:
+        (aws / "config").write_text(
+            f"{ASSUMED}mfa_serial = arn:aws:iam::1:mfa/me\nendpoint_url = {listening.url}\n{BASE}"
+        )
+        for library in (BOTO3, SUBJECT):
+            asked.clear()
+            listening.requests.clear()
+            session = library.session()
+            clients = [session.client("sqs", region_name="us-east-1", endpoint_url=sqs.url) for _ in range(2)]
+            assert asked == []
+            with ThreadPoolExecutor(8, thread_name_prefix="caller") as pool:
+                results = list(pool.map(lambda client: client.get_queue_url(QueueName="q"), clients * 8))
+            assert len(results) == 16
+            assert [prompt for _, prompt in asked] == ["Enter MFA code for arn:aws:iam::1:mfa/me: "]
+            assert asked[0][0].startswith("caller")
+            assert [form(each)["TokenCode"] for each in listening.requests] == ["123456"]
+        replies["seconds"] = -1
+        asked.clear()
+        results = []
+        for library in (BOTO3, SUBJECT):
+            client = library.session().client("sqs", region_name="us-east-1", endpoint_url=sqs.url)
+            results.append([who(sqs, library, client) for _ in range(2)])
+        same(*results)
+        assert error(results[0][1]) == (
+            "RefreshWithMFAUnsupportedError",
+            "Cannot refresh credentials: MFA token required.",
+        )
+        assert len(asked) == 2
+
+
+def test_a_web_identity(web_identity: Path, sqs: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ROLE_SESSION_NAME", "me")
+    with Answering(sts) as listening:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", listening.url)
+        assert compare(sqs) == Returned(("AKIDROLE", "t&"))
+        same(*(sorted(form(each).items()) for each in listening.requests))
+        assert form(listening.requests[0])["WebIdentityToken"] == "the-token"
+        assert not any("authorization" in each.headers for each in listening.requests)
+    web_identity.unlink()
+    assert error(compare(sqs))[0] == "FileNotFoundError"
+
+
+def test_a_web_identity_that_is_refused(web_identity: Path, sqs: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert web_identity.exists()
+    with Answering(lambda _: sts_refused("AccessDenied", "no such trust")) as listening:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", listening.url)
+        assert error(compare(sqs))[0] == "ClientError"
+
+
+# Logins
+
+
+def sso_profile(aws: Path, portal: str, oidc: str = "http://127.0.0.1:1", session: bool = False) -> None:
+    common = "sso_start_url = https://start\nsso_region = eu-west-1\n"
+    services = f"[services s]\nsso =\n  endpoint_url = {portal}\nsso_oidc =\n  endpoint_url = {oidc}\n"
+    profile = "[default]\nsso_account_id = 123456789012\nsso_role_name = r/1\nservices = s\n"
+    if session:
+        text = f"{profile}sso_session = my\n[sso-session my]\n{common}{services}"
+    else:
+        text = f"{profile}{common}{services}"
+    (aws / "config").write_text(text)
+
+
+def sso_token(aws: Path, name: str, **token: Any) -> Path:
+    folder = aws / "sso" / "cache"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{hashlib.sha1(name.encode()).hexdigest()}.json"
+    path.write_text(json.dumps(token))
+    return path
+
+
+def portal(request: Request) -> Reply:
+    keys = {"accessKeyId": "AKIDSSO", "secretAccessKey": "s", "sessionToken": request.headers["x-amz-sso_bearer_token"]}
+    milliseconds = int((datetime.datetime.now().timestamp() + 3600) * 1000)
+    return Reply(body=json.dumps({"roleCredentials": {**keys, "expiration": milliseconds}}).encode())
+
+
+def unauthorized(_: Request) -> Reply:
+    headers = [("Content-Type", "application/json"), ("x-amzn-ErrorType", "UnauthorizedException:")]
+    return Reply(401, b'{"message": "Session token not found or invalid"}', headers)
+
+
+@pytest.fixture
+def sso_cache(aws: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """botocore settles the folder when it is imported."""
+    import botocore.credentials
+    import botocore.tokens
+
+    for cls in (botocore.credentials.SSOProvider, botocore.tokens.SSOTokenProvider):
+        monkeypatch.setattr(cls, "_SSO_TOKEN_CACHE_DIR", str(aws / "sso" / "cache"))
+    return aws
+
+
+def test_single_sign_on(sso_cache: Path, sqs: Scripted) -> None:
+    with Answering(portal) as listening:
+        sso_profile(sso_cache, listening.url)
+        assert error(compare(sqs)) == (
+            "SSOTokenLoadError",
+            "Error loading SSO Token: Token for https://start does not exist",
+        )
+        sso_token(sso_cache, "https://start", accessToken="bearer", expiresAt=stamp(3600))
+        assert compare(sqs) == Returned(("AKIDSSO", "bearer"))
+        same(*(each.target for each in listening.requests))
+        sso_token(sso_cache, "https://start", accessToken="bearer", expiresAt=stamp(-1))
+        assert error(compare(sqs))[0] == "UnauthorizedSSOTokenError"
+        sso_token(sso_cache, "https://start", accessToken="bearer")
+        assert error(compare(sqs))[1].endswith("Token for https://start is invalid")
+        assert len(listening.requests) == 2
+    with Answering(unauthorized) as listening:
+        sso_profile(sso_cache, listening.url)
+        sso_token(sso_cache, "https://start", accessToken="bearer", expiresAt=stamp(3600))
+        name, text = error(compare(sqs))
+        assert name == "UnauthorizedSSOTokenError"
+        assert "run aws sso login with the corresponding profile" in text
+
+
+def test_a_session_of_single_sign_on_is_renewed(sso_cache: Path, sqs: Scripted) -> None:
+    renewable = {
+        "refreshToken": "refresh",
+        "clientId": "id",
+        "clientSecret": "client-secret",
+        "registrationExpiresAt": stamp(86400),
+    }
+    fresh = {"accessToken": "renewed", "expiresIn": 3600, "refreshToken": "next"}
+    with Answering(portal) as listening, Answering(lambda _: Reply(body=json.dumps(fresh).encode())) as oidc:
+        sso_profile(sso_cache, listening.url, oidc.url, session=True)
+        assert error(compare(sqs))[1].endswith("Token for my does not exist")
+
+        def expired() -> Path:
+            return sso_token(sso_cache, "my", accessToken="old", expiresAt=stamp(-1), **renewable)
+
+        path = expired()
+        assert compare(sqs, expired) == Returned(("AKIDSSO", "renewed"))
+        assert [each.target for each in oidc.requests] == ["/token"] * 2
+        same(*(sorted(each.json.items()) for each in oidc.requests))
+        saved = json.loads(path.read_text())
+        assert (saved["accessToken"], saved["refreshToken"], saved["clientSecret"]) == (
+            "renewed",
+            "next",
+            "client-secret",
+        )
+        assert path.stat().st_mode & 0o077 == 0 or SUBJECT.is_boto3
+        # What is not about to expire is used as it is.
+        assert compare(sqs) == Returned(("AKIDSSO", "renewed"))
+        assert len(oidc.requests) == 2
+        # What cannot be renewed is used as long as it is good.
+        sso_token(sso_cache, "my", accessToken="short", expiresAt=stamp(60))
+        assert compare(sqs) == Returned(("AKIDSSO", "short"))
+        sso_token(sso_cache, "my", accessToken="old", expiresAt=stamp(-1))
+        assert error(compare(sqs)) == (
+            "TokenRetrievalError",
+            "Error when retrieving token from sso: Token has expired and refresh failed",
+        )
+
+
+def test_a_session_whose_renewal_is_refused(sso_cache: Path, sqs: Scripted) -> None:
+    refusal = Reply(400, b'{"error": "invalid_grant"}', [("x-amzn-ErrorType", "InvalidGrantException")])
+    with Answering(portal) as listening, Answering(lambda _: refusal) as oidc:
+        sso_profile(sso_cache, listening.url, oidc.url, session=True)
+        renewable = {"refreshToken": "r", "clientId": "i", "clientSecret": "s", "registrationExpiresAt": stamp(86400)}
+        sso_token(sso_cache, "my", accessToken="old", expiresAt=stamp(-1), **renewable)
+        assert error(compare(sqs))[0] == "TokenRetrievalError"
+        assert listening.requests == []
+
+
+def login(aws: Path, **token: Any) -> Path:
+    """A login to the console, with a private key made for it."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    folder = aws / "login" / "cache"
+    folder.mkdir(parents=True, exist_ok=True)
+    pem = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    )
+    access = {"accessKeyId": "AKIDLOGIN", "secretAccessKey": "s", "sessionToken": "t", "accountId": "1"}
+    whole = {
+        "accessToken": {**access, "expiresAt": token.pop("expires", stamp(900))},
+        "refreshToken": "refresh",
+        "clientId": "arn:aws:signin:::devtools/same-device",
+        "dpopKey": pem.decode(),
+        **token,
+    }
+    path = folder / f"{hashlib.sha256(b'my-login').hexdigest()}.json"
+    path.write_text(json.dumps({name: value for name, value in whole.items() if value is not None}))
+    return path
+
+
+def decoded(part: str) -> bytes:
+    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+
+
+def check_proof(proof: str, url: str) -> None:
+    """It is for this request, and signed with the key that it names."""
+    from cryptography.hazmat.primitives.asymmetric import ec, utils
+    from cryptography.hazmat.primitives.hashes import SHA256
+
+    header, payload, signature = proof.split(".")
+    jwk, claims = json.loads(decoded(header))["jwk"], json.loads(decoded(payload))
+    assert (claims["htm"], claims["htu"]) == ("POST", url)
+    x, y, r, s = (
+        int.from_bytes(part, "big")
+        for part in (decoded(jwk["x"]), decoded(jwk["y"]), decoded(signature)[:32], decoded(signature)[32:])
+    )
+    key = ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
+    key.verify(utils.encode_dss_signature(r, s), f"{header}.{payload}".encode(), ec.ECDSA(SHA256()))
+
+
+def sign_in_refused(reason: str) -> Reply:
+    headers = [("Content-Type", "application/json"), ("x-amzn-ErrorType", "AccessDeniedException")]
+    return Reply(400, json.dumps({"error": reason, "message": "no"}).encode(), headers)
+
+
+def test_a_login_to_the_console(aws: Path, sqs: Scripted) -> None:
+    """``aws login``: used while it is good, renewed with a proof of its key, and told in botocore's exceptions.
+
+    Stock boto3 wants botocore[crt] for it, which is not at hand to be compared with.
+    """
+    if not ours("logins"):
+        return
+    fresh = {"accessKeyId": "AKIDFRESH", "secretAccessKey": "s", "sessionToken": "t2"}
+    answers = [Reply(body=json.dumps({"accessToken": fresh, "expiresIn": 900, "refreshToken": "next"}).encode())]
+    with Answering(lambda _: answers[0]) as sign_in:
+        services = f"[services s]\nsignin =\n  endpoint_url = {sign_in.url}\n"
+        (aws / "config").write_text(f"[default]\nlogin_session = my-login\nservices = s\n{services}")
+        name, text = error(who(sqs, SUBJECT))
+        assert name == "LoginTokenLoadError"
+        assert text.endswith("for session my-login. Please reauthenticate with 'aws login'.")
+        login(aws)
+        assert who(sqs, SUBJECT) == Returned(("AKIDLOGIN", "t"))
+        assert sign_in.requests == []
+        path = login(aws, expires=stamp(60))
+        assert who(sqs, SUBJECT) == Returned(("AKIDFRESH", "t2"))
+        (request,) = sign_in.requests
+        assert (request.method, request.target) == ("POST", "/v1/token")
+        assert request.json == {
+            "clientId": "arn:aws:signin:::devtools/same-device",
+            "refreshToken": "refresh",
+            "grantType": "refresh_token",
+        }
+        check_proof(request.headers["dpop"], f"{sign_in.url}/v1/token")
+        saved = json.loads(path.read_text())
+        assert (saved["refreshToken"], saved["accessToken"]["accountId"]) == ("next", "1")
+        for reason, expected in [
+            ("TOKEN_EXPIRED", "LoginRefreshRequired"),
+            ("USER_CREDENTIALS_CHANGED", "LoginRefreshRequired"),
+            ("INSUFFICIENT_PERMISSIONS", "LoginInsufficientPermissions"),
+            ("ELSE", "LoginError"),
+        ]:
+            answers[0] = sign_in_refused(reason)
+            login(aws, expires=stamp(60))
+            assert error(who(sqs, SUBJECT))[0] == expected
+        login(aws, dpopKey=None)
+        assert error(who(sqs, SUBJECT))[1].endswith("missing required fields: dpopKey.")
+        login(aws, dpopKey="no key", expires=stamp(60))
+        assert error(who(sqs, SUBJECT))[1].endswith("Unable to load private key from cached token.")
+
+
+# Instances
+
+
+METADATA = "/latest/meta-data/iam/security-credentials/"
+
+
+class Metadata:
+    """An instance metadata service; ``token`` is the answer to who wants one."""
+
+    def __init__(self, token: Reply) -> None:
+        self.token = token
+        self.keys = "AKIDINSTANCE"
+        self.seconds = 3600.0
+
+    def __call__(self, request: Request) -> Reply:
+        if request.method == "PUT":
+            return self.token
+        if request.target == METADATA:
+            return Reply(body=b"the-role")
+        keys = {"AccessKeyId": self.keys, "SecretAccessKey": "s", "Token": "t", "Expiration": stamp(self.seconds)}
+        return Reply(body=json.dumps({"Code": "Success", **keys}).encode())
+
+
+@pytest.fixture
+def instance(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
+    return monkeypatch
+
+
+def trace(request: Request) -> tuple[str, str, str | None]:
+    return request.method, request.target, request.headers.get("x-aws-ec2-metadata-token")
+
+
+@pytest.mark.parametrize("status", [200, 403, 404, 405, 500, 400])
+@pytest.mark.parametrize("disabled", ["", "true"])
+def test_instance_metadata(status: int, disabled: str, sqs: Scripted, instance: pytest.MonkeyPatch) -> None:
+    with Answering(Metadata(Reply(status, b"the-token"))) as service:
+        instance.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", service.url)
+        instance.setenv("AWS_EC2_METADATA_V1_DISABLED", disabled)
+        traces, results = [], []
+        for library in (BOTO3, SUBJECT):
+            service.requests.clear()
+            results.append(who(sqs, library))
+            traces.append([trace(each) for each in service.requests])
+        same(*results)
+        same(*traces)
+        if status == 200:
+            assert traces[0][-1] == ("GET", f"{METADATA}the-role", "the-token")
+        elif status == 400:
+            assert error(results[0])[0] == "NoCredentialsError"
+        elif disabled:
+            assert error(results[0])[0] == "MetadataRetrievalError"
+        else:
+            assert results[0] == Returned(("AKIDINSTANCE", "t"))
+
+
+def test_metadata_that_gives_no_token_in_time(sqs: Scripted, instance: pytest.MonkeyPatch) -> None:
+    """A container that is one hop too far away for the token's packets."""
+    from fakes import HANG_UP
+
+    for token, attempts in ((HANG_UP, 1), (HANG_UP, 3)):
+        with Answering(Metadata(token)) as service:
+            instance.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", service.url)
+            instance.setenv("AWS_METADATA_SERVICE_NUM_ATTEMPTS", str(attempts))
+            assert compare(sqs) == Returned(("AKIDINSTANCE", "t"))
+            assert [each.method for each in service.requests] == [*["PUT"] * attempts, "GET", "GET"] * 2
+
+
+@pytest.mark.parametrize("mode", ["ipv5", "IPv4"])
+def test_modes_of_metadata(mode: str, sqs: Scripted, instance: pytest.MonkeyPatch) -> None:
+    with Answering(Metadata(Reply(200, b"token"))) as service:
+        instance.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", service.url)
+        instance.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", mode)
+        compare(sqs)
+    instance.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://not a host/")
+    compare(sqs)
+
+
+# Sessions, expiry
+
+
+@pytest.mark.parametrize("way", ["sequential", "threads"])
+def test_a_session_looks_once(way: str, aws: Path, sqs: Scripted) -> None:
+    count = aws / "count"
+    text = f"open({str(count)!r}, 'a').write('x')\n{ECHO}"
+    (aws / "config").write_text(f"[default]\ncredential_process = {helper(aws, text)} token\n")
+    for library in (BOTO3, SUBJECT):
+        count.write_text("")
+        session = library.session()
+        make = lambda _: session.client("sqs", region_name="us-east-1", endpoint_url=sqs.url)  # noqa: E731, B023
+        # boto3 itself looks once for each client that is made before the first one has found something.
+        clients = [make(number) for number in range(4)]
+        with ThreadPoolExecutor(1 if way == "sequential" else 8) as pool:
+            list(pool.map(lambda client: client.get_queue_url(QueueName="q"), clients * 4))
+        assert count.read_text() == "x", library.name
+        keys = {"aws_access_key_id": "AKIDOWN", "aws_secret_access_key": "s"}
+        own = session.client("sqs", region_name="us-east-1", endpoint_url=sqs.url, **keys)
+        assert who(sqs, library, own) == Returned(("AKIDOWN", None))
+        assert count.read_text() == "x"
+        library.session().client("sqs", region_name="us-east-1", endpoint_url=sqs.url).get_queue_url(QueueName="q")
+        assert count.read_text() == "xx"

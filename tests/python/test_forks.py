@@ -1,0 +1,82 @@
+"""From Python 3.12 on ``os.fork`` warns of threads. After a call there is one of ours, which a fork does not find."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import turbosqs
+from fakes import Reply, Scripted, ok
+from libraries import BOTO3, SUBJECT
+from test_interpreters import OTHERS
+
+from scripts import PRELUDE, run
+
+pytestmark = pytest.mark.skipif(SUBJECT == BOTO3, reason="this is about turbosqs alone")
+#: With Python's own warnings of forks.
+LOUD = "\n".join(line for line in PRELUDE.splitlines() if not line.startswith("warnings.")) + "\n"
+PYTHONS = {"{}.{}".format(*sys.version_info[:2]): sys.executable, **OTHERS}
+
+
+@pytest.fixture
+def server() -> Iterator[Scripted]:
+    with Scripted(ok(QueueUrl="u")) as listening:
+        yield listening
+
+
+@pytest.fixture(params=PYTHONS)
+def python(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
+    """One of the machine's, with turbosqs and nothing beside it."""
+    (tmp_path / "turbosqs").symlink_to(Path(turbosqs.__file__).parent)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return (PYTHONS[request.param], "-S")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_fork_after_a_call_gives_no_warning(host: str, python: tuple[str, ...], server: Scripted) -> None:
+    """Forks of every kind, again and again; both sides go on calling. A host's name is looked up in another thread."""
+    script = """
+    import multiprocessing, subprocess
+    sqs = client()
+    for _ in range(3):
+        assert url_of(sqs) == "u"
+        pid = os.fork()
+        assert url_of(sqs) == "u"
+        if pid == 0:
+            os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        process = multiprocessing.get_context("fork").Process(target=url_of, args=(sqs,))
+        process.start()
+        process.join()
+        assert process.exitcode == 0
+        subprocess.run(["true"], preexec_fn=int, check=True)
+    say(url_of(sqs))
+    """
+    url = server.url.replace("127.0.0.1", host)
+    assert run(SUBJECT, url, script, prelude=LOUD, python=python) == "u\n"
+
+
+def test_what_is_under_way_survives_forks(python: tuple[str, ...], server: Scripted) -> None:
+    """Calls of other threads, and entries that linger, are answered though the thread that carries them stops for every
+    fork. Those threads are Python's own, and of them it warns."""
+    script = """
+    sqs = client(batching=module.Batching(linger=0.2))
+    said = []
+    def call(number):
+        said.append(sqs.send_message(QueueUrl="u", MessageBody=str(number)))
+    threads = [threading.Thread(target=call, args=(number,)) for number in range(30)]
+    for thread in threads: thread.start()
+    for _ in range(20):
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+    for thread in threads: thread.join()
+    say(str(len(said)))
+    """
+    taken = {"MessageId": "m", "MD5OfMessageBody": "x"}
+    entries = [{"Id": f"{n}", **taken} for n in range(10)]
+    server.play(Reply(delay=0.3, body=ok(**taken).body), Reply(delay=0.1, body=ok(**taken, Successful=entries).body))
+    assert run(SUBJECT, server.url, script, python=python) == "30\n"
