@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::batch::{Batch, Key, Limits, Slip, Waiting, Window};
 use crate::caller::Caller;
-use crate::error::{Error, Retry};
+use crate::error::{Error, Failure, Lost, Retry};
 use crate::runtime::{self, Reactor};
 use crate::stats::Stats;
 use crate::transport::{Reply, Transport};
@@ -394,7 +394,8 @@ impl Batcher {
 
 impl Item {
     fn refuse_late(self) {
-        let error = Error::Runtime("it was not sent: the time in which it may be asked for is over".into());
+        let detail = "it was not sent: the time in which it may be asked for was over when its turn came".into();
+        let error = Error::Lost(Box::new(Lost { failure: Failure::Other, url: String::new(), detail }));
         self.caller.refuse(error, self.entry.members);
     }
 }

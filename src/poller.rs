@@ -41,7 +41,7 @@ use stock::{Stock, Terms};
 use takers::Takers;
 
 /// So many deletes and visibility changes may be unanswered; then nothing more is handed over.
-const MAX_UNANSWERED: usize = 5_000;
+const MAX_UNANSWERED: usize = if cfg!(test) { 500 } else { 5_000 };
 
 /// How long a delete waits for company. Nobody waits for its answer.
 const LINGER: Duration = Duration::from_millis(10);
@@ -513,13 +513,17 @@ impl KeepsMessages for Shared {
 impl State {
     /// All that was wanted has been handed over, or the polls have ended.
     fn end_if_over(&mut self) {
-        let over = self.fetches.flow.is_complete() || self.error.is_some();
-        self.ended |= over && self.stock.buffered().0 == 0;
+        self.ended |= self.fetches.flow.is_complete() || (self.error.is_some() && self.stock.buffered().0 == 0);
     }
 
     /// How many deletes and visibility changes have not come to an end.
     fn unsettled(&self) -> usize {
         self.unanswered.max(self.stock.unsettled())
+    }
+
+    /// Whether so much is unsettled that nothing more is handed over.
+    fn is_behind(&self) -> bool {
+        self.unsettled() >= MAX_UNANSWERED
     }
 
     fn is_quiet(&self) -> bool {

@@ -212,8 +212,8 @@ def _botocore_config(core: "_core.Client", config: "Any", profile_name: "str | N
     """botocore's ``Config`` of what the core has resolved."""
     from importlib import import_module
 
+    from ._in_force import in_force
     from .config import as_options
-    from .meta import in_force
 
     kind = import_module("botocore.config").Config
     given = {} if config is None else as_options(config)

@@ -74,6 +74,8 @@ class ClientMeta:
     @property
     def config(self) -> "Any":
         if self._config is None:
+            from ._in_force import in_force
+
             self._config = in_force(self._core, self._given_config, self._profile_name)
         return self._config
 
@@ -84,64 +86,6 @@ class ClientMeta:
 
             self._service_model = load()
         return self._service_model
-
-
-_DONE = (
-    "defaults_mode",
-    "endpoint_discovery_enabled",
-    "ignore_configured_endpoint_urls",
-    "parameter_validation",
-    "use_dualstack_endpoint",
-    "use_fips_endpoint",
-)
-
-
-def in_force(core: "_core.Client", given: "Any", profile_name: "str | None") -> "Any":
-    """A client's config as it is applied, whichever way its options were found; of the type of the one that was given.
-
-    Arguments:
-        core: the client's.
-        given: the ``Config``, ours or botocore's, or None.
-        profile_name: the session's.
-    """
-    from . import _general
-    from .config import Config, as_options
-
-    kind, options = (Config, {}) if given is None else (type(given), as_options(given))
-    options.update(_general.resolved(core.general, options))
-    # They have done their work, and botocore does not show them.
-    for name in _DONE:
-        options.pop(name, None)
-    for name, is_on in zip(("use_fips_endpoint", "use_dualstack_endpoint"), core.variants, strict=True):
-        if is_on:
-            options[name] = True
-    options["region_name"] = core.region_name
-    options["signature_version"] = options.get("signature_version") or "v4"
-    for name, seconds in zip(("connect_timeout", "read_timeout"), core.timeouts, strict=True):
-        if options.get(name) is None:
-            options[name] = int(seconds) if seconds is not None and seconds == int(seconds) else seconds
-    options["retries"] = _retries(options.get("retries"), profile_name)
-    return kind(**{name: value for name, value in options.items() if name in kind.OPTION_DEFAULTS})
-
-
-def _retries(given: "dict[str, Any] | None", profile_name: "str | None") -> "dict[str, Any]":
-    """The retry options in force, with boto3's rules: ``max_attempts`` counts the retries, every other the attempts."""
-    from . import _profiles
-
-    def found(variable: str, setting: str) -> "str | None":
-        value = _profiles.from_environment(variable)
-        return _profiles.settings(profile_name).get(setting) if value is None else value
-
-    retries = dict(given or {})
-    retried = retries.pop("max_attempts", None)
-    if "total_max_attempts" not in retries:
-        if retried is not None:
-            retries["total_max_attempts"] = retried + 1
-        elif (attempts := found("AWS_MAX_ATTEMPTS", "max_attempts")) is not None:
-            retries["total_max_attempts"] = int(attempts)
-    if "mode" not in retries:
-        retries["mode"] = found("AWS_RETRY_MODE", "retry_mode") or "standard"
-    return retries
 
 
 class Events:

@@ -176,7 +176,8 @@ class SQS(Operations, BaseClient):
         Arguments:
             QueueUrl: the queue. On a FIFO queue the messages of a group come in order, and with their
                 ``MessageGroupId``.
-            max_messages: after so many it ends; None for no limit. No more than these are received.
+            max_messages: after so many it ends; None for no limit. No more than these are fetched, but for
+                those in place of what had to be given back before it was handed over.
             idle_timeout: it ends when no message has come for so long, in seconds; with 0, at the first empty reply.
                 None: never.
             polling: ``VisibilityTimeout``, ``AttributeNames``, ``MessageSystemAttributeNames``,

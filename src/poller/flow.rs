@@ -26,7 +26,7 @@ pub struct Flow {
     flying: usize,
     /// What the polls under way ask for together.
     asked: usize,
-    /// How many more messages are wanted in all.
+    /// How many more messages are to be handed over.
     left: Option<u64>,
     /// Bytes of a message, lately.
     mean: usize,
@@ -52,7 +52,7 @@ impl Flow {
         if self.flying >= self.polls {
             return None;
         }
-        let wanted = self.wanted();
+        let wanted = self.wanted(buffered);
         let target = self.target.max(hungry).min(self.bounds.most);
         let worthwhile = MOST.min(target).min(wanted);
         let places = self.bounds.most.saturating_sub(buffered + self.asked);
@@ -79,7 +79,6 @@ impl Flow {
     /// A poll that asked for `asked` is back.
     pub fn replied(&mut self, asked: usize, got: usize, bytes: usize) {
         self.ended(asked);
-        self.left = self.left.map(|left| left.saturating_sub(got as u64));
         self.full = got > 0 && got >= asked;
         if self.full {
             self.polls = (self.polls * 2).min(self.bounds.most.div_ceil(MOST));
@@ -96,6 +95,12 @@ impl Flow {
     pub fn ended(&mut self, asked: usize) {
         self.flying = self.flying.saturating_sub(1);
         self.asked = self.asked.saturating_sub(asked);
+    }
+
+    /// So many messages have come to takers. What is received and does not (it is given back, or lost) does not count among
+    /// those that are wanted.
+    pub fn handed_over(&mut self, messages: usize) {
+        self.left = self.left.map(|left| left.saturating_sub(messages as u64));
     }
 
     /// A poll keeps its place for a while without asking.
@@ -129,13 +134,17 @@ impl Flow {
         self.flying
     }
 
-    /// How many more messages are to be received, those that polls have been sent for left out.
-    fn wanted(&self) -> usize {
-        let left = self.left.map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX));
-        left.saturating_sub(self.asked)
+    /// How many more messages are to be handed over.
+    pub fn left(&self) -> usize {
+        self.left.map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX))
     }
 
-    /// Everything that is wanted has been received.
+    /// How many more messages are to be received, those that are buffered or that polls have been sent for left out.
+    fn wanted(&self, buffered: usize) -> usize {
+        self.left().saturating_sub(buffered + self.asked)
+    }
+
+    /// Everything that is wanted has been handed over.
     pub fn is_complete(&self) -> bool {
         self.left == Some(0)
     }
@@ -241,7 +250,7 @@ mod tests {
             steps in prop::collection::vec((0..6u8, 0..=10usize), 0..200),
         ) {
             let mut flow = Flow::new(Bounds { most, bytes: 1 << 20 }, first, left);
-            let (mut buffered, mut received) = (0, 0);
+            let (mut buffered, mut handed_over) = (0, 0);
             let mut flying: Vec<usize> = Vec::new();
             for (kind, number) in steps {
                 match kind {
@@ -256,18 +265,27 @@ mod tests {
                         let got = asked.min(number);
                         flow.replied(asked, got, got * 100);
                         buffered += got;
-                        received += got as u64;
                     }
                     3 => {
-                        if buffered == 0 { flow.starved() } else { buffered -= 1 }
+                        if buffered == 0 {
+                            flow.starved();
+                        } else {
+                            buffered -= 1;
+                            // Or it is lost.
+                            if number > 3 {
+                                flow.handed_over(1);
+                                handed_over += 1;
+                            }
+                        }
                     }
                     4 => flow.waited_long(),
                     5 if !flying.is_empty() => flow.ended(flying.remove(number % flying.len())),
                     _ => {}
                 }
                 prop_assert!(buffered + flying.iter().sum::<usize>() <= most.max(1));
-                prop_assert!(left.is_none_or(|left| received + flying.iter().sum::<usize>() as u64 <= left));
-                prop_assert_eq!(flow.is_complete(), left == Some(received));
+                let coming = (buffered + flying.iter().sum::<usize>()) as u64;
+                prop_assert!(left.is_none_or(|left| handed_over + coming <= left));
+                prop_assert_eq!(flow.is_complete(), left == Some(handed_over));
             }
             // A taker that waits has a poll under way, unless there is nothing more to want.
             if buffered == 0 {

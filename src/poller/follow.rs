@@ -4,8 +4,9 @@ use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use super::stock::Act;
-use super::{MAX_UNANSWERED, Phase, Shared, State};
+use super::{Phase, Shared, State};
 use crate::error::Error;
+use crate::receiver::GRACE;
 use crate::runtime;
 
 impl Shared {
@@ -21,6 +22,9 @@ impl Shared {
         state.end_if_over();
         self.pump(&mut state, 0);
         self.end_if_idle(&mut state, now);
+        if state.ended {
+            self.wind_up(&mut state, now, &mut acts);
+        }
         let mut woken = if state.ended {
             state.takers.wake_all()
         } else if !state.troubles.is_empty() || self.has_something(&state, now) {
@@ -50,8 +54,19 @@ impl Shared {
     fn has_something(&self, state: &State, now: Duration) -> bool {
         state.takers.waiting() > 0
             && self.free_at(state, now).is_none()
-            && state.unsettled() < MAX_UNANSWERED
+            && !state.is_behind()
             && state.stock.has_ready(now)
+    }
+
+    /// No taker comes any more, though some may be at work for long: what polls have brought goes back, and those that are
+    /// under way have a moment to come back.
+    fn wind_up(&self, state: &mut State, now: Duration, acts: &mut Vec<Act>) {
+        if state.stock.buffered().0 > 0 {
+            acts.extend(state.stock.give_back_all(now));
+        }
+        if state.phase != Phase::Closing && state.fetches.under_way() > 0 {
+            state.breaks_off.get_or_insert(now + GRACE);
+        }
     }
 
     /// A taker has waited for as long as it is meant to, and no poll is under way that would say so.
@@ -105,7 +120,7 @@ impl Shared {
                 },
             }
             let mut state = self.lock();
-            if state.phase == Phase::Closing && state.breaks_off.is_some_and(|at| at <= self.now()) {
+            if state.breaks_off.is_some_and(|at| at <= self.now()) {
                 state.breaks_off = None;
                 state.fetches.break_off();
             }

@@ -150,12 +150,12 @@ impl Shared {
     fn set_visibility(&self, state: &mut State, known: Option<u32>) {
         let leased = known.filter(|seconds| *seconds > 0 || !self.options.keeps || self.options.visibility.is_some());
         let mut seconds = leased.unwrap_or(DEFAULT);
-        let assumed = leased.is_none() && self.options.keeps;
         if seconds == 1 && self.options.wait > 0 {
             seconds = SHORTEST;
         }
-        state.fetches.visibility =
-            if assumed || known != Some(seconds) && leased.is_some() { Some(seconds) } else { self.options.visibility };
+        // What is kept is asked for: the queue may be given a shorter one at any moment.
+        let asks = self.options.keeps || known != Some(seconds) && leased.is_some();
+        state.fetches.visibility = if asks { Some(seconds) } else { self.options.visibility };
         state.fetches.flow.set_most(self.options.most(seconds));
         state.stock.set_visibility(Duration::from_secs(seconds.into()), life(seconds, self.options.life));
     }
@@ -175,13 +175,17 @@ impl Shared {
 
     /// One more poll, if there is to be one.
     fn ask(&self, state: &mut State, more: usize) -> Option<Ask> {
-        if state.phase != Phase::Running || state.ended || state.error.is_some() {
+        if state.phase != Phase::Running || state.ended || state.error.is_some() || state.is_behind() {
             return None;
         }
         let (buffered, bytes) = state.stock.buffered();
         let wanted = (state.takers.waiting() + more) * self.options.batch;
         // What cannot be handed over yet is nothing to one who waits.
-        let available = if wanted > 0 { state.stock.ready(self.now(), wanted) } else { state.stock.available() };
+        let available = if wanted > 0 {
+            state.stock.ready(self.now(), wanted, self.options.batch)
+        } else {
+            state.stock.available()
+        };
         let messages = state.fetches.flow.ask(buffered, available, bytes, wanted)?;
         let leased = state.stock.visibility();
         let most = self.options.wait(u32::try_from(leased.as_secs()).unwrap_or(u32::MAX));

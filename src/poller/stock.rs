@@ -271,7 +271,13 @@ impl<M: Clone> Stock<M> {
 
     /// What is known of the queue has changed. It holds from the next extension on.
     pub fn set_visibility(&mut self, visibility: Duration, life: Duration) {
+        if (self.terms.visibility, self.terms.life) == (visibility, life) {
+            return;
+        }
         (self.terms.visibility, self.terms.life) = (visibility, life);
+        // What is held may have to be looked at sooner now.
+        let held: Vec<u64> = self.leases.keys().copied().collect();
+        held.into_iter().for_each(|id| self.schedule(id));
     }
 
     pub fn visibility(&self) -> Duration {
@@ -588,11 +594,16 @@ impl<M: Clone> Stock<M> {
         acts
     }
 
-    /// How many of those in line are ours for long enough to be handed over, counted up to `most`.
-    pub fn ready(&self, now: Duration, most: usize) -> usize {
+    /// How many of those in line are ours for long enough to be handed over, counted up to `most`; with what stands behind them
+    /// in their groups, for takers of `batch` messages at a time.
+    pub fn ready(&self, now: Duration, most: usize, batch: usize) -> usize {
         let ready = |id: &&u64| self.leases.get(id).is_some_and(|lease| self.is_ready(lease, now));
         match self.terms.groups {
             Groups::Ordered => self.line.iter().take_while(ready).take(most).count(),
+            Groups::Locked if batch > 1 => {
+                let taken = |id: &u64| (1 + self.behind(*id)).min(batch);
+                self.line.iter().filter(ready).take(most).map(taken).sum::<usize>().min(most)
+            }
             Groups::None | Groups::Locked => self.line.iter().filter(ready).take(most).count(),
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{MAX_UNANSWERED, Message, Phase, Shared, State, Take, pause};
+use super::{Message, Phase, Shared, State, Take, pause};
 use crate::error::Error;
 
 impl Shared {
@@ -16,10 +16,11 @@ impl Shared {
         if !state.troubles.is_empty() {
             return Ok(Take::Troubles(std::mem::take(&mut state.troubles)));
         }
-        if self.free_at(state, now).is_none() && state.unsettled() < MAX_UNANSWERED {
+        if self.free_at(state, now).is_none() && !state.is_behind() {
             let messages = self.collect(state, now);
             if !messages.is_empty() {
-                state.takers.since = None;
+                // Whoever else waits has been waiting for the next one since then.
+                state.takers.since = (state.takers.waiting() > 0).then_some(now);
                 state.counts.handed_over += messages.len() as u64;
                 return Ok(Take::Messages(messages));
             }
@@ -41,7 +42,8 @@ impl Shared {
         // What waits for its batch to fill up must still have life left when it is taken.
         let half = state.stock.visibility() / 2;
         let window = if half.is_zero() { self.options.window } else { self.options.window.min(half) };
-        let fills = state.stock.available() < self.options.batch && !state.ended && !window.is_zero();
+        let batch = self.options.batch;
+        let fills = !window.is_zero() && !state.ended && state.stock.within_reach(batch) < batch;
         let filled = fills.then(|| state.stock.oldest()).flatten().map(|oldest| oldest.saturating_add(window));
         filled.max(Some(state.takers.next_free)).filter(|at| *at > now)
     }
@@ -50,7 +52,8 @@ impl Shared {
     fn collect(&self, state: &mut State, now: Duration) -> Vec<Message> {
         let mut messages = Vec::new();
         let mut first = None;
-        while messages.len() < self.options.batch {
+        let most = self.options.batch.min(state.fetches.flow.left());
+        while messages.len() < most {
             let behind = first.and_then(|id| state.stock.take_behind(now, id));
             let Some(taken) = behind.or_else(|| state.stock.take(now)) else { break };
             first = Some(taken.id);
@@ -58,6 +61,7 @@ impl Shared {
                 state.fetches.flow.waited_long();
             }
             state.counts.messages_waited += taken.waited;
+            state.fetches.flow.handed_over(1);
             messages.push(Message { id: taken.id, json: taken.message });
         }
         if let Some(rate) = self.options.rate

@@ -35,6 +35,9 @@ fn defaults() -> Plan {
         batch: 1,
         window: Duration::ZERO,
         ahead: 0,
+        max_messages: None,
+        idle: None,
+        rate: None,
         way: Way { latency: 20, ..Way::default() },
         arrivals: Vec::new(),
         handlers: Vec::new(),
@@ -341,5 +344,117 @@ fn what_is_finished_after_the_close_is_deleted() {
         assert!(case.poller.own().unwrap().lock().is_quiet());
         assert_eq!(scheduler.tasks(), 0);
         case.poller.finish(99, Ending::Delete).unwrap();
+    });
+}
+
+/// What was given back before a taker came for it, or was lost, does not count among the messages that are wanted.
+#[test]
+fn as_many_messages_as_are_wanted_are_handed_over() {
+    for keeps in [false, true] {
+        Scheduler::run(1, |scheduler| {
+            let mut case = Case::new(scheduler, &Plan { keeps, ahead: 10, max_messages: Some(10), ..defaults() });
+            case.takers(1, false, &[Handler::Takes(s(40))]);
+            case.world.send_after(ms(500), 10, 0);
+            case.advance(s(390));
+            assert_eq!((case.handed_over(), case.work.lock().unwrap().ended), (10, 0), "{keeps}");
+            case.advance(s(20));
+            assert_eq!(case.work.lock().unwrap().ended, 1, "{keeps}");
+        });
+    }
+}
+
+/// One taker that waits in vain is enough, whatever the others are at.
+#[test]
+fn the_idle_timeout_ends_the_loop_beside_a_busy_taker() {
+    for told in [false, true] {
+        Scheduler::run(1, |scheduler| {
+            let mut case = Case::new(scheduler, &Plan { idle: Some(s(10)), ..defaults() });
+            case.takers(2, told, &[Handler::Takes(s(3_600))]);
+            case.world.send_after(s(5), 1, 0);
+            case.advance(s(14));
+            assert_eq!((case.handed_over(), case.work.lock().unwrap().ended), (1, 0));
+            case.advance(s(6));
+            assert_eq!(case.work.lock().unwrap().ended, 1, "{told}");
+        });
+    }
+}
+
+/// What a poll brings when no taker will come any more goes back at once, though a handler is still at it.
+#[test]
+fn what_comes_after_the_end_goes_back() {
+    Scheduler::run(1, |scheduler| {
+        let mut case = Case::new(scheduler, &Plan { visibility: 300, ..defaults() });
+        case.takers(30, false, &[Handler::Takes(ms(5))]);
+        case.world.send_after(ms(500), 30, 0);
+        case.advance(s(2));
+        assert!(case.world.lock().polls() > 1);
+        case.poller.shared.lock().ended = true;
+        case.world.send_after(ms(1), 1, 0);
+        case.advance(s(3));
+        assert_eq!((case.world.lock().polls(), case.poller.counts().unwrap().buffered), (0, 0));
+        let now = case.world.now();
+        assert!(case.world.lock().sqs.has_visible(now));
+    });
+}
+
+/// A batch of one message group is full when it has as many as are wanted.
+#[test]
+fn a_full_batch_of_one_group_does_not_wait_to_fill_up() {
+    Scheduler::run(1, |scheduler| {
+        let plan = Plan { fifo_groups: 1, batch: 10, window: s(10), ..defaults() };
+        let mut case = Case::new(scheduler, &plan);
+        case.world.send_after(Duration::ZERO, 10, 1);
+        case.advance(ms(10));
+        case.takers(1, false, &[Handler::Takes(ms(5))]);
+        case.advance(s(1));
+        assert_eq!(case.handed_over(), 10);
+    });
+}
+
+/// The queue is given a shorter visibility timeout: what is handled is kept all the same.
+#[test]
+fn a_visibility_timeout_that_shrinks_loses_nothing() {
+    Scheduler::run(1, |scheduler| {
+        let mut case = Case::new(scheduler, &defaults());
+        case.takers(2, false, &[Handler::Takes(s(20))]);
+        case.world.send_after(s(1), 1, 0);
+        case.world.set_visibility_after(s(2), 3);
+        case.world.send_after(s(60), 1, 0);
+        case.advance(s(120));
+        assert_eq!((case.handed_over(), case.lost()), (2, 0));
+    });
+}
+
+/// While deletes pile up nothing more is fetched, lest it be given back again and again.
+#[test]
+fn nothing_is_fetched_that_cannot_be_handed_over() {
+    Scheduler::run(1, |scheduler| {
+        let way = Way { latency: 20, deletes: Faults { throttled: 1_000, ..Faults::default() }, ..Way::default() };
+        let case = Case::new(scheduler, &Plan { visibility: 300, way, ..defaults() });
+        case.takers(200, false, &[Handler::Takes(ms(0))]);
+        case.world.send_after(ms(500), 1_500, 0);
+        scheduler.advance(s(100), || {});
+        let counts = case.poller.counts().unwrap();
+        assert!((500..800).contains(&counts.handed_over), "{counts:?}");
+        scheduler.advance(s(900), || {});
+        let later = case.poller.counts().unwrap();
+        // What was buffered by then goes back once, and is not fetched again.
+        assert_eq!((later.handed_over, later.received), (counts.handed_over, counts.received), "{later:?}");
+    });
+}
+
+/// A delete that comes too late for the lease it was asked for under is asked for again: the message has been kept meanwhile.
+#[test]
+fn a_delete_that_waits_for_its_turn_outlives_its_first_lease() {
+    Scheduler::run(1, |scheduler| {
+        let deletes = Faults { late: 4_000, ..Faults::default() };
+        let way = Way { latency: 20, deletes, ..Way::default() };
+        let mut case = Case::new(scheduler, &Plan { visibility: 3, way, ..defaults() });
+        case.takers(50, false, &[Handler::Takes(ms(0))]);
+        case.world.send_after(ms(500), 500, 0);
+        case.laws = Laws::new(Promise { kept: false, ..defaults().promise() }, &case.world, &case.poller, &case.work);
+        case.advance(s(120));
+        let counts = case.poller.counts().unwrap();
+        assert_eq!((case.work.lock().unwrap().undone, counts.lost, counts.deleted), (0, 0, 500));
     });
 }

@@ -20,6 +20,12 @@ pub struct Promise {
     pub done: bool,
     /// Nothing is lost.
     pub kept: bool,
+    /// How many messages are handed over at most.
+    pub most: u64,
+    /// How many a second, and at a time.
+    pub rate: Option<(f64, u64)>,
+    /// One that waits in vain ends the loop; `None` where polls fail.
+    pub ends: Option<Duration>,
 }
 
 pub struct Laws {
@@ -30,17 +36,18 @@ pub struct Laws {
     /// Since when, and what had happened by then.
     found: Option<(u64, (u64, u64))>,
     handed_over: Option<(u64, (u64, u64))>,
+    in_vain: Option<(u64, (u64, u64))>,
 }
 
 impl Laws {
     pub fn new(promise: Promise, world: &World, poller: &Arc<Poller>, work: &Shared) -> Laws {
         let (world, poller, work) = (world.clone(), Arc::clone(poller), Arc::clone(work));
-        Laws { promise, world, poller, work, found: None, handed_over: None }
+        Laws { promise, world, poller, work, found: None, handed_over: None, in_vain: None }
     }
 
     /// Time has passed in which nothing could be done.
     pub fn stalled(&mut self) {
-        (self.found, self.handed_over) = (None, None);
+        (self.found, self.handed_over, self.in_vain) = (None, None, None);
     }
 
     pub fn check(&mut self) {
@@ -51,10 +58,15 @@ impl Laws {
         world.check_all_others(now);
         let progress = (world.received.len() as u64 + world.others_took, state.counts.handed_over);
         let serving = state.phase == Phase::Running && !state.ended && state.error.is_none();
-        let waits = state.takers.waiting() > 0;
+        // Who waits for deletes to be answered, or for the rate, does not wait for messages.
+        let waits = state.takers.waiting() > 0 && !state.is_behind() && state.takers.next_free <= ms(now);
 
         // Liveness. After a poll that failed the next may take its time.
-        let excused = state.fetches.pausing() > 0 || world.doomed > 0;
+        // What is buffered, for whomever, may be all that is still wanted, or that may be held.
+        let visibility = u32::try_from(state.stock.visibility().as_secs()).unwrap();
+        let most = shared.options.most(visibility).min(state.fetches.flow.left());
+        let enough = most <= state.stock.buffered().0;
+        let excused = state.fetches.pausing() > 0 || world.doomed > 0 || enough;
         let visible = serving && waits && !excused && world.sqs.has_visible(now);
         self.found = keep(self.found, visible, now, progress);
         if let Some((since, _)) = self.found {
@@ -65,6 +77,25 @@ impl Laws {
         self.handed_over = keep(self.handed_over, held, now, progress);
         if let (Some((since, _)), Some(bound)) = (self.handed_over, self.promise.handed_over) {
             assert!(ms(now - since) <= bound, "held since {since} ms beside a free taker, at {now} ms");
+        }
+
+        if let Some(bound) = self.promise.ends {
+            let in_vain = serving && state.takers.waiting() > 0 && state.stock.buffered().0 == 0;
+            self.in_vain = keep(self.in_vain, in_vain, now, progress);
+            if let Some((since, _)) = self.in_vain {
+                assert!(ms(now - since) <= bound, "a taker waits in vain since {since} ms, at {now} ms");
+            }
+        }
+
+        // No more than was asked for, and no sooner.
+        let handed_over = state.counts.handed_over;
+        assert!(handed_over <= self.promise.most, "{handed_over} messages, at {now} ms");
+        if let Some((rate, batch)) = self.promise.rate {
+            let most = rate * ms(now).as_secs_f64() + batch as f64 + 0.01;
+            assert!(handed_over as f64 <= most, "{handed_over} messages at {rate} a second, at {now} ms");
+        }
+        if state.ended {
+            assert_eq!(state.stock.buffered().0, 0, "held for nobody, at {now} ms");
         }
 
         // Safety. What we think is ours is.

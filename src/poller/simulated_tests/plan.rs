@@ -33,6 +33,9 @@ pub struct Plan {
     pub batch: usize,
     pub window: Duration,
     pub ahead: usize,
+    pub max_messages: Option<u64>,
+    pub idle: Option<Duration>,
+    pub rate: Option<f64>,
     pub way: Way,
     /// When so many messages are sent.
     pub arrivals: Vec<(Duration, usize)>,
@@ -107,7 +110,11 @@ impl Plan {
                 _ => time(r, s(3)),
             };
         }
-        let lasts = span.max(arrivals.last().map_or(s(0), |(at, _)| *at)) + v.min(s(600)) * 2;
+        let mut lasts = span.max(arrivals.last().map_or(s(0), |(at, _)| *at)) + v.min(s(600)) * 2;
+        if r.u8(..3) == 0 {
+            // It is stopped in the middle of things.
+            lasts = time(r, lasts).max(ms(1));
+        }
         let fifo = r.u8(..5) == 0;
         Plan {
             seed,
@@ -122,6 +129,9 @@ impl Plan {
             batch: if keeps && r.u8(..4) == 0 { r.usize(2..=10) } else { 1 },
             window: if r.u8(..4) == 0 { ms(r.u64(..1_000)) } else { Duration::ZERO },
             ahead: if keeps { 0 } else { 10 },
+            max_messages: (r.u8(..6) == 0).then(|| r.u64(1..50)),
+            idle: (r.u8(..6) == 0).then(|| time(r, s(60))),
+            rate: (keeps && r.u8(..6) == 0).then(|| r.f64() * 20.0 + 0.05),
             way,
             arrivals,
             handlers,
@@ -147,8 +157,8 @@ impl Plan {
             life: 0.5,
             bounds: Bounds { most: 100, bytes: 1 << 20 },
             ahead: self.ahead,
-            max_messages: None,
-            idle: None,
+            max_messages: self.max_messages,
+            idle: self.idle,
             groups: match (self.fifo_groups > 0, self.keeps) {
                 (false, _) => Groups::None,
                 (true, false) => Groups::Ordered,
@@ -156,7 +166,7 @@ impl Plan {
             },
             keeps: self.keeps,
             endures: true,
-            rate: None,
+            rate: self.rate,
             batch: self.batch,
             window: if self.batch > 1 { self.window } else { Duration::ZERO },
         }
@@ -180,6 +190,13 @@ impl Plan {
                 && calm(self.way.deletes)
                 && self.stalls.is_empty()
                 && self.ends_within(),
+            most: self.max_messages.unwrap_or(u64::MAX),
+            rate: self.rate.map(|rate| (rate, self.batch as u64)),
+            // A poll that left before the wait began comes back first, and waits for whole seconds.
+            ends: self
+                .idle
+                .filter(|_| calm(self.way.polls) && self.outages.is_empty())
+                .map(|idle| idle + s(u64::from(self.wait) + 2) + trip * 2),
         }
     }
 

@@ -162,6 +162,18 @@ impl World {
         self.deliver();
     }
 
+    /// The queue is given another visibility timeout after a while, in seconds.
+    pub fn set_visibility_after(&self, time: Duration, seconds: u32) {
+        let world = self.clone();
+        self.1.after(time, move || {
+            let now = world.now();
+            let mut state = world.lock();
+            let body = json!({"QueueUrl": state.sqs.url, "Attributes": {"VisibilityTimeout": seconds.to_string()}});
+            let outcome = state.sqs.call(Action::SetQueueAttributes, body.to_string().as_bytes(), now);
+            assert!(matches!(outcome, Outcome::Answered(Ok(_))), "{outcome:?}");
+        });
+    }
+
     /// Another consumer takes what it can get after a while, holds it, and deletes some of it.
     pub fn other_after(&self, time: Duration, visibility: u64, holds: Duration) {
         let world = self.clone();

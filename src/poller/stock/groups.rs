@@ -48,6 +48,25 @@ impl<M: Clone> Stock<M> {
         self.hand_over(now, next)
     }
 
+    /// How many messages one taker would get of those that stand in line and behind them, counted up to `most`, the most that
+    /// it takes.
+    pub fn within_reach(&self, most: usize) -> usize {
+        let mut count = 0;
+        for id in &self.line {
+            count += 1 + self.behind(*id);
+            if count >= most {
+                return most;
+            }
+        }
+        count
+    }
+
+    /// How many messages stand behind one of their group.
+    pub(super) fn behind(&self, id: u64) -> usize {
+        let group = self.leases.get(&id).and_then(|lease| lease.group.as_ref());
+        group.and_then(|group| self.groups.get(group)).map_or(0, |queued| queued.behind.len())
+    }
+
     /// One of a group that was handed over is not any more.
     pub(super) fn comes_back(&mut self, now: Duration, group: &Group, done: bool, acts: &mut Vec<Act>) {
         let Some(queued) = self.groups.get_mut(group) else { return };
