@@ -38,7 +38,7 @@ class Budget:
     measured: Callable[[Results], float]
     most: bool = False
 
-    def verdict(self, results: Results) -> str:
+    def outcome(self, results: Results) -> str:
         value = self.measured(results)
         if not known(value):
             return "not measured"

@@ -87,7 +87,7 @@ def _budgets(results: Results, whole: bool) -> str:
             continue
         bound = "at most" if budget.most else "at least"
         measured = f"{number(value)}{budget.unit}" if known(value) else ""
-        rows.append([budget.title, measured, f"{bound} {budget.wanted:g}{budget.unit}", budget.verdict(results)])
+        rows.append([budget.title, measured, f"{bound} {budget.wanted:g}{budget.unit}", budget.outcome(results)])
     return table(["", "measured", "wanted", ""], rows) if rows else ""
 
 

@@ -2,27 +2,31 @@
 
 use std::sync::Arc;
 
-use crate::batch::{Limits, MAX_BYTES, MAX_ENTRIES};
-use crate::batcher::own_changes::Pollers;
-use crate::batcher::{Batchers, Entered, Entry, Single};
-use crate::caller::Caller;
 use crate::config::{Settings, StaticCredentials};
-use crate::error::Error;
 use crate::model::Action;
-use crate::poller::attributes::Visibilities;
-use crate::receiver::{self, Received, Receivers};
-use crate::runtime::{self, PerProcess, Task};
+use crate::protocol::entry::{Entry, Single};
+use crate::protocol::error::Error;
+use crate::protocol::message::{Presign, Reply, Request};
+use crate::receive::call::ReceiveCall;
+use crate::receive::receiver::{EnteredReceive, Receivers};
+use crate::receive::visibility::Visibilities;
+use crate::runtime::responder::Responder;
+use crate::runtime::{self, ProcessBound, Task};
+use crate::send::batcher::own_changes::Pollers;
+use crate::send::batcher::{Batchers, Entered};
+use crate::send::{Limits, MAX_BYTES, MAX_ENTRIES};
 use crate::session::Session;
 use crate::stats::Stats;
 use crate::transport::aws::AwsTransport;
-use crate::transport::{Answer, Presign, Reply, Request, Transport};
+use crate::transport::{ResponseFuture, Transport};
 
+/// Settings, counters, and the resources of this process.
 #[derive(Debug)]
 pub struct Client {
     settings: Settings,
     session: Arc<Session>,
     stats: Arc<Stats>,
-    carriers: PerProcess<Arc<Carriers>>,
+    resources: ProcessBound<Arc<Resources>>,
 }
 
 /// An operation, ready to go.
@@ -34,9 +38,9 @@ pub enum Call {
     Entry(Single, Vec<u8>, Entry),
 }
 
-/// What belongs to one process.
+/// What a client has in one process; a forked child makes its own.
 #[derive(Debug)]
-pub struct Carriers {
+pub struct Resources {
     pub transport: Arc<dyn Transport>,
     pub batchers: Arc<Batchers>,
     pub receivers: Arc<Receivers>,
@@ -44,7 +48,7 @@ pub struct Carriers {
     pub pollers: Arc<Pollers>,
 }
 
-impl Drop for Carriers {
+impl Drop for Resources {
     fn drop(&mut self) {
         // Its connections are closed by the tasks that drive them. Without a thread they stay open until there is one.
         drop(runtime::rouse());
@@ -52,14 +56,10 @@ impl Drop for Carriers {
 }
 
 impl Client {
-    pub fn new(settings: Settings) -> Self {
-        Client::of(settings, &Arc::default())
-    }
-
     /// A client of a session, unless it has credentials of its own.
     pub fn of(settings: Settings, session: &Arc<Session>) -> Self {
         let session = session.of(&settings);
-        Client { settings, session, stats: Arc::default(), carriers: PerProcess::new() }
+        Client { settings, session, stats: Arc::default(), resources: ProcessBound::new() }
     }
 
     pub fn session(&self) -> &Session {
@@ -75,38 +75,38 @@ impl Client {
     }
 
     /// Set an operation going. It runs whether or not anybody waits for it, until it is abandoned.
-    pub fn begin(&self, call: Call, caller: Caller<Reply>) -> Result<Underway, Error> {
-        let carriers = self.carriers()?;
+    pub fn begin(&self, call: Call, responder: Responder<Reply>) -> Result<Underway, Error> {
+        let resources = self.resources()?;
         match call {
             Call::Request(request) if request.action == Action::ReceiveMessage => {
-                let underway = self.begin_receives(vec![(request, caller)])?.pop();
+                let underway = self.begin_receives(vec![(request, responder)])?.pop();
                 underway.ok_or_else(|| Error::Runtime("a receive was not set going".into()))
             }
             Call::Request(request) => {
-                carriers.pollers.note_request(&request);
-                run(carriers.transport.send(request), caller)
+                resources.pollers.note_request(&request);
+                run(resources.transport.send(request), responder)
             }
             Call::Entry(action, queue, entry) => {
-                carriers.pollers.note_entry(action, &entry);
-                carriers.batchers.of(action, &queue).enter(entry, caller).map(Underway::Entry)
+                resources.pollers.note_entry(action, &entry);
+                resources.batchers.of(action, &queue).enter(entry, responder).map(Underway::Entry)
             }
         }
     }
 
     /// Set ReceiveMessages going that were made at the same moment: they share requests if they can.
-    pub fn begin_receives(&self, receives: Vec<(Request, Caller<Reply>)>) -> Result<Vec<Underway>, Error> {
-        let carriers = self.carriers()?;
+    pub fn begin_receives(&self, receives: Vec<(Request, Responder<Reply>)>) -> Result<Vec<Underway>, Error> {
+        let resources = self.resources()?;
         let (mut shared, mut alone) = (Vec::new(), Vec::new());
         let mut shares = Vec::with_capacity(receives.len());
-        for (request, caller) in receives {
-            let call = self.settings.batching.and_then(|_| receiver::Call::of(&request));
+        for (request, responder) in receives {
+            let call = self.settings.batching.and_then(|_| ReceiveCall::of(&request));
             shares.push(call.is_some());
             match call {
-                Some(call) => shared.push((call, request, caller)),
-                None => alone.push(run(carriers.transport.send(request), caller)?),
+                Some(call) => shared.push((call, request, responder)),
+                None => alone.push(run(resources.transport.send(request), responder)?),
             }
         }
-        let mut shared = carriers.receivers.enter(shared)?.into_iter().map(Underway::Received);
+        let mut shared = resources.receivers.enter(shared)?.into_iter().map(Underway::Received);
         let mut alone = alone.into_iter();
         Ok(shares.into_iter().filter_map(|shares| if shares { shared.next() } else { alone.next() }).collect())
     }
@@ -116,32 +116,32 @@ impl Client {
         &self,
         action: Single,
         queue: &[u8],
-        entries: Vec<(Entry, Caller<Reply>)>,
+        entries: Vec<(Entry, Responder<Reply>)>,
     ) -> Result<Vec<Underway>, Error> {
-        let carriers = self.carriers()?;
-        entries.iter().for_each(|(entry, _)| carriers.pollers.note_entry(action, entry));
-        let entered = carriers.batchers.of(action, queue).enter_all(entries)?;
+        let resources = self.resources()?;
+        entries.iter().for_each(|(entry, _)| resources.pollers.note_entry(action, entry));
+        let entered = resources.batchers.of(action, queue).enter_all(entries)?;
         Ok(entered.into_iter().map(Underway::Entry).collect())
     }
 
     /// Whether operations can be set going; if not, why.
     pub fn ready(&self) -> Result<(), Error> {
-        self.carriers().and_then(|_| runtime::handle()).map(drop)
+        self.resources().and_then(|_| runtime::handle()).map(drop)
     }
 
     /// Have a URL signed, which may take a request for credentials.
-    pub fn presign(&self, presign: Presign, caller: Caller<String>) -> Result<Underway, Error> {
-        run(self.carriers()?.transport.presign(presign), caller)
+    pub fn presign(&self, presign: Presign, responder: Responder<String>) -> Result<Underway, Error> {
+        run(self.resources()?.transport.presign(presign), responder)
     }
 
     /// Ask what requests are signed with now.
-    pub fn credentials(&self, caller: Caller<Option<StaticCredentials>>) -> Result<Underway, Error> {
-        run(self.carriers()?.transport.credentials(), caller)
+    pub fn credentials(&self, responder: Responder<Option<StaticCredentials>>) -> Result<Underway, Error> {
+        run(self.resources()?.transport.credentials(), responder)
     }
 
     /// The transport and the batchers of this process.
-    pub fn carriers(&self) -> Result<Arc<Carriers>, Error> {
-        self.carriers.get_or_try_make(|| {
+    pub fn resources(&self) -> Result<Arc<Resources>, Error> {
+        self.resources.get_or_try_make(|| {
             let identity = self.session.identity()?;
             let transport = AwsTransport::with_identity(&self.settings, Arc::clone(&self.stats), identity)?;
             let transport: Arc<dyn Transport> = Arc::new(transport);
@@ -158,16 +158,16 @@ impl Client {
             let receivers = Receivers::new(Arc::clone(&transport), Arc::clone(&batchers), stats, batching.linger);
             let receivers = Arc::new(receivers);
             let (visibilities, pollers) = Default::default();
-            Ok(Arc::new(Carriers { transport, batchers, receivers, visibilities, pollers }))
+            Ok(Arc::new(Resources { transport, batchers, receivers, visibilities, pollers }))
         })
     }
 
     /// Let everything leave that waits, and answer the caller when all of it has been answered.
-    pub fn flush(&self, caller: Caller<()>) -> Result<(), Error> {
-        match self.carriers.get() {
-            Some(carriers) => carriers.batchers.flush(caller),
+    pub fn flush(&self, responder: Responder<()>) -> Result<(), Error> {
+        match self.resources.get() {
+            Some(resources) => resources.batchers.flush(responder),
             None => {
-                caller.answer(Ok(()));
+                responder.respond(Ok(()));
                 Ok(())
             }
         }
@@ -175,12 +175,12 @@ impl Client {
 
     /// Let go of connections. As in boto3, the client can be used afterwards.
     pub fn close(&self) {
-        self.carriers.clear();
+        self.resources.clear();
     }
 }
 
-fn run<T: Send + 'static>(answer: Answer<T>, caller: Caller<T>) -> Result<Underway, Error> {
-    let task = runtime::handle()?.spawn(async move { caller.answer(answer.await) });
+fn run<T: Send + 'static>(answer: ResponseFuture<T>, responder: Responder<T>) -> Result<Underway, Error> {
+    let task = runtime::handle()?.spawn(async move { responder.respond(answer.await) });
     Ok(Underway::Task(task))
 }
 
@@ -191,7 +191,7 @@ pub enum Underway {
     Task(Task),
     Entry(Entered),
     /// A receive that may share requests with others.
-    Received(Received),
+    Received(EnteredReceive),
 }
 
 impl Underway {

@@ -8,10 +8,10 @@ mod arguments;
 mod credentials;
 mod endpoint;
 mod error;
+mod external;
 #[cfg(test)]
 mod fake;
 mod general;
-mod handed;
 mod ini;
 mod proxy;
 mod resolve;
@@ -26,13 +26,14 @@ pub use credentials::{
     Container, ContainerToken, Credentials, Found, Login, Metadata, OneTimeCode, Role, Sso, StaticCredentials,
     WebIdentity,
 };
-pub use endpoint::{host, partition_id};
-pub use error::{ConfigError, Value};
-pub use handed::{Handed, resolved};
+#[cfg(test)]
+pub use endpoint::host;
+pub use error::{ConfigError, KwargValue};
+pub use external::{ExternalCredentials, resolved};
 pub use proxy::{Proxies, Proxy};
 pub use resolve::resolve;
-pub use services::{Service, Services};
+pub use services::{AwsService, Services};
 pub use settings::{Batching, Retries, RetryMode, Settings, Tls, UserAgent};
-pub use sources::{Entry, Section, SharedFiles, Sources, words};
+pub use sources::{Section, SectionEntry, SharedFiles, Sources, words};
 pub use system::System;
 pub use url::{Url, trimmed};

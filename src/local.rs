@@ -42,9 +42,9 @@ mod window;
 mod wire;
 
 pub use clock::ClockMode;
-pub use error::ServiceError;
+pub use error::SqsError;
 pub use faults::{Fault, FaultKind};
 #[cfg(feature = "python")]
 pub(crate) use faults::{MAX_DELAY, MAX_ENTRIES};
-pub use limits::Limits;
-pub use server::{Server, ServerOptions, Stats};
+pub use limits::ServerLimits;
+pub use server::{Server, ServerOptions, ServerStats};

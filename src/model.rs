@@ -6,9 +6,7 @@
 
 mod table;
 
-pub use table::{
-    API_VERSION, Action, ERRORS, JSON_VERSION, MESSAGE, OPERATIONS, SERVICE_ID, STRUCTURE_COUNT, TARGET_PREFIX,
-};
+pub use table::{API_VERSION, Action, ERRORS, MESSAGE, OPERATIONS, STRUCTURE_COUNT, TARGET_PREFIX};
 
 /// The type of a member.
 #[derive(Debug)]

@@ -5,19 +5,20 @@ use std::time::Instant;
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
-use crate::batcher::exit;
-use crate::caller::Pending;
-use crate::error::Error;
+use crate::protocol::error::Error;
+use crate::runtime::responder::PendingResponse;
+use crate::send::exit;
 
 mod client;
 mod clock;
+mod completions;
 mod config;
 mod entries;
 mod error;
 mod fork;
 mod local;
-mod mailbox;
 mod marshal;
 mod names;
 mod poller;
@@ -38,11 +39,11 @@ mod _core {
     #[pymodule_export]
     use super::client::Client;
     #[pymodule_export]
+    use super::completions::CompletionQueue;
+    #[pymodule_export]
     use super::error::Failure;
     #[pymodule_export]
     use super::local::LocalServer;
-    #[pymodule_export]
-    use super::mailbox::Mailbox;
     #[pymodule_export]
     use super::poller::Poller;
     #[pymodule_export]
@@ -52,14 +53,14 @@ mod _core {
     #[pymodule_export]
     use super::writer::Writer;
 
-    /// Send everything that waits for company, whichever client it belongs to, and wait for the answers, at most
-    /// `patience` seconds.
+    /// Send everything that lingers, whichever client it belongs to, and wait for the answers, at most
+    /// `timeout` seconds.
     #[pyfunction]
-    fn drain(py: Python<'_>, patience: f64) -> PyResult<()> {
-        let deadline = wait::deadline(patience)?;
+    fn drain(py: Python<'_>, timeout: f64) -> PyResult<()> {
+        let deadline = wait::deadline(timeout)?;
         let failed = |error: Error| PyRuntimeError::new_err(error.to_string());
-        let (pending, caller) = Pending::new();
-        exit::flush(caller).map_err(failed)?;
+        let (pending, responder) = PendingResponse::new();
+        exit::flush(responder).map_err(failed)?;
         while Instant::now() < deadline {
             if let Some(answer) = wait::released(py, || pending.wait_for(wait::TICK)) {
                 return answer.map_err(failed);
@@ -80,6 +81,12 @@ mod _core {
     fn monotonic() -> f64 {
         static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
         BEGAN.elapsed().as_secs_f64()
+    }
+
+    /// Whether a queue's URL is that of a FIFO queue.
+    #[pyfunction]
+    fn is_fifo(queue_url: &Bound<'_, PyString>) -> bool {
+        crate::protocol::entry::is_fifo(format!("\"{}\"", queue_url.to_string_lossy()).as_bytes())
     }
 
     #[pymodule_init]

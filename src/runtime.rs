@@ -7,93 +7,29 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwapOption;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::Notify;
 
-use crate::error::Error;
+use crate::protocol::error::Error;
+use crate::runtime::lock::lock;
 
+pub mod completions;
+pub mod lock;
+pub mod process_bound;
 pub mod reactor;
+pub mod responder;
 #[cfg(test)]
 pub mod simulation;
 
 pub use reactor::{Reactor, Task, current, now, sleep, sleep_until};
 
-/// A value that belongs to the process that made it.
-#[derive(Debug)]
-pub struct PerProcess<T> {
-    current: ArcSwapOption<Owned<T>>,
-}
+pub use process_bound::ProcessBound;
 
-#[derive(Debug)]
-struct Owned<T> {
-    pid: u32,
-    value: T,
-}
-
-impl<T: Clone> PerProcess<T> {
-    pub const fn new() -> Self {
-        PerProcess { current: ArcSwapOption::const_empty() }
-    }
-
-    /// This process's value, made now if there is none. Lock-free, so that a fork can find nothing locked: two
-    /// threads that arrive together may both make one, and one of the two is dropped unused.
-    pub fn get_or_try_make<E>(&self, make: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        let pid = std::process::id();
-        let seen = self.current.load();
-        if let Some(owned) = seen.as_ref().filter(|owned| owned.pid == pid) {
-            return Ok(owned.value.clone());
-        }
-        let made = Arc::new(Owned { pid, value: make()? });
-        let previous = self.current.compare_and_swap(&seen, Some(Arc::clone(&made)));
-        match previous.as_ref() {
-            // Another thread of this process was first.
-            Some(owned) if owned.pid == pid => Ok(owned.value.clone()),
-            stale => {
-                // The parent's: never dropped here.
-                std::mem::forget(stale.cloned());
-                Ok(made.value.clone())
-            }
-        }
-    }
-}
-
-impl<T: Clone> PerProcess<T> {
-    /// This process's value, if there is one.
-    pub fn get(&self) -> Option<T> {
-        let pid = std::process::id();
-        self.current.load().as_ref().filter(|owned| owned.pid == pid).map(|owned| owned.value.clone())
-    }
-}
-
-impl<T> PerProcess<T> {
-    /// Let go of this process's value; the next use makes a new one.
-    pub fn clear(&self) {
-        if let Some(owned) = self.current.swap(None)
-            && owned.pid != std::process::id()
-        {
-            std::mem::forget(owned);
-        }
-    }
-}
-
-impl<T: Clone> Default for PerProcess<T> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl<T> Drop for PerProcess<T> {
-    fn drop(&mut self) {
-        self.clear();
-    }
-}
-
-static REACTOR: PerProcess<Arc<ReactorThread>> = PerProcess::new();
+static REACTOR: ProcessBound<Arc<ReactorThread>> = ProcessBound::new();
 
 /// The reactor of this process, its thread running.
 pub fn handle() -> Result<Reactor, Error> {
@@ -137,7 +73,7 @@ pub fn resume() -> Result<(), Error> {
 }
 
 /// How long a fork waits for the reactor's thread. It stops between two tasks, of which none blocks.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The runtime, and the thread that drives it, which is not always the same.
 #[derive(Debug)]
@@ -230,7 +166,7 @@ impl ReactorThread {
         let mut driver = lock(&self.driver);
         let Some(thread) = &driver.thread else { return };
         driver.stop.notify_one();
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         let wait_until = |done: &dyn Fn() -> bool| {
             while !done() && Instant::now() < deadline {
                 std::thread::sleep(Duration::from_micros(20));
@@ -277,10 +213,6 @@ fn is_one_of_several_threads() -> bool {
 
 fn failed(error: std::io::Error) -> Error {
     Error::Runtime(format!("the reactor thread could not be started: {error}"))
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 use arc_swap::ArcSwapOption;
 
 use crate::config::{Found, OneTimeCode, Settings};
-use crate::error::Error;
-use crate::runtime::PerProcess;
+use crate::protocol::error::Error;
+use crate::runtime::ProcessBound;
 use crate::transport::aws::{Holder, Identity};
 
 /// Found for the first of its clients that has no credentials of its own, and not looked for again, as in boto3.
@@ -17,7 +17,7 @@ pub struct Session {
     codes: OnceLock<Vec<OneTimeCode>>,
     /// A child process asks on connections of its own, but begins with what its parent has.
     holder: Holder,
-    identity: PerProcess<Option<Arc<Identity>>>,
+    identity: ProcessBound<Option<Arc<Identity>>>,
 }
 
 impl Session {

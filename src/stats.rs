@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::batch::Reason;
 use crate::model::{Action, OPERATIONS};
 
 /// Counters that any thread may raise and read.
@@ -28,6 +27,42 @@ pub struct Snapshot {
     pub fill: Vec<(&'static str, f64)>,
     pub flushes: Vec<(&'static str, u64)>,
     pub retries: u64,
+}
+
+/// Why a batch left when it did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Nothing was in flight.
+    Idle,
+    /// It had as many entries as a batch can have.
+    Full,
+    /// The next entry would have made it too large.
+    Bytes,
+    /// The last request in flight had returned.
+    Returned,
+    /// Its oldest entry had waited long enough.
+    Linger,
+    /// Somebody asked for everything that waits to leave.
+    Flush,
+    /// One entry of a batch that was refused as a whole, asked for alone.
+    Solo,
+}
+
+impl Reason {
+    pub const ALL: [Reason; 7] =
+        [Reason::Idle, Reason::Full, Reason::Bytes, Reason::Returned, Reason::Linger, Reason::Flush, Reason::Solo];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Reason::Idle => "idle",
+            Reason::Full => "full",
+            Reason::Bytes => "bytes",
+            Reason::Returned => "returned",
+            Reason::Linger => "linger",
+            Reason::Flush => "flush",
+            Reason::Solo => "solo",
+        }
+    }
 }
 
 impl Stats {

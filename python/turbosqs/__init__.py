@@ -5,6 +5,49 @@
     sqs = boto3.client("sqs")
 
 Importing this module imports nothing else: sessions, clients and exceptions load when they are first used.
+
+The modules, outermost first; each imports what stands below it, never what stands above:
+
+- `__main__` the command `turbosqs`
+- `_run` `turbosqs run`: a program with boto3's clients patched
+- `_serve` `turbosqs serve`: the embedded SQS as a process
+- `_consume` ``turbosqs consume``: a consumer as a command
+- `aio` clients, writers, iterators and consumers for asyncio
+- `session` sessions, and the clients made from them
+- `sqs` the client
+- `consuming` consumers that run a handler for each message
+- `polling` iterators over messages
+- `writer` `batch_writer`: many messages from one who does not wait for each answer
+- `progress` a progress bar for writers
+- `paginate` paginators
+- `base` what the sync and the asyncio client have in common
+- `meta` `client.meta`
+- `_listened` calls of a client that somebody listens to: which they are, and who makes them
+- `_delegate` the botocore client behind one of ours, for the calls that somebody listens to
+- `_watching` whether somebody in the process may listen to the calls of our clients
+- `patching` boto3's own clients on the core
+- `service_model` `client.meta.service_model`
+- `_in_force` a client's config as it is applied, for ``client.meta.config``
+- `_profiles` the profiles of the shared files, for `Session.available_profiles`
+- `_resource` what `resource()` answers
+- `batching` the settings `Batching`
+- `config` the settings `Config`
+- `_private` private names of botocore's clients that programs read all the same
+- `_credentials` the core's credentials as an object like botocore's, for those who look for them in a client
+- `errorfactory` exceptions made from what the core reports
+- `_general` settings that boto3 checks for every client, though SQS has no use for most of them
+- `exceptions` botocore's exceptions, or our own of the same names
+- `_exceptions` botocore's exceptions where botocore is not installed
+- `_own_exceptions` exceptions that botocore does not have
+- `local` the embedded SQS, for tests and development
+- `_operations` the client's methods; generated
+- `_model` the service model; generated
+- `types` the types of arguments and replies; generated
+- `_at_exit` what still waits when the interpreter ends is sent
+- `_lock` the one lock, which a forked child finds free
+- `_codes` one-time codes of devices (``mfa_serial``), which a person is asked for in the thread that makes the call
+- `_green` waiting in programs whose threads are greenlets: those that gevent or eventlet has patched
+- `_core` the extension module, in Rust
 """
 
 from ._lock import lock

@@ -1,14 +1,14 @@
-"""What still waits for company when the interpreter ends is sent."""
+"""What still lingers when the interpreter ends is sent."""
 
 from ._core import drain, unanswered
 
 #: Seconds for what is on its way then. Requests of an SQS that answers take far less.
-PATIENCE = 10.0
+TIMEOUT = 10.0
 _registered = False
 
 
 def flush_at_exit() -> None:
-    """Have the end of the interpreter wait for entries that have no answer yet, at most ``PATIENCE`` seconds."""
+    """Have the end of the interpreter wait for entries that have no answer yet, at most ``TIMEOUT`` seconds."""
     global _registered
     if not _registered:
         import atexit
@@ -19,7 +19,7 @@ def flush_at_exit() -> None:
 
 def _flush() -> None:
     try:
-        drain(PATIENCE)
+        drain(TIMEOUT)
     finally:
         if count := unanswered():
             import sys

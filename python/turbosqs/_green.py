@@ -9,7 +9,7 @@ import os
 import sys
 from functools import partial
 
-from ._core import Mailbox, monotonic
+from ._core import CompletionQueue, monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def find_select() -> "Callable[..., Any] | None":
 
 
 #: Mailboxes that nobody waits at. Each greenlet that waits has one of its own, so that it wakes for its own answer.
-_free: "list[Mailbox]" = []
+_free: "list[CompletionQueue]" = []
 
 if hasattr(os, "register_at_fork"):
     # A child's answers must not come to its parent.
@@ -64,7 +64,7 @@ class GreenClient:
     def call(self, operation: str, params: "dict[str, Any]") -> "Any":
         """See ``_core.Client.call``."""
 
-        def begin(mailbox: Mailbox) -> None:
+        def begin(mailbox: CompletionQueue) -> None:
             # A mailbox with one call is never full.
             mailbox.begin(_NUMBER, self._core, operation, params)
             mailbox.leave()
@@ -80,18 +80,18 @@ class GreenClient:
         """See ``_core.Client.flush``."""
         self.ask(lambda mailbox: mailbox.flush(_NUMBER, self._core))
 
-    def ask(self, begin: "Callable[[Mailbox], Any]", patience: "float | None" = None) -> "Any":
-        """What a call comes to; None when ``patience``, in seconds, is over.
+    def ask(self, begin: "Callable[[CompletionQueue], Any]", timeout: "float | None" = None) -> "Any":
+        """What a call comes to; None when ``timeout``, in seconds, is over.
 
         Raises:
             Failure: the call has failed.
         """
-        mailbox = _free.pop() if _free else Mailbox()
+        mailbox = _free.pop() if _free else CompletionQueue()
         begin(mailbox)
         answers: list[tuple[int, Any]] = []
         try:
             while not answers:
-                readable, _, _ = self._select([mailbox.descriptor], [], [], patience)
+                readable, _, _ = self._select([mailbox.descriptor], [], [], timeout)
                 answers = mailbox.drain()
                 if not readable and not answers:
                     mailbox.abandon(_NUMBER)
@@ -130,7 +130,7 @@ class GreenPoller:
                 return work[1]
         raise StopIteration
 
-    def take(self, done: "int | None", patience: float) -> "Any":  # noqa: ARG002
+    def take(self, done: "int | None", timeout: float) -> "Any":  # noqa: ARG002
         """See ``_core.Poller.take``; it may come back with nothing before its time."""
         core, poller = self._client._core, self._poller
         work = poller.take(done, 0.0)
@@ -142,13 +142,13 @@ class GreenPoller:
     def watch(self) -> bool:
         """See ``_core.Poller.watch``."""
         core, poller = self._client._core, self._poller
-        self._client.ask(lambda mailbox: mailbox.await_troubles(_NUMBER, core, poller))
+        self._client.ask(lambda mailbox: mailbox.await_background_errors(_NUMBER, core, poller))
         return poller.is_watched()
 
-    def quiet(self, patience: float) -> bool:
+    def quiet(self, timeout: float) -> bool:
         """See ``_core.Poller.quiet``."""
         core, poller = self._client._core, self._poller
-        deadline = monotonic() + patience
+        deadline = monotonic() + timeout
         while not poller.quiet(0.0):
             left = deadline - monotonic()
             if left <= 0:
@@ -174,13 +174,15 @@ class GreenWriter:
         """See ``_core.Writer.put``."""
         core, writer = self._client._core, self._writer
         while weight := writer.offer(operation, params):
-            self._client.ask(partial(Mailbox.await_room, number=_NUMBER, client=core, writer=writer, weight=weight))
+            self._client.ask(
+                partial(CompletionQueue.await_room, number=_NUMBER, client=core, writer=writer, weight=weight)
+            )
         return writer.is_failing
 
-    def wait(self, patience: float) -> bool:
+    def wait(self, timeout: float) -> bool:
         """See ``_core.Writer.wait``."""
         core, writer = self._client._core, self._writer
         if writer.wait(0.0):
             return True
-        self._client.ask(lambda mailbox: mailbox.await_answers(_NUMBER, core, writer), patience)
+        self._client.ask(lambda mailbox: mailbox.await_answers(_NUMBER, core, writer), timeout)
         return writer.wait(0.0)

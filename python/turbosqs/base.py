@@ -136,7 +136,7 @@ class BaseClient:
             requests); ``fill``: the mean number of them in a request; ``flushes``: how many requests
             left, by reason (``idle``: nothing was in flight; ``full``: ten entries; ``bytes``: 1 MiB; ``returned``: the
             last request in flight was back; ``linger``: waited long enough; ``flush``: ``close`` or the end of a
-            ``batch_writer``; ``apart``: an entry that was refused with its batch or in it, asked for alone);
+            ``batch_writer``; ``solo``: an entry that was refused with its batch or in it, asked for alone);
             ``retries``: repeated attempts, of requests and of entries; ``botocore``: calls that botocore has made,
             because somebody listened, by the reason, see ``turbosqs.stats``.
         """

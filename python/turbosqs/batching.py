@@ -36,7 +36,7 @@ class Batching:
         """Check the figures and keep them.
 
         Arguments:
-            linger: how long a call waits for company while a request is in flight, in seconds, from 0 to 60.
+            linger: how long a call lingers while a request is in flight, in seconds, from 0 to 60.
             max_in_flight: requests on their way at a time, for each queue and action.
             max_waiting, max_waiting_bytes: how many entries, and how many bytes of them, may be unanswered before
                 whoever does not wait for each answer (a ``batch_writer``, coroutines) has to wait.

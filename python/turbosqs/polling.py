@@ -3,7 +3,7 @@
 import os
 from weakref import WeakKeyDictionary
 
-from ._core import Failure, Poller
+from ._core import Failure, Poller, is_fifo
 from ._green import GreenClient, GreenPoller, find_select
 from .errorfactory import exception
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .types import Message
 
 #: How long closing waits for what is under way, in seconds: polls have one of them, the rest is for giving back.
-PATIENCE = 5.0
+TIMEOUT = 5.0
 
 #: What ``poll_messages`` takes beside ReceiveMessage's own arguments, as it is when it is not given.
 DEFAULTS: "dict[str, Any]" = {
@@ -107,7 +107,7 @@ class Messages:
         """
         if self._pid == os.getpid():
             self._core.close()
-            self._waits.quiet(PATIENCE)
+            self._waits.quiet(TIMEOUT)
 
     def stats(self) -> "_core.PollerStats":
         """What has happened so far.
@@ -142,7 +142,7 @@ def make_poller(core: "_core.Client", arguments: "dict[str, Any]", **tracked: "A
     own = {**DEFAULTS, **{name: value for name, value in arguments.items() if name in DEFAULTS}}
     _whole("VisibilityTimeout", params.get("VisibilityTimeout"), 1 if tracked else 0, 43_200)
     _whole("WaitTimeSeconds", params.get("WaitTimeSeconds"), 0, 20)
-    if str(params.get("QueueUrl", "")).rstrip("/").endswith(".fifo"):
+    if is_fifo(str(params.get("QueueUrl", ""))):
         with_attribute(params, "MessageGroupId")
     count("max_messages", own["max_messages"], least=0, optional=True)
     number("idle_timeout", own["idle_timeout"], optional=True)
@@ -236,7 +236,7 @@ def _close_all() -> None:
     with ExitStack() as stack:
         # From the last to the first, each even if another raises.
         for poller in pollers:
-            stack.callback(poller.quiet, PATIENCE)
+            stack.callback(poller.quiet, TIMEOUT)
         for poller in pollers:
             stack.callback(poller.abandon)
         for closes in mine:

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{Handed, Services};
+use super::{ExternalCredentials, Services};
 
 pub use chain::choose;
 
@@ -25,7 +25,7 @@ pub enum Credentials {
     Container(Container),
     InstanceMetadata(Metadata),
     /// The client's owner hands them over.
-    Handed(Handed),
+    External(ExternalCredentials),
     /// There are none, and the first call says so.
     Missing,
     /// `signature_version=UNSIGNED`: requests are not signed.
@@ -123,7 +123,7 @@ impl Credentials {
     pub fn is_of_session(&self) -> bool {
         match self {
             Credentials::Static(found) => found.method != "explicit",
-            Credentials::Handed(_) | Credentials::Missing | Credentials::Anonymous => false,
+            Credentials::External(_) | Credentials::Missing | Credentials::Anonymous => false,
             _ => true,
         }
     }
@@ -139,7 +139,7 @@ impl Credentials {
             Credentials::Process { .. } => "custom-process",
             Credentials::Container(_) => "container-role",
             Credentials::InstanceMetadata(_) => "iam-role",
-            Credentials::Handed(_) => "explicit",
+            Credentials::External(_) => "explicit",
             Credentials::Missing | Credentials::Anonymous => "none",
         }
     }

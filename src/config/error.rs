@@ -4,26 +4,26 @@ use std::fmt;
 
 /// A value that an exception is made with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Value {
+pub enum KwargValue {
     Text(String),
     Integer(i64),
     Tuple(&'static [&'static str]),
     List(Vec<String>),
 }
 
-impl fmt::Display for Value {
+impl fmt::Display for KwargValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Value::Text(text) => f.write_str(text),
-            Value::Integer(number) => number.fmt(f),
-            Value::List(items) => {
+            KwargValue::Text(text) => f.write_str(text),
+            KwargValue::Integer(number) => number.fmt(f),
+            KwargValue::List(items) => {
                 f.write_str("[")?;
                 for (index, item) in items.iter().enumerate() {
                     write!(f, "{}'{item}'", if index == 0 { "" } else { ", " })?;
                 }
                 f.write_str("]")
             }
-            Value::Tuple(items) => {
+            KwargValue::Tuple(items) => {
                 f.write_str("(")?;
                 for (index, item) in items.iter().enumerate() {
                     write!(f, "{}'{item}'", if index == 0 { "" } else { ", " })?;
@@ -62,9 +62,6 @@ pub enum ConfigError {
     InvalidDefaultsMode {
         mode: String,
     },
-    InvalidProxiesConfig {
-        error: String,
-    },
     InvalidConfig {
         error_msg: String,
     },
@@ -83,11 +80,6 @@ pub enum ConfigError {
     },
     InvalidImdsMode {
         mode: String,
-    },
-    /// A certificate, key or bundle that cannot be used.
-    Ssl {
-        endpoint_url: String,
-        error: String,
     },
     UnknownSignatureVersion {
         signature_version: String,
@@ -115,13 +107,11 @@ impl ConfigError {
             ConfigError::InvalidRetryMode { .. } => "InvalidRetryModeError",
             ConfigError::InvalidMaxRetryAttempts { .. } => "InvalidMaxRetryAttemptsError",
             ConfigError::InvalidDefaultsMode { .. } => "InvalidDefaultsMode",
-            ConfigError::InvalidProxiesConfig { .. } => "InvalidProxiesConfigError",
             ConfigError::InvalidConfig { .. } => "InvalidConfigError",
             ConfigError::InfiniteLoop { .. } => "InfiniteLoopConfigError",
             ConfigError::CredentialRetrieval { .. } => "CredentialRetrievalError",
             ConfigError::InvalidImdsEndpoint { .. } => "InvalidIMDSEndpointError",
             ConfigError::InvalidImdsMode { .. } => "InvalidIMDSEndpointModeError",
-            ConfigError::Ssl { .. } => "SSLError",
             ConfigError::UnknownSignatureVersion { .. } => "UnknownSignatureVersionError",
             ConfigError::DataNotFound { .. } => "DataNotFoundError",
             ConfigError::Value(_) => "ValueError",
@@ -129,8 +119,8 @@ impl ConfigError {
     }
 
     /// The keyword arguments of the class; none for `ValueError`, whose one argument is the text.
-    pub fn kwargs(&self) -> Vec<(&'static str, Value)> {
-        let text = |text: &str| Value::Text(text.to_owned());
+    pub fn kwargs(&self) -> Vec<(&'static str, KwargValue)> {
+        let text = |text: &str| KwargValue::Text(text.to_owned());
         match self {
             ConfigError::NoRegion | ConfigError::Value(_) => vec![],
             ConfigError::InvalidRegion { region_name } => vec![("region_name", text(region_name))],
@@ -140,29 +130,28 @@ impl ConfigError {
                 vec![("provider", text(provider)), ("cred_var", text(cred_var))]
             }
             ConfigError::InvalidRetryMode { mode } => {
-                vec![("provided_retry_mode", text(mode)), ("valid_modes", Value::Tuple(RETRY_MODES))]
+                vec![("provided_retry_mode", text(mode)), ("valid_modes", KwargValue::Tuple(RETRY_MODES))]
             }
             ConfigError::InvalidMaxRetryAttempts { value, min_value } => {
-                vec![("provided_max_attempts", Value::Integer(*value)), ("min_value", Value::Integer(*min_value))]
+                vec![
+                    ("provided_max_attempts", KwargValue::Integer(*value)),
+                    ("min_value", KwargValue::Integer(*min_value)),
+                ]
             }
             ConfigError::InvalidDefaultsMode { mode } => {
                 vec![("mode", text(mode)), ("valid_modes", text(DEFAULTS_MODES))]
             }
-            ConfigError::InvalidProxiesConfig { error } => vec![("error", text(error))],
             ConfigError::InvalidConfig { error_msg } => vec![("error_msg", text(error_msg))],
             ConfigError::InfiniteLoop { source_profile, visited_profiles } => vec![
                 ("source_profile", text(source_profile)),
-                ("visited_profiles", Value::List(visited_profiles.clone())),
+                ("visited_profiles", KwargValue::List(visited_profiles.clone())),
             ],
             ConfigError::CredentialRetrieval { provider, error_msg } => {
                 vec![("provider", text(provider)), ("error_msg", text(error_msg))]
             }
             ConfigError::InvalidImdsEndpoint { endpoint } => vec![("endpoint", text(endpoint))],
             ConfigError::InvalidImdsMode { mode } => {
-                vec![("mode", text(mode)), ("valid_modes", Value::Tuple(IMDS_MODES))]
-            }
-            ConfigError::Ssl { endpoint_url, error } => {
-                vec![("endpoint_url", text(endpoint_url)), ("error", text(error))]
+                vec![("mode", text(mode)), ("valid_modes", KwargValue::Tuple(IMDS_MODES))]
             }
             ConfigError::UnknownSignatureVersion { signature_version } => {
                 vec![("signature_version", text(signature_version))]
@@ -190,7 +179,7 @@ impl fmt::Display for ConfigError {
             ConfigError::InvalidRetryMode { mode } => write!(
                 f,
                 "Invalid value provided to \"mode\": \"{mode}\" must be one of: {}",
-                Value::Tuple(RETRY_MODES)
+                KwargValue::Tuple(RETRY_MODES)
             ),
             ConfigError::InvalidMaxRetryAttempts { value, min_value } => write!(
                 f,
@@ -200,15 +189,12 @@ impl fmt::Display for ConfigError {
                 f,
                 "Client configured with invalid defaults mode: {mode}. Valid defaults modes include: {DEFAULTS_MODES}."
             ),
-            ConfigError::InvalidProxiesConfig { .. } => {
-                f.write_str("Invalid configuration value(s) provided for proxies_config.")
-            }
             ConfigError::InvalidConfig { error_msg } => f.write_str(error_msg),
             ConfigError::InfiniteLoop { source_profile, visited_profiles } => write!(
                 f,
                 "Infinite loop in credential configuration detected. Attempting to load from profile {source_profile} \
                  which has already been visited. Visited profiles: {}",
-                Value::List(visited_profiles.clone())
+                KwargValue::List(visited_profiles.clone())
             ),
             ConfigError::CredentialRetrieval { provider, error_msg } => {
                 write!(f, "Error when retrieving credentials from {provider}: {error_msg}")
@@ -220,10 +206,9 @@ impl fmt::Display for ConfigError {
                 write!(
                     f,
                     "Invalid EC2 Instance Metadata endpoint mode: {mode} Valid endpoint modes (case-insensitive): {}.",
-                    Value::Tuple(IMDS_MODES)
+                    KwargValue::Tuple(IMDS_MODES)
                 )
             }
-            ConfigError::Ssl { endpoint_url, error } => write!(f, "SSL validation failed for {endpoint_url} {error}"),
             ConfigError::UnknownSignatureVersion { signature_version } => {
                 write!(f, "Unknown Signature Version: {signature_version}.")
             }

@@ -3,7 +3,7 @@
 //! It is stricter than the SDKs' own dialect in places (repeated names are errors) and laxer in others (`:` separates
 //! too), and a file must mean the same here as there.
 
-use super::{Entry, Section};
+use super::{Section, SectionEntry};
 
 /// A file's sections, in order. Later callers depend on the order: of two sections for one profile the later wins.
 pub type Sections = Vec<(String, Section)>;
@@ -139,15 +139,15 @@ fn header(line: &str) -> Option<&str> {
 }
 
 /// A value that begins on the line after its name is a block of `name = value` lines.
-fn entry(value: &str) -> Result<Entry, String> {
+fn entry(value: &str) -> Result<SectionEntry, String> {
     if !value.starts_with('\n') {
-        return Ok(Entry::Text(value.to_owned()));
+        return Ok(SectionEntry::Text(value.to_owned()));
     }
     let pairs = value.split(ends_line).map(strip).filter(|line| !line.is_empty()).map(|line| {
         let (name, value) = line.split_once('=').ok_or("a line of a block is not name = value")?;
         Ok((strip(name).to_owned(), strip(value).to_owned()))
     });
-    pairs.collect::<Result<_, String>>().map(Entry::Block)
+    pairs.collect::<Result<_, String>>().map(SectionEntry::Block)
 }
 
 #[cfg(test)]
@@ -155,9 +155,9 @@ mod tests {
     use super::*;
 
     fn texts(text: &str) -> Vec<(String, Vec<(String, String)>)> {
-        let plain = |entry: Entry| match entry {
-            Entry::Text(text) => text,
-            Entry::Block(block) => format!("{block:?}"),
+        let plain = |entry: SectionEntry| match entry {
+            SectionEntry::Text(text) => text,
+            SectionEntry::Block(block) => format!("{block:?}"),
         };
         let sections = parse(text).unwrap().into_iter();
         sections.map(|(name, section)| (name, section.into_iter().map(|(k, v)| (k, plain(v))).collect())).collect()
@@ -193,7 +193,7 @@ mod tests {
     fn an_indented_block_is_nested() {
         let sections = parse("[services s]\nsqs =\n  endpoint_url = http://h:1\n  x = a=b\n").unwrap();
         let block = [("endpoint_url", "http://h:1"), ("x", "a=b")].map(|(k, v)| (k.to_owned(), v.to_owned()));
-        assert_eq!(sections[0].1["sqs"], Entry::Block(block.into()));
+        assert_eq!(sections[0].1["sqs"], SectionEntry::Block(block.into()));
     }
 
     #[test]
@@ -201,7 +201,7 @@ mod tests {
         assert_eq!(one("# c\r[a]\rx = 1\r\ny = 2\u{85}z = 3\u{1f}\r"), pairs(&[("x", "1"), ("y", "2\u{85}z = 3")]));
         let sections = parse("[s]\nsqs =\n  a = 1\u{2028}b = 2\u{b}c = 3\u{1f}\n").unwrap();
         let block = [("a", "1"), ("b", "2"), ("c", "3")].map(|(k, v)| (k.to_owned(), v.to_owned()));
-        assert_eq!(sections[0].1["sqs"], Entry::Block(block.into()));
+        assert_eq!(sections[0].1["sqs"], SectionEntry::Block(block.into()));
     }
 
     #[test]

@@ -8,9 +8,9 @@ use super::general::general;
 use super::sources::text;
 use super::url::check_endpoint;
 use super::{
-    Arguments, Batching, ConfigError, Credentials, Entry, Options, Proxies, Retries, RetryMode, RetryOptions, Section,
-    Service, Services, Settings, SharedFiles, SignatureVersion, Sources, Timeout, Tls, UserAgent, Verify, credentials,
-    endpoint,
+    Arguments, AwsService, Batching, ConfigError, Credentials, Options, Proxies, Retries, RetryMode, RetryOptions,
+    Section, SectionEntry, Services, Settings, SharedFiles, SignatureVersion, Sources, Timeout, Tls, UserAgent, Verify,
+    credentials, endpoint,
 };
 
 const API_VERSION: &str = crate::model::API_VERSION;
@@ -149,7 +149,7 @@ impl Lookup<'_> {
     fn services(&self, credentials: &Credentials, verify: Verify, region: &str) -> Result<Services, ConfigError> {
         let mut endpoints = vec![];
         let asks = !matches!(credentials, Credentials::Static(_) | Credentials::Anonymous | Credentials::Missing);
-        for service in Service::ALL.into_iter().filter(|_| asks) {
+        for service in AwsService::ALL.into_iter().filter(|_| asks) {
             endpoints.extend(self.endpoint_url(None, service.id())?.map(|url| (service, url)));
         }
         Ok(Services {
@@ -192,8 +192,8 @@ impl Lookup<'_> {
         })?;
         match services.get(service) {
             None => Ok(None),
-            Some(Entry::Block(block)) => Ok(block.get("endpoint_url").cloned()),
-            Some(Entry::Text(_)) => {
+            Some(SectionEntry::Block(block)) => Ok(block.get("endpoint_url").cloned()),
+            Some(SectionEntry::Text(_)) => {
                 Err(invalid(format!("{service} in the services section \"{name}\" is not a section.")))
             }
         }
@@ -309,5 +309,4 @@ fn sanitized(id: &str) -> String {
 }
 
 #[cfg(test)]
-#[path = "resolve_tests.rs"]
 mod tests;

@@ -7,23 +7,23 @@ use super::endpoint::{host, sign_in_host};
 use super::{Proxies, Verify};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Service {
+pub enum AwsService {
     Sts,
     Sso,
     SsoOidc,
     SignIn,
 }
 
-impl Service {
-    pub const ALL: [Service; 4] = [Service::Sts, Service::Sso, Service::SsoOidc, Service::SignIn];
+impl AwsService {
+    pub const ALL: [AwsService; 4] = [AwsService::Sts, AwsService::Sso, AwsService::SsoOidc, AwsService::SignIn];
 
     /// As in `AWS_ENDPOINT_URL_<ID>`, and in lower case in a services section.
     pub fn id(self) -> &'static str {
         match self {
-            Service::Sts => "STS",
-            Service::Sso => "SSO",
-            Service::SsoOidc => "SSO_OIDC",
-            Service::SignIn => "SIGNIN",
+            AwsService::Sts => "STS",
+            AwsService::Sso => "SSO",
+            AwsService::SsoOidc => "SSO_OIDC",
+            AwsService::SignIn => "SIGNIN",
         }
     }
 }
@@ -42,7 +42,7 @@ pub struct Services {
     /// `sts_regional_endpoints = legacy`: the older regions have their roles assumed at the global endpoint.
     pub is_sts_global: bool,
     /// Endpoints that the environment or the profile names.
-    pub endpoints: Vec<(Service, String)>,
+    pub endpoints: Vec<(AwsService, String)>,
 }
 
 /// The regions that STS was asked for at its global endpoint before it had regional ones.
@@ -67,20 +67,20 @@ const STS_GLOBAL: [&str; 16] = [
 
 impl Services {
     /// The URL of a service, without a slash at its end, and the region that its requests are signed for.
-    pub fn endpoint(&self, service: Service, region: &str) -> (String, String) {
+    pub fn endpoint(&self, service: AwsService, region: &str) -> (String, String) {
         if let Some((_, url)) = self.endpoints.iter().find(|(known, _)| *known == service) {
             return (url.trim_end_matches('/').to_owned(), region.to_owned());
         }
         let is_global = self.is_sts_global && STS_GLOBAL.contains(&region) && !self.use_fips && !self.use_dualstack;
         let (fips, dualstack) = (self.use_fips, self.use_dualstack);
         let host = match service {
-            Service::Sts if is_global || region == "aws-global" => {
+            AwsService::Sts if is_global || region == "aws-global" => {
                 return ("https://sts.amazonaws.com".to_owned(), "us-east-1".to_owned());
             }
-            Service::Sts => host("sts", region, fips, dualstack),
-            Service::Sso => host("portal.sso", region, fips, dualstack),
-            Service::SsoOidc => host("oidc", region, fips, dualstack),
-            Service::SignIn => sign_in_host(region, fips, dualstack),
+            AwsService::Sts => host("sts", region, fips, dualstack),
+            AwsService::Sso => host("portal.sso", region, fips, dualstack),
+            AwsService::SsoOidc => host("oidc", region, fips, dualstack),
+            AwsService::SignIn => sign_in_host(region, fips, dualstack),
         };
         (format!("https://{host}"), region.to_owned())
     }
@@ -107,15 +107,15 @@ mod tests {
     fn endpoints_are_those_of_the_region_unless_they_are_named() {
         let mut services = services();
         let url = |services: &Services, service| services.endpoint(service, "eu-west-1").0;
-        assert_eq!(url(&services, Service::Sts), "https://sts.eu-west-1.amazonaws.com");
-        assert_eq!(url(&services, Service::Sso), "https://portal.sso.eu-west-1.amazonaws.com");
-        assert_eq!(url(&services, Service::SsoOidc), "https://oidc.eu-west-1.amazonaws.com");
-        assert_eq!(url(&services, Service::SignIn), "https://eu-west-1.signin.aws.amazon.com");
+        assert_eq!(url(&services, AwsService::Sts), "https://sts.eu-west-1.amazonaws.com");
+        assert_eq!(url(&services, AwsService::Sso), "https://portal.sso.eu-west-1.amazonaws.com");
+        assert_eq!(url(&services, AwsService::SsoOidc), "https://oidc.eu-west-1.amazonaws.com");
+        assert_eq!(url(&services, AwsService::SignIn), "https://eu-west-1.signin.aws.amazon.com");
         services.is_sts_global = true;
         let global = ("https://sts.amazonaws.com".to_owned(), "us-east-1".to_owned());
-        assert_eq!(services.endpoint(Service::Sts, "eu-west-1"), global);
-        assert_eq!(services.endpoint(Service::Sts, "eu-south-1").0, "https://sts.eu-south-1.amazonaws.com");
-        services.endpoints = vec![(Service::Sts, "http://127.0.0.1:1/".into())];
-        assert_eq!(services.endpoint(Service::Sts, "eu-west-1"), ("http://127.0.0.1:1".into(), "eu-west-1".into()));
+        assert_eq!(services.endpoint(AwsService::Sts, "eu-west-1"), global);
+        assert_eq!(services.endpoint(AwsService::Sts, "eu-south-1").0, "https://sts.eu-south-1.amazonaws.com");
+        services.endpoints = vec![(AwsService::Sts, "http://127.0.0.1:1/".into())];
+        assert_eq!(services.endpoint(AwsService::Sts, "eu-west-1"), ("http://127.0.0.1:1".into(), "eu-west-1".into()));
     }
 }

@@ -41,7 +41,7 @@ pub struct Settings {
 /// How calls share requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Batching {
-    /// How long an entry waits for company while a request is in flight.
+    /// How long an entry lingers while a request is in flight.
     pub linger: Duration,
     /// Requests on their way at a time, for each queue and action.
     pub max_in_flight: usize,

@@ -23,18 +23,18 @@ pub trait Sources {
 
 /// A value in a configuration file: text, or an indented block of `name = value` lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Entry {
+pub enum SectionEntry {
     Text(String),
     Block(BTreeMap<String, String>),
 }
 
-pub type Section = BTreeMap<String, Entry>;
+pub type Section = BTreeMap<String, SectionEntry>;
 
 /// The text under a name; a block is not a text.
 pub fn text<'a>(section: &'a Section, name: &str) -> Option<&'a str> {
     match section.get(name)? {
-        Entry::Text(text) => Some(text),
-        Entry::Block(_) => None,
+        SectionEntry::Text(text) => Some(text),
+        SectionEntry::Block(_) => None,
     }
 }
 

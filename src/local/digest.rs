@@ -4,7 +4,7 @@ mod lanes;
 
 use md5::{Digest, Md5};
 
-use super::message::{Attribute, Value};
+use super::message::{Attribute, TypedValue};
 
 pub fn md5(bytes: &[u8]) -> [u8; 16] {
     Md5::digest(bytes).into()
@@ -32,8 +32,8 @@ pub fn attributes_md5<'a>(sorted: impl IntoIterator<Item = &'a Attribute>) -> [u
     let mut hasher = Md5::new();
     for attribute in sorted {
         let (transport, value): (u8, &[u8]) = match &attribute.value {
-            Value::Text(text) => (1, text.as_bytes()),
-            Value::Binary(bytes) => (2, bytes),
+            TypedValue::Text(text) => (1, text.as_bytes()),
+            TypedValue::Binary(bytes) => (2, bytes),
         };
         for part in [attribute.name.as_bytes(), attribute.data_type.as_bytes()] {
             hasher.update((part.len() as u32).to_be_bytes());
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     fn text(name: &str, data_type: &str, value: &str) -> Attribute {
-        Attribute { name: name.into(), data_type: data_type.into(), value: Value::Text(value.into()) }
+        Attribute { name: name.into(), data_type: data_type.into(), value: TypedValue::Text(value.into()) }
     }
 
     fn hexed(digest: [u8; 16]) -> String {

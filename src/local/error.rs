@@ -5,7 +5,7 @@ use std::time::Duration;
 /// A refusal. `name` is the error's shape in the JSON protocol, `code` the code of the older query protocol,
 /// which SQS still sends along in `x-amzn-query-error` and which the AWS SDKs report.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServiceError {
+pub struct SqsError {
     pub name: &'static str,
     pub code: &'static str,
     pub status: u16,
@@ -13,14 +13,14 @@ pub struct ServiceError {
     pub message: String,
 }
 
-impl ServiceError {
-    fn sender(name: &'static str, code: &'static str, message: impl Into<String>) -> ServiceError {
-        ServiceError { name, code, status: 400, sender: true, message: message.into() }
+impl SqsError {
+    fn sender(name: &'static str, code: &'static str, message: impl Into<String>) -> SqsError {
+        SqsError { name, code, status: 400, sender: true, message: message.into() }
     }
 
     /// The status of the few errors for which the service's model names another than 400.
-    fn with_status(self, status: u16) -> ServiceError {
-        ServiceError { status, ..self }
+    fn with_status(self, status: u16) -> SqsError {
+        SqsError { status, ..self }
     }
 
     /// The `__type` of the reply: modelled errors live in the service's namespace, the rest in the framework's.
@@ -38,32 +38,32 @@ impl ServiceError {
         }
     }
 
-    pub fn queue_does_not_exist() -> ServiceError {
-        ServiceError::sender(
+    pub fn queue_does_not_exist() -> SqsError {
+        SqsError::sender(
             "QueueDoesNotExist",
             "AWS.SimpleQueueService.NonExistentQueue",
             "The specified queue does not exist.",
         )
     }
 
-    pub fn queue_name_exists(attribute: &str) -> ServiceError {
-        ServiceError::sender(
+    pub fn queue_name_exists(attribute: &str) -> SqsError {
+        SqsError::sender(
             "QueueNameExists",
             "QueueAlreadyExists",
             format!("A queue already exists with the same name and a different value for attribute {attribute}"),
         )
     }
 
-    pub fn queue_deleted_recently() -> ServiceError {
-        ServiceError::sender(
+    pub fn queue_deleted_recently() -> SqsError {
+        SqsError::sender(
             "QueueDeletedRecently",
             "AWS.SimpleQueueService.QueueDeletedRecently",
             "You must wait 60 seconds after deleting a queue before you can create another with the same name.",
         )
     }
 
-    pub fn purge_in_progress(queue: &str) -> ServiceError {
-        ServiceError::sender(
+    pub fn purge_in_progress(queue: &str) -> SqsError {
+        SqsError::sender(
             "PurgeQueueInProgress",
             "AWS.SimpleQueueService.PurgeQueueInProgress",
             format!("Only one PurgeQueue operation on {queue} is allowed every 60 seconds."),
@@ -71,8 +71,8 @@ impl ServiceError {
         .with_status(403)
     }
 
-    pub fn missing(parameter: &str) -> ServiceError {
-        ServiceError::sender(
+    pub fn missing(parameter: &str) -> SqsError {
+        SqsError::sender(
             "MissingRequiredParameterException",
             "MissingParameter",
             format!("The request must contain the parameter {parameter}."),
@@ -80,73 +80,73 @@ impl ServiceError {
     }
 
     /// What a batch says of an entry that lacks a member, or has nothing in it.
-    pub fn empty_value(member: &str) -> ServiceError {
-        ServiceError::sender("EmptyValue", "EmptyValue", format!("No Value Found for {member}."))
+    pub fn empty_value(member: &str) -> SqsError {
+        SqsError::sender("EmptyValue", "EmptyValue", format!("No Value Found for {member}."))
     }
 
-    pub fn invalid_parameter(message: impl Into<String>) -> ServiceError {
-        ServiceError::sender("InvalidParameterValueException", "InvalidParameterValue", message)
+    pub fn invalid_parameter(message: impl Into<String>) -> SqsError {
+        SqsError::sender("InvalidParameterValueException", "InvalidParameterValue", message)
     }
 
     /// The service's usual sentence about one parameter.
-    pub fn invalid_value(value: impl std::fmt::Display, parameter: &str, reason: &str) -> ServiceError {
-        ServiceError::invalid_parameter(format!("Value {value} for parameter {parameter} is invalid. Reason: {reason}"))
+    pub fn invalid_value(value: impl std::fmt::Display, parameter: &str, reason: &str) -> SqsError {
+        SqsError::invalid_parameter(format!("Value {value} for parameter {parameter} is invalid. Reason: {reason}"))
     }
 
-    pub fn invalid_attribute_name(message: impl Into<String>) -> ServiceError {
-        ServiceError::sender("InvalidAttributeName", "InvalidAttributeName", message)
+    pub fn invalid_attribute_name(message: impl Into<String>) -> SqsError {
+        SqsError::sender("InvalidAttributeName", "InvalidAttributeName", message)
     }
 
-    pub fn unknown_attribute(name: &str) -> ServiceError {
-        ServiceError::invalid_attribute_name(format!("Unknown Attribute {name}."))
+    pub fn unknown_attribute(name: &str) -> SqsError {
+        SqsError::invalid_attribute_name(format!("Unknown Attribute {name}."))
     }
 
-    pub fn invalid_attribute_value(message: impl Into<String>) -> ServiceError {
-        ServiceError::sender("InvalidAttributeValue", "InvalidAttributeValue", message)
+    pub fn invalid_attribute_value(message: impl Into<String>) -> SqsError {
+        SqsError::sender("InvalidAttributeValue", "InvalidAttributeValue", message)
     }
 
-    pub fn invalid_contents(message: impl Into<String>) -> ServiceError {
-        ServiceError::sender("InvalidMessageContents", "InvalidMessageContents", message)
+    pub fn invalid_contents(message: impl Into<String>) -> SqsError {
+        SqsError::sender("InvalidMessageContents", "InvalidMessageContents", message)
     }
 
-    pub fn receipt_handle_is_invalid(handle: &str) -> ServiceError {
-        ServiceError::sender(
+    pub fn receipt_handle_is_invalid(handle: &str) -> SqsError {
+        SqsError::sender(
             "ReceiptHandleIsInvalid",
             "ReceiptHandleIsInvalid",
             format!("The input receipt handle \"{handle}\" is not a valid receipt handle."),
         )
     }
 
-    pub fn over_limit(message: impl Into<String>) -> ServiceError {
-        ServiceError::sender("OverLimit", "OverLimit", message).with_status(403)
+    pub fn over_limit(message: impl Into<String>) -> SqsError {
+        SqsError::sender("OverLimit", "OverLimit", message).with_status(403)
     }
 
-    pub fn empty_batch(entry: &str) -> ServiceError {
-        ServiceError::sender(
+    pub fn empty_batch(entry: &str) -> SqsError {
+        SqsError::sender(
             "EmptyBatchRequest",
             "AWS.SimpleQueueService.EmptyBatchRequest",
             format!("There should be at least one {entry} in the request."),
         )
     }
 
-    pub fn too_many_entries(count: usize) -> ServiceError {
-        ServiceError::sender(
+    pub fn too_many_entries(count: usize) -> SqsError {
+        SqsError::sender(
             "TooManyEntriesInBatchRequest",
             "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
             format!("Maximum number of entries per request are 10. You have sent {count}."),
         )
     }
 
-    pub fn entry_ids_not_distinct(id: &str) -> ServiceError {
-        ServiceError::sender(
+    pub fn entry_ids_not_distinct(id: &str) -> SqsError {
+        SqsError::sender(
             "BatchEntryIdsNotDistinct",
             "AWS.SimpleQueueService.BatchEntryIdsNotDistinct",
             format!("Id {id} repeated."),
         )
     }
 
-    pub fn invalid_entry_id() -> ServiceError {
-        ServiceError::sender(
+    pub fn invalid_entry_id() -> SqsError {
+        SqsError::sender(
             "InvalidBatchEntryId",
             "AWS.SimpleQueueService.InvalidBatchEntryId",
             "A batch entry id can only contain alphanumeric characters, hyphens and underscores. \
@@ -154,40 +154,40 @@ impl ServiceError {
         )
     }
 
-    pub fn batch_too_long(limit: usize, sent: usize) -> ServiceError {
-        ServiceError::sender(
+    pub fn batch_too_long(limit: usize, sent: usize) -> SqsError {
+        SqsError::sender(
             "BatchRequestTooLong",
             "AWS.SimpleQueueService.BatchRequestTooLong",
             format!("Batch requests cannot be longer than {limit} bytes. You have sent {sent} bytes."),
         )
     }
 
-    pub fn resource_not_found(message: impl Into<String>) -> ServiceError {
-        ServiceError::sender("ResourceNotFoundException", "ResourceNotFoundException", message).with_status(404)
+    pub fn resource_not_found(message: impl Into<String>) -> SqsError {
+        SqsError::sender("ResourceNotFoundException", "ResourceNotFoundException", message).with_status(404)
     }
 
-    pub fn invalid_address(address: &str) -> ServiceError {
-        ServiceError::sender(
+    pub fn invalid_address(address: &str) -> SqsError {
+        SqsError::sender(
             "InvalidAddress",
             "InvalidAddress",
             format!("The address {address} is not valid for this endpoint."),
         )
     }
 
-    pub fn unsupported(message: impl Into<String>) -> ServiceError {
-        ServiceError::sender("UnsupportedOperation", "AWS.SimpleQueueService.UnsupportedOperation", message)
+    pub fn unsupported(message: impl Into<String>) -> SqsError {
+        SqsError::sender("UnsupportedOperation", "AWS.SimpleQueueService.UnsupportedOperation", message)
     }
 
-    pub fn unknown_operation(message: impl Into<String>) -> ServiceError {
-        ServiceError::sender("UnknownOperationException", "InvalidAction", message)
+    pub fn unknown_operation(message: impl Into<String>) -> SqsError {
+        SqsError::sender("UnknownOperationException", "InvalidAction", message)
     }
 
-    pub fn serialization(message: impl Into<String>) -> ServiceError {
-        ServiceError::sender("SerializationException", "SerializationException", message)
+    pub fn serialization(message: impl Into<String>) -> SqsError {
+        SqsError::sender("SerializationException", "SerializationException", message)
     }
 
-    pub fn too_large(limit: usize) -> ServiceError {
-        ServiceError::sender(
+    pub fn too_large(limit: usize) -> SqsError {
+        SqsError::sender(
             "SerializationException",
             "RequestEntityTooLarge",
             format!("The request body is longer than {limit} bytes."),
@@ -195,13 +195,13 @@ impl ServiceError {
         .with_status(413)
     }
 
-    pub fn access_denied(message: impl Into<String>) -> ServiceError {
-        ServiceError::sender("AccessDeniedException", "AccessDenied", message).with_status(403)
+    pub fn access_denied(message: impl Into<String>) -> SqsError {
+        SqsError::sender("AccessDeniedException", "AccessDenied", message).with_status(403)
     }
 
     /// The body of a request did not come in time.
-    pub fn too_slow(limit: Duration) -> ServiceError {
-        ServiceError::sender(
+    pub fn too_slow(limit: Duration) -> SqsError {
+        SqsError::sender(
             "RequestTimeoutException",
             "RequestTimeout",
             format!("The request body did not arrive within {} seconds.", limit.as_secs_f64()),
@@ -210,17 +210,17 @@ impl ServiceError {
     }
 
     /// There is no room for more.
-    pub fn overloaded(what: &str) -> ServiceError {
+    pub fn overloaded(what: &str) -> SqsError {
         let message = format!("The server holds as much of {what} as it may: try again.");
-        ServiceError { message, ..ServiceError::server_fault(503) }
+        SqsError { message, ..SqsError::server_fault(503) }
     }
 
-    pub fn throttled() -> ServiceError {
-        ServiceError::sender("RequestThrottled", "RequestThrottled", "Request is throttled.").with_status(403)
+    pub fn throttled() -> SqsError {
+        SqsError::sender("RequestThrottled", "RequestThrottled", "Request is throttled.").with_status(403)
     }
 
     /// The service's own fault, with this HTTP status.
-    pub fn server_fault(status: u16) -> ServiceError {
+    pub fn server_fault(status: u16) -> SqsError {
         let (name, code, message) = match status {
             503 => (
                 "ServiceUnavailableException",
@@ -229,6 +229,6 @@ impl ServiceError {
             ),
             _ => ("InternalFailure", "InternalFailure", "The service failed for a reason of its own."),
         };
-        ServiceError { name, code, status, sender: false, message: message.to_owned() }
+        SqsError { name, code, status, sender: false, message: message.to_owned() }
     }
 }

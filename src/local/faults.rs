@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::error::ServiceError;
+use super::error::SqsError;
 use crate::model::Action;
 
 /// What goes wrong.
@@ -78,11 +78,11 @@ pub struct EntryFault {
 
 impl EntryFault {
     /// What the entry at this position fails with, if it does.
-    pub fn strike(&self, position: usize) -> Option<ServiceError> {
+    pub fn strike(&self, position: usize) -> Option<SqsError> {
         let struck = position < MAX_ENTRIES && self.struck & (1 << position) != 0;
         struck.then(|| match self.sender_fault {
-            true => ServiceError::invalid_parameter("This entry was refused by a fault that was asked for."),
-            false => ServiceError { code: "InternalError", ..ServiceError::server_fault(500) },
+            true => SqsError::invalid_parameter("This entry was refused by a fault that was asked for."),
+            false => SqsError { code: "InternalError", ..SqsError::server_fault(500) },
         })
     }
 }
@@ -91,7 +91,7 @@ impl EntryFault {
 #[derive(Debug, Default)]
 pub struct Plan {
     pub delay: Duration,
-    pub refusal: Option<ServiceError>,
+    pub refusal: Option<SqsError>,
     pub wreck: Option<Wreck>,
     pub entries: Option<EntryFault>,
 }
@@ -143,11 +143,11 @@ impl Plan {
                 self.delay = self.delay.saturating_add(*delay).min(MAX_DELAY);
                 true
             }
-            FaultKind::Throttle => put(&mut self.refusal, fault, ServiceError::throttled),
+            FaultKind::Throttle => put(&mut self.refusal, fault, SqsError::throttled),
             FaultKind::AccessDenied => {
-                put(&mut self.refusal, fault, || ServiceError::access_denied("Access to the resource is denied."))
+                put(&mut self.refusal, fault, || SqsError::access_denied("Access to the resource is denied."))
             }
-            FaultKind::ServerError(status) => put(&mut self.refusal, fault, || ServiceError::server_fault(*status)),
+            FaultKind::ServerError(status) => put(&mut self.refusal, fault, || SqsError::server_fault(*status)),
             FaultKind::Reset { performed: false } => put(&mut self.wreck, fault, || Wreck::ResetBefore),
             FaultKind::Reset { performed: true } => put(&mut self.wreck, fault, || Wreck::ResetAfter),
             FaultKind::HalfReply => put(&mut self.wreck, fault, || Wreck::HalfReply),
@@ -185,7 +185,7 @@ mod tests {
         faults.add(twice);
         assert!(faults.plan(Action::ReceiveMessage).refusal.is_none());
         for _ in 0..2 {
-            assert_eq!(faults.plan(Action::SendMessage).refusal, Some(ServiceError::throttled()));
+            assert_eq!(faults.plan(Action::SendMessage).refusal, Some(SqsError::throttled()));
         }
         assert!(faults.plan(Action::SendMessage).refusal.is_none());
         assert!(faults.faults.is_empty());
@@ -207,8 +207,8 @@ mod tests {
         let mut faults = Faults::default();
         faults.add(Fault { times: Some(1), ..Fault::always(FaultKind::Throttle) });
         faults.add(Fault { times: Some(1), ..Fault::always(FaultKind::ServerError(503)) });
-        assert_eq!(faults.plan(Action::SendMessage).refusal, Some(ServiceError::throttled()));
-        assert_eq!(faults.plan(Action::SendMessage).refusal, Some(ServiceError::server_fault(503)));
+        assert_eq!(faults.plan(Action::SendMessage).refusal, Some(SqsError::throttled()));
+        assert_eq!(faults.plan(Action::SendMessage).refusal, Some(SqsError::server_fault(503)));
         assert_eq!(faults.plan(Action::SendMessage).refusal, None);
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::message::{Key, Message, State, Store};
+use super::message::{Key, Message, MessageState, Store};
 
 #[derive(Debug)]
 struct Group {
@@ -83,7 +83,7 @@ impl Groups {
                 None => group.line.pop_front(),
             };
         };
-        match (head.is_some_and(|message| message.state == State::Visible), group.ticket) {
+        match (head.is_some_and(|message| message.state == MessageState::Visible), group.ticket) {
             (true, None) => {
                 self.last_ticket += 1;
                 self.ready.insert((self.last_ticket, place));
@@ -112,7 +112,7 @@ impl Groups {
                     return;
                 }
                 match store.get(key) {
-                    Some(message) if message.state == State::Visible => taken.push(key),
+                    Some(message) if message.state == MessageState::Visible => taken.push(key),
                     Some(_) => break,
                     None => {}
                 }

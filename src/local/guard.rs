@@ -9,7 +9,7 @@ use http::header::{HOST, ORIGIN};
 use http::uri::{Authority, Uri};
 use http::{HeaderMap, HeaderName};
 
-use super::error::ServiceError;
+use super::error::SqsError;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -34,7 +34,7 @@ impl Guard {
     }
 
     /// Why a request is refused, if it is.
-    pub fn refuse(&self, headers: &HeaderMap, uri: &Uri) -> Option<ServiceError> {
+    pub fn refuse(&self, headers: &HeaderMap, uri: &Uri) -> Option<SqsError> {
         let mut hosts = headers.get_all(HOST).iter();
         let host = match hosts.next().map(|host| host.to_str()) {
             // Only what is no browser leaves it out.
@@ -43,7 +43,7 @@ impl Guard {
             Some(Err(_)) => return Some(unreadable("Host")),
         };
         if hosts.next().is_some() {
-            return Some(ServiceError::access_denied("The request has more than one Host header."));
+            return Some(SqsError::access_denied("The request has more than one Host header."));
         }
         let named = [host, uri.authority().map(Authority::as_str)];
         if let Some(stranger) = named.into_iter().flatten().find(|host| !self.answers_to(host)) {
@@ -52,7 +52,7 @@ impl Guard {
         for origin in headers.get_all(ORIGIN) {
             let Ok(origin) = origin.to_str() else { return Some(unreadable("Origin")) };
             if !self.trusts(origin, host) {
-                return Some(ServiceError::access_denied(format!(
+                return Some(SqsError::access_denied(format!(
                     "The request comes from a web page of another origin ({:?}), which could be anybody's.",
                     shown(origin)
                 )));
@@ -60,14 +60,14 @@ impl Guard {
         }
         let cross_site = |site: &http::HeaderValue| site.as_bytes().eq_ignore_ascii_case(b"cross-site");
         headers.get_all(SEC_FETCH_SITE).iter().any(cross_site).then(|| {
-            ServiceError::access_denied("The request comes from a web page of another site, which could be anybody's.")
+            SqsError::access_denied("The request comes from a web page of another site, which could be anybody's.")
         })
     }
 
-    fn strange_host(&self, host: &str) -> ServiceError {
+    fn strange_host(&self, host: &str) -> SqsError {
         let name = host.parse::<Authority>().map_or_else(|_| host.to_owned(), |host| host.host().to_owned());
         let name = shown(&name);
-        ServiceError::access_denied(format!(
+        SqsError::access_denied(format!(
             "This server does not answer to the host name {name:?}, which a web page could have pointed at it. If the \
              name is yours, start it with --allow-host {name}, or Server(allow_hosts=[{name:?}])."
         ))
@@ -126,8 +126,8 @@ fn shown(text: &str) -> String {
     text.chars().take(SHOWN).collect()
 }
 
-fn unreadable(header: &str) -> ServiceError {
-    ServiceError::access_denied(format!("The header {header} is not readable."))
+fn unreadable(header: &str) -> SqsError {
+    SqsError::access_denied(format!("The header {header} is not readable."))
 }
 
 #[cfg(test)]

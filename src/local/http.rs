@@ -9,12 +9,12 @@ use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 
-use super::error::ServiceError;
+use super::error::SqsError;
 use super::faults::{EntryFault, Wreck};
 use super::held::{Budget, Held};
 use super::input::{Administration, read};
-use super::reply::{Reply, fresh_uuid, push_uuid};
-use super::server::Shared;
+use super::reply::{ReplyWriter, fresh_uuid, push_uuid};
+use super::server::ServerShared;
 use super::service::{Answer, Caller, is_account, is_region};
 use super::wire::Breaker;
 use crate::model::{Action, TARGET_PREFIX};
@@ -49,7 +49,7 @@ impl std::error::Error for Wrecked {}
 
 /// Answers one request.
 pub async fn serve(
-    shared: Arc<Shared>,
+    shared: Arc<ServerShared>,
     breaker: Breaker,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Wrecked> {
@@ -107,9 +107,9 @@ pub async fn serve(
 }
 
 enum Refusal {
-    Json(ServiceError),
+    Json(SqsError),
     /// Refused before all of the request was read: nothing can follow on its connection.
-    Unread(ServiceError),
+    Unread(SqsError),
     /// Answered in the XML that its clients read.
     QueryProtocol,
     NotPost,
@@ -135,44 +135,42 @@ fn subject(body: &[u8]) -> String {
     name.rsplit(['/', ':']).next().unwrap_or(name).to_owned()
 }
 
-fn action_of(headers: &HeaderMap) -> Result<Action, ServiceError> {
+fn action_of(headers: &HeaderMap) -> Result<Action, SqsError> {
     let Some(target) = headers.get(TARGET) else {
-        return Err(ServiceError::unknown_operation(
-            "The request names no action: the header X-Amz-Target is missing.",
-        ));
+        return Err(SqsError::unknown_operation("The request names no action: the header X-Amz-Target is missing."));
     };
     let target = target.to_str().unwrap_or_default();
     let name = target.strip_prefix(TARGET_PREFIX).and_then(|rest| rest.strip_prefix('.'));
     name.and_then(Action::from_name)
-        .ok_or_else(|| ServiceError::unknown_operation(format!("The action {target} is not one of SQS.")))
+        .ok_or_else(|| SqsError::unknown_operation(format!("The action {target} is not one of SQS.")))
 }
 
 /// Reads a body within the limits of its size, of its time and of what all bodies together may hold.
-async fn read_body(shared: &Shared, headers: &HeaderMap, body: Incoming) -> Result<(Bytes, Held), ServiceError> {
+async fn read_body(shared: &ServerShared, headers: &HeaderMap, body: Incoming) -> Result<(Bytes, Held), SqsError> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > MAX_BODY) {
-        return Err(ServiceError::too_large(MAX_BODY));
+        return Err(SqsError::too_large(MAX_BODY));
     }
     let (mut held, evicted) = shared.bodies.arriving();
     let limit = shared.limits.body;
     let body = tokio::select! {
         biased;
         body = collect(body, &mut held) => body?,
-        _ = evicted => return Err(ServiceError::overloaded("unfinished requests")),
-        () = tokio::time::sleep(limit) => return Err(ServiceError::too_slow(limit)),
+        _ = evicted => return Err(SqsError::overloaded("unfinished requests")),
+        () = tokio::time::sleep(limit) => return Err(SqsError::too_slow(limit)),
     };
     held.is_whole();
     Ok((body, held))
 }
 
-async fn collect(mut body: Incoming, held: &mut Held) -> Result<Bytes, ServiceError> {
-    let broken = |_| ServiceError::serialization("The request body ended early or was not readable.");
+async fn collect(mut body: Incoming, held: &mut Held) -> Result<Bytes, SqsError> {
+    let broken = |_| SqsError::serialization("The request body ended early or was not readable.");
     let mut first = Bytes::new();
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
         if first.len() + whole.len() + data.len() > MAX_BODY {
-            return Err(ServiceError::too_large(MAX_BODY));
+            return Err(SqsError::too_large(MAX_BODY));
         }
         held.add(data.len());
         // Most bodies come in one piece, which is used as it is.
@@ -192,19 +190,19 @@ async fn collect(mut body: Incoming, held: &mut Held) -> Result<Bytes, ServiceEr
 }
 
 async fn answer(
-    shared: &Shared,
+    shared: &ServerShared,
     action: Action,
     entry_fault: Option<EntryFault>,
     headers: &HeaderMap,
     body: Bytes,
     held: Held,
-) -> Result<Vec<u8>, ServiceError> {
+) -> Result<Vec<u8>, SqsError> {
     let caller = shared.caller(headers);
     if action == Action::ReceiveMessage && shared.replies.is_full() {
         shared.state().count(action);
-        return Err(ServiceError::overloaded("replies that nobody has read"));
+        return Err(SqsError::overloaded("replies that nobody has read"));
     }
-    let (waiting, patience) = {
+    let (waiting, timeout) = {
         let mut state = shared.state();
         match state.call(action, &caller, &body, entry_fault)? {
             Answer::Reply(reply) => {
@@ -213,15 +211,15 @@ async fn answer(
                 return Ok(reply);
             }
             Answer::Wait(request) => {
-                let patience = Duration::from_millis(request.until.saturating_sub(state.now()));
-                (state.wait(request), patience)
+                let timeout = Duration::from_millis(request.until.saturating_sub(state.now()));
+                (state.wait(request), timeout)
             }
         }
     };
     shared.reconsider();
     // A poll that waits needs neither.
     drop((body, held));
-    match tokio::time::timeout(patience, waiting).await {
+    match tokio::time::timeout(timeout, waiting).await {
         Ok(Ok(reply)) => reply,
         // The time is up, or the server is stopping.
         Ok(Err(_)) | Err(_) => Ok(b"{}".to_vec()),
@@ -253,7 +251,7 @@ fn respond(outcome: Result<Vec<u8>, Refusal>, replies: &Arc<Budget>) -> Response
             (status, JSON, error_body(&error), query_error)
         }
         Err(Refusal::NotPost) => {
-            let mut error = ServiceError::unknown_operation(
+            let mut error = SqsError::unknown_operation(
                 "This is an SQS endpoint: it takes POST requests that name an action in the header X-Amz-Target.",
             );
             error.status = 405;
@@ -292,8 +290,8 @@ fn respond(outcome: Result<Vec<u8>, Refusal>, replies: &Arc<Budget>) -> Response
     response
 }
 
-fn error_body(error: &ServiceError) -> Vec<u8> {
-    let mut reply = Reply::object(256);
+fn error_body(error: &SqsError) -> Vec<u8> {
+    let mut reply = ReplyWriter::object(256);
     let kind = [error.namespace(), "#", error.name].concat();
     reply.key("__type").text(&kind).key("message").text(&error.message);
     reply.finish()

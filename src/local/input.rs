@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::error::ServiceError;
+use super::error::SqsError;
 
 /// A string of the request, borrowed from its bytes unless it held an escape.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -148,26 +148,23 @@ impl Pairs<'_> {
 
 /// Reads the input of an action. Every member is optional here, since a missing one is the service's to complain of;
 /// unknown ones are passed over.
-pub fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ServiceError> {
+pub fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, SqsError> {
     let body = if body.is_empty() { b"{}" } else { body };
     // serde would take an array for an object without names.
     if body.trim_ascii_start().first() != Some(&b'{') {
-        return Err(ServiceError::serialization("The request is not a JSON object."));
+        return Err(SqsError::serialization("The request is not a JSON object."));
     }
     serde_json::from_slice(body).map_err(|error| {
         // Without the position, which tells of the client's way to write JSON and of nothing that its caller did.
         let position = format!(" at line {} column {}", error.line(), error.column());
         let text = error.to_string();
-        ServiceError::serialization(format!(
-            "The request is not valid: {}",
-            text.strip_suffix(&position).unwrap_or(&text)
-        ))
+        SqsError::serialization(format!("The request is not valid: {}", text.strip_suffix(&position).unwrap_or(&text)))
     })
 }
 
 /// A member that the action cannot do without.
-pub fn required<'a, T>(member: &'a Option<T>, name: &str) -> Result<&'a T, ServiceError> {
-    member.as_ref().ok_or_else(|| ServiceError::missing(name))
+pub fn required<'a, T>(member: &'a Option<T>, name: &str) -> Result<&'a T, SqsError> {
+    member.as_ref().ok_or_else(|| SqsError::missing(name))
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -186,7 +183,7 @@ pub struct AttributeValue<'a> {
 /// SendMessage, and an entry of SendMessageBatch.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct Send<'a> {
+pub struct SendInput<'a> {
     #[serde(borrow)]
     pub queue_url: Option<Text<'a>>,
     #[serde(borrow)]
@@ -208,7 +205,7 @@ pub struct Send<'a> {
 /// DeleteMessage and ChangeMessageVisibility, and an entry of their batches.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct Receipt<'a> {
+pub struct ReceiptInput<'a> {
     #[serde(borrow)]
     pub queue_url: Option<Text<'a>>,
     #[serde(borrow)]
@@ -222,7 +219,7 @@ pub struct Receipt<'a> {
 /// The batch form of any of the above.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Batch<'a, T> {
+pub struct BatchInput<'a, T> {
     #[serde(borrow, default)]
     pub queue_url: Option<Text<'a>>,
     pub entries: Option<List<T>>,

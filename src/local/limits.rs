@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// How long a server waits for its peers, and how much it holds for them.
 #[derive(Clone, Debug)]
-pub struct Limits {
+pub struct ServerLimits {
     /// From the end of a reply, or the beginning of the connection, to the end of the next request's head: idle connections
     /// are closed after that, as the service's load balancers do.
     pub head: Duration,
@@ -18,10 +18,10 @@ pub struct Limits {
     pub replies: usize,
 }
 
-impl Default for Limits {
-    fn default() -> Limits {
+impl Default for ServerLimits {
+    fn default() -> ServerLimits {
         let minute = Duration::from_secs(60);
-        Limits { head: minute, body: minute, reply: minute, bodies: 128 << 20, replies: 256 << 20 }
+        ServerLimits { head: minute, body: minute, reply: minute, bodies: 128 << 20, replies: 256 << 20 }
     }
 }
 

@@ -14,7 +14,7 @@ pub struct Key {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum MessageState {
     /// Not yet for anybody, until then.
     Delayed(Millis),
     Visible,
@@ -24,7 +24,7 @@ pub enum State {
 
 /// The value of a message attribute. The data type is kept beside it, since it may carry a label of the user's.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Value {
+pub enum TypedValue {
     Text(Box<str>),
     Binary(Box<[u8]>),
 }
@@ -33,7 +33,7 @@ pub enum Value {
 pub struct Attribute {
     pub name: Box<str>,
     pub data_type: Box<str>,
-    pub value: Value,
+    pub value: TypedValue,
 }
 
 /// What most messages do not have, kept apart so that those stay small.
@@ -65,7 +65,7 @@ pub struct Message {
     pub group: u32,
     /// Position among the messages of its queue; 0 outside of FIFO queues.
     pub sequence: u64,
-    pub state: State,
+    pub state: MessageState,
     pub extra: Option<Box<Extra>>,
 }
 
@@ -168,7 +168,7 @@ mod tests {
             receive_count: 0,
             group: 0,
             sequence: 0,
-            state: State::Visible,
+            state: MessageState::Visible,
             extra: None,
         }
     }

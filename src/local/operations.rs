@@ -7,7 +7,7 @@ mod queues;
 mod receiving;
 mod sending;
 
-use super::error::ServiceError;
+use super::error::SqsError;
 use super::message::Millis;
 use super::service::{Answer, Caller, Service};
 use crate::model::Action;
@@ -15,13 +15,7 @@ use crate::model::Action;
 pub use receiving::Wait;
 
 impl Service {
-    pub fn call(
-        &mut self,
-        action: Action,
-        caller: &Caller<'_>,
-        body: &[u8],
-        now: Millis,
-    ) -> Result<Answer, ServiceError> {
+    pub fn call(&mut self, action: Action, caller: &Caller<'_>, body: &[u8], now: Millis) -> Result<Answer, SqsError> {
         self.run_tasks(now);
         let reply = match action {
             Action::SendMessage => self.send_message(caller, body, now)?,

@@ -4,17 +4,17 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use tokio::sync::oneshot;
 
-use super::error::ServiceError;
+use super::error::SqsError;
 use super::message::Millis;
 use super::operations::Wait;
 use super::service::Service;
 
-type Reply = Result<Vec<u8>, ServiceError>;
+type PollResult = Result<Vec<u8>, SqsError>;
 
 #[derive(Debug)]
 struct Poll {
     request: Wait,
-    reply: oneshot::Sender<Reply>,
+    reply: oneshot::Sender<PollResult>,
 }
 
 /// The waiting polls of every queue, oldest first, and when their queues have something for them at the latest.
@@ -27,7 +27,7 @@ pub struct Polls {
 }
 
 impl Polls {
-    pub fn add(&mut self, request: Wait) -> oneshot::Receiver<Reply> {
+    pub fn add(&mut self, request: Wait) -> oneshot::Receiver<PollResult> {
         let (reply, receiver) = oneshot::channel();
         let waiting = self.by_queue.entry(request.queue).or_default();
         // Those whose callers have left are dropped when they are met, or here when they are many.

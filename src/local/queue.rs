@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use super::deadlines::Deadlines;
 use super::fifo::Groups;
-use super::message::{Extra, Key, Message, Millis, State, Store};
+use super::message::{Extra, Key, Message, MessageState, Millis, Store};
 use super::reply::fresh_uuid;
 #[cfg(test)]
 use super::settings::FifoSettings;
-use super::settings::{DeduplicationScope, Settings};
-use super::standard::Line;
-use super::window::Window;
+use super::settings::{DeduplicationScope, QueueSettings};
+use super::standard::ReadyList;
+use super::window::TimeWindow;
 
 /// The most messages that one queue lets be in flight.
 pub const MAX_IN_FLIGHT: usize = 120_000;
@@ -66,25 +66,25 @@ pub struct Counts {
 }
 
 impl Counts {
-    fn of(&mut self, state: State) -> &mut usize {
+    fn of(&mut self, state: MessageState) -> &mut usize {
         match state {
-            State::Visible => &mut self.visible,
-            State::InFlight(_) => &mut self.in_flight,
-            State::Delayed(_) => &mut self.delayed,
+            MessageState::Visible => &mut self.visible,
+            MessageState::InFlight(_) => &mut self.in_flight,
+            MessageState::Delayed(_) => &mut self.delayed,
         }
     }
 }
 
 #[derive(Debug)]
 enum Order {
-    Standard(Line),
+    Standard(ReadyList),
     Fifo(Groups),
 }
 
 /// The messages that an earlier receive with the same ReceiveRequestAttemptId brought, as they were left then.
 #[derive(Debug)]
 struct Attempt {
-    messages: Vec<(Key, u32, State)>,
+    messages: Vec<(Key, u32, MessageState)>,
 }
 
 #[derive(Debug)]
@@ -93,7 +93,7 @@ pub struct Queue {
     pub name: Arc<str>,
     pub account: Arc<str>,
     pub arn: Arc<str>,
-    pub settings: Settings,
+    pub settings: QueueSettings,
     pub tags: BTreeMap<String, String>,
     pub created_at: Millis,
     pub modified_at: Millis,
@@ -106,15 +106,22 @@ pub struct Queue {
     /// When messages were sent, for their retention to run out.
     ages: Deadlines,
     last_sequence: u64,
-    deduplication: Window<Sent>,
-    attempts: Window<Attempt>,
+    deduplication: TimeWindow<Sent>,
+    attempts: TimeWindow<Attempt>,
 }
 
 impl Queue {
-    pub fn new(id: u32, account: Arc<str>, name: Arc<str>, arn: Arc<str>, settings: Settings, now: Millis) -> Queue {
+    pub fn new(
+        id: u32,
+        account: Arc<str>,
+        name: Arc<str>,
+        arn: Arc<str>,
+        settings: QueueSettings,
+        now: Millis,
+    ) -> Queue {
         let order = match settings.fifo {
             Some(_) => Order::Fifo(Groups::default()),
-            None => Order::Standard(Line::default()),
+            None => Order::Standard(ReadyList::default()),
         };
         Queue {
             id,
@@ -132,8 +139,8 @@ impl Queue {
             wakes: Deadlines::default(),
             ages: Deadlines::default(),
             last_sequence: 0,
-            deduplication: Window::default(),
-            attempts: Window::default(),
+            deduplication: TimeWindow::default(),
+            attempts: TimeWindow::default(),
         }
     }
 
@@ -158,7 +165,7 @@ impl Queue {
 
     /// Gives the queue other settings. The delay of a FIFO queue holds for the messages that it has already, as the
     /// documentation of delay queues says; that of a standard queue for new ones alone.
-    pub fn set(&mut self, settings: Settings, now: Millis) {
+    pub fn set(&mut self, settings: QueueSettings, now: Millis) {
         self.settle(now);
         let delay = Millis::from(settings.delay) * 1_000;
         let retroactive = self.is_fifo() && settings.delay != self.settings.delay;
@@ -171,7 +178,7 @@ impl Queue {
         for key in self.messages.keys_where(not_received) {
             let Some(message) = self.messages.get(key) else { continue };
             let until = message.sent_at + delay;
-            let state = if until > now { State::Delayed(until) } else { State::Visible };
+            let state = if until > now { MessageState::Delayed(until) } else { MessageState::Visible };
             if state != message.state {
                 self.shift(key, state);
             }
@@ -190,7 +197,7 @@ impl Queue {
             }
         }
         let delay = Millis::from(new.delay.unwrap_or(self.settings.delay)) * 1_000;
-        let state = if delay == 0 { State::Visible } else { State::Delayed(now + delay) };
+        let state = if delay == 0 { MessageState::Visible } else { MessageState::Delayed(now + delay) };
         let id = fresh_uuid();
         let message = Message {
             id,
@@ -232,7 +239,7 @@ impl Queue {
         if self.is_fifo() {
             message.sent_at = now;
         }
-        message.state = State::Visible;
+        message.state = MessageState::Visible;
         if message.receive_count > 0 || message.extra.is_some() {
             message.extra.get_or_insert_default().received_before = message.receive_count;
         }
@@ -252,7 +259,7 @@ impl Queue {
         *self.counts.of(state) += 1;
         self.ages.push(sent_at, key);
         match &mut self.order {
-            Order::Standard(line) if state == State::Visible => {
+            Order::Standard(line) if state == MessageState::Visible => {
                 line.became_visible(key, self.counts.visible, &self.messages);
             }
             Order::Standard(_) => {}
@@ -262,7 +269,7 @@ impl Queue {
                 }
             }
         }
-        if let State::Delayed(until) = state {
+        if let MessageState::Delayed(until) = state {
             self.wakes.push(until, key);
         }
         sequence
@@ -300,14 +307,14 @@ impl Queue {
                 }
                 received.keys.push(key);
                 // Even with a visibility of 0 it is not for this receive to hand it out twice.
-                self.shift(key, State::InFlight(until));
+                self.shift(key, MessageState::InFlight(until));
                 if until <= now {
                     shown_again.push(key);
                 }
             }
         }
         for key in shown_again {
-            self.shift(key, State::Visible);
+            self.shift(key, MessageState::Visible);
         }
         received
     }
@@ -318,16 +325,16 @@ impl Queue {
         self.settle(now);
         let until = now + Millis::from(visibility) * 1_000;
         let messages = &self.messages;
-        let untouched = |&(key, receive, state): &(Key, u32, State)| {
+        let untouched = |&(key, receive, state): &(Key, u32, MessageState)| {
             messages.get(key).is_some_and(|message| message.receive_count == receive && message.state == state)
         };
         let earlier = self.attempts.get(attempt, now).filter(|attempt| attempt.messages.iter().all(untouched))?;
         for (_, _, state) in &mut earlier.messages {
-            *state = State::InFlight(until);
+            *state = MessageState::InFlight(until);
         }
         let keys: Vec<Key> = earlier.messages.iter().map(|(key, _, _)| *key).collect();
         for &key in &keys {
-            self.shift(key, State::InFlight(until));
+            self.shift(key, MessageState::InFlight(until));
         }
         Some(keys)
     }
@@ -344,7 +351,7 @@ impl Queue {
         let message = self.messages.get(key).ok_or(Lapse::Gone)?;
         let acts = match self.order {
             Order::Standard(_) => true,
-            Order::Fifo(_) => message.receive_count == receive && matches!(message.state, State::InFlight(_)),
+            Order::Fifo(_) => message.receive_count == receive && matches!(message.state, MessageState::InFlight(_)),
         };
         if acts { Ok(message) } else { Err(Lapse::Expired) }
     }
@@ -363,8 +370,8 @@ impl Queue {
         let message = self.look_up(key, receive)?;
         let from = message.state;
         if visibility == 0 {
-            if from != State::Visible {
-                self.shift(key, State::Visible);
+            if from != MessageState::Visible {
+                self.shift(key, MessageState::Visible);
             }
             return Ok(());
         }
@@ -372,10 +379,10 @@ impl Queue {
         if until > message.received_at + MAX_VISIBILITY {
             return Err(Lapse::TooLong);
         }
-        if let (State::Visible, Order::Standard(line)) = (from, &mut self.order) {
+        if let (MessageState::Visible, Order::Standard(line)) = (from, &mut self.order) {
             line.hidden(key);
         }
-        self.shift(key, State::InFlight(until));
+        self.shift(key, MessageState::InFlight(until));
         Ok(())
     }
 
@@ -434,7 +441,7 @@ impl Queue {
         let mut woken = Vec::new();
         while let Some(key) = self.wakes.pop_due(now, |at, key| wakes_at(&self.messages, at, key)) {
             match self.order {
-                Order::Standard(_) => self.shift(key, State::Visible),
+                Order::Standard(_) => self.shift(key, MessageState::Visible),
                 Order::Fifo(_) => woken.push(key),
             }
         }
@@ -442,21 +449,21 @@ impl Queue {
         // goes first.
         woken.sort_by_key(|key| {
             self.messages.get(*key).map(|message| match message.state {
-                State::InFlight(until) | State::Delayed(until) => (until, message.sequence),
-                State::Visible => (0, 0),
+                MessageState::InFlight(until) | MessageState::Delayed(until) => (until, message.sequence),
+                MessageState::Visible => (0, 0),
             })
         });
         for key in woken {
-            self.shift(key, State::Visible);
+            self.shift(key, MessageState::Visible);
         }
     }
 
-    fn shift(&mut self, key: Key, to: State) {
+    fn shift(&mut self, key: Key, to: MessageState) {
         let Some(message) = self.messages.get_mut(key) else { return };
         let from = std::mem::replace(&mut message.state, to);
         *self.counts.of(from) -= 1;
         *self.counts.of(to) += 1;
-        if let State::InFlight(until) | State::Delayed(until) = to {
+        if let MessageState::InFlight(until) | MessageState::Delayed(until) = to {
             self.wakes.push(until, key);
             let alive = self.counts.in_flight + self.counts.delayed;
             self.wakes.shed(alive, |at, key| wakes_at(&self.messages, at, key));
@@ -467,13 +474,13 @@ impl Queue {
             Order::Standard(line) => {
                 if let Some(tenant) = message.group_id() {
                     match (from, to) {
-                        (State::InFlight(_), State::InFlight(_)) => {}
-                        (State::InFlight(_), _) => line.left_flight(tenant, self.counts.in_flight),
-                        (_, State::InFlight(_)) => line.entered_flight(tenant),
+                        (MessageState::InFlight(_), MessageState::InFlight(_)) => {}
+                        (MessageState::InFlight(_), _) => line.left_flight(tenant, self.counts.in_flight),
+                        (_, MessageState::InFlight(_)) => line.entered_flight(tenant),
                         _ => {}
                     }
                 }
-                if to == State::Visible {
+                if to == MessageState::Visible {
                     line.became_visible(key, self.counts.visible, &self.messages);
                 }
             }
@@ -486,7 +493,7 @@ impl Queue {
         match &mut self.order {
             Order::Fifo(groups) => groups.left(message.group, &self.messages),
             Order::Standard(line) => {
-                if let (State::InFlight(_), Some(tenant)) = (message.state, message.group_id()) {
+                if let (MessageState::InFlight(_), Some(tenant)) = (message.state, message.group_id()) {
                     line.left_flight(tenant, self.counts.in_flight);
                 }
             }
@@ -498,9 +505,9 @@ impl Queue {
 
 /// Whether an entry of `wakes` still says what its message's state says.
 fn wakes_at(messages: &Store, at: Millis, key: Key) -> bool {
-    messages
-        .get(key)
-        .is_some_and(|message| matches!(message.state, State::InFlight(until) | State::Delayed(until) if until == at))
+    messages.get(key).is_some_and(
+        |message| matches!(message.state, MessageState::InFlight(until) | MessageState::Delayed(until) if until == at),
+    )
 }
 
 #[cfg(test)]

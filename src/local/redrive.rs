@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use super::error::ServiceError;
+use super::error::SqsError;
 use super::message::{Message, Millis};
 use super::queue::Queue;
 use super::service::{Service, parse_arn};
-use super::settings::{RedrivePermission, Settings};
+use super::settings::{QueueSettings, RedrivePermission};
 
 impl Service {
     /// The queue into which this one's messages go, and after how many receives.
-    pub(super) fn dead_letter_queue(&self, id: u32) -> Result<Option<(u32, u32)>, ServiceError> {
+    pub(super) fn dead_letter_queue(&self, id: u32) -> Result<Option<(u32, u32)>, SqsError> {
         let Some(policy) = &self.queue(id)?.settings.redrive else { return Ok(None) };
         // A target that has been deleted since keeps nothing: messages stay where they are.
         Ok(self.find_by_arn(&policy.target).map(|target| (target, policy.max_receive_count)))
@@ -23,7 +23,7 @@ impl Service {
         source: Arc<str>,
         target: u32,
         now: Millis,
-    ) -> Result<(), ServiceError> {
+    ) -> Result<(), SqsError> {
         if dead.is_empty() {
             return Ok(());
         }
@@ -37,14 +37,14 @@ impl Service {
     }
 
     /// Whether the queue may have the redrive policy in these settings.
-    pub(super) fn check_redrive(&self, settings: &Settings, id: u32) -> Result<(), ServiceError> {
+    pub(super) fn check_redrive(&self, settings: &QueueSettings, id: u32) -> Result<(), SqsError> {
         let arn = self.queue(id)?.arn.clone();
         self.check_redrive_of(settings, &arn)
     }
 
-    pub(super) fn check_redrive_of(&self, settings: &Settings, source: &str) -> Result<(), ServiceError> {
+    pub(super) fn check_redrive_of(&self, settings: &QueueSettings, source: &str) -> Result<(), SqsError> {
         let Some(policy) = &settings.redrive else { return Ok(()) };
-        let invalid = |reason: &str| Err(ServiceError::invalid_value(&policy.json, "RedrivePolicy", reason));
+        let invalid = |reason: &str| Err(SqsError::invalid_value(&policy.json, "RedrivePolicy", reason));
         let Some((region, account, _)) = parse_arn(&policy.target) else {
             return invalid("Invalid value for deadLetterTargetArn.");
         };

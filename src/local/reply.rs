@@ -4,25 +4,25 @@ use super::digest;
 
 /// A JSON text in the making. Commas are put where the text so far calls for one.
 #[derive(Debug)]
-pub struct Reply {
+pub struct ReplyWriter {
     out: Vec<u8>,
 }
 
-impl Reply {
+impl ReplyWriter {
     /// An open object.
-    pub fn object(capacity: usize) -> Reply {
+    pub fn object(capacity: usize) -> ReplyWriter {
         let mut out = Vec::with_capacity(capacity);
         out.push(b'{');
-        Reply { out }
+        ReplyWriter { out }
     }
 
-    pub fn open(&mut self, bracket: u8) -> &mut Reply {
+    pub fn open(&mut self, bracket: u8) -> &mut ReplyWriter {
         self.comma();
         self.out.push(bracket);
         self
     }
 
-    pub fn close(&mut self, bracket: u8) -> &mut Reply {
+    pub fn close(&mut self, bracket: u8) -> &mut ReplyWriter {
         self.out.push(bracket);
         self
     }
@@ -39,7 +39,7 @@ impl Reply {
     }
 
     /// A key of the model's, which never needs escaping.
-    pub fn key(&mut self, key: &'static str) -> &mut Reply {
+    pub fn key(&mut self, key: &'static str) -> &mut ReplyWriter {
         self.comma();
         self.out.push(b'"');
         self.out.extend_from_slice(key.as_bytes());
@@ -48,13 +48,13 @@ impl Reply {
     }
 
     /// A key of the user's.
-    pub fn text_key(&mut self, key: &str) -> &mut Reply {
+    pub fn text_key(&mut self, key: &str) -> &mut ReplyWriter {
         self.text(key);
         self.out.push(b':');
         self
     }
 
-    pub fn text(&mut self, text: &str) -> &mut Reply {
+    pub fn text(&mut self, text: &str) -> &mut ReplyWriter {
         self.comma();
         self.out.push(b'"');
         let needs_escape = |byte: u8| (byte < 0x20) | (byte == b'"') | (byte == b'\\');
@@ -94,14 +94,14 @@ impl Reply {
         self.out.extend_from_slice(bytes.get(clean_from..).unwrap_or_default());
     }
 
-    pub fn number(&mut self, number: u64) -> &mut Reply {
+    pub fn number(&mut self, number: u64) -> &mut ReplyWriter {
         self.comma();
         push_number(number, &mut self.out);
         self
     }
 
     /// A number as a string: SQS writes the values of attributes so.
-    pub fn text_number(&mut self, number: u64) -> &mut Reply {
+    pub fn text_number(&mut self, number: u64) -> &mut ReplyWriter {
         self.comma();
         self.out.push(b'"');
         push_number(number, &mut self.out);
@@ -109,13 +109,13 @@ impl Reply {
         self
     }
 
-    pub fn boolean(&mut self, value: bool) -> &mut Reply {
+    pub fn boolean(&mut self, value: bool) -> &mut ReplyWriter {
         self.comma();
         self.out.extend_from_slice(if value { b"true" } else { b"false" });
         self
     }
 
-    pub fn md5(&mut self, digest: &[u8; 16]) -> &mut Reply {
+    pub fn md5(&mut self, digest: &[u8; 16]) -> &mut ReplyWriter {
         self.comma();
         self.out.push(b'"');
         digest::hex(digest, &mut self.out);
@@ -123,7 +123,7 @@ impl Reply {
         self
     }
 
-    pub fn uuid(&mut self, id: u128) -> &mut Reply {
+    pub fn uuid(&mut self, id: u128) -> &mut ReplyWriter {
         self.comma();
         self.out.push(b'"');
         push_uuid(id, &mut self.out);
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn replies_are_json_that_reads_back() {
-        let mut reply = Reply::object(0);
+        let mut reply = ReplyWriter::object(0);
         reply.key("a").number(0).key("b").open(b'[').number(10).number(u64::MAX).close(b']');
         reply.key("c").open(b'{').text_key("k\"").text("line\nä\u{1}\\").key("t").boolean(true).close(b'}');
         reply.key("n").text_number(120);
@@ -187,7 +187,7 @@ mod tests {
         for character in ["\"", "\\", "\n", "\u{1}", "\u{7f}", "ä", "\u{10000}"] {
             for before in (0..4).chain(250..260).chain(508..516) {
                 let text = ["x".repeat(before).as_str(), character, &"y".repeat(300)].concat();
-                let mut reply = Reply::object(0);
+                let mut reply = ReplyWriter::object(0);
                 reply.key("text").text(&text);
                 let value: serde_json::Value = serde_json::from_slice(&reply.finish()).unwrap();
                 assert_eq!(value, serde_json::json!({"text": text}), "{character:?} after {before}");

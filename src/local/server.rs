@@ -15,13 +15,13 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Notify, oneshot};
 
 use super::clock::{Clock, ClockMode};
-use super::error::ServiceError;
+use super::error::SqsError;
 use super::faults::{EntryFault, Fault, Faults, Plan};
 use super::guard::Guard;
 use super::held::Budget;
 use super::http as front;
 use super::input::{Map, Text};
-use super::limits::Limits;
+use super::limits::ServerLimits;
 use super::log;
 use super::message::Millis;
 use super::operations::Wait;
@@ -48,7 +48,7 @@ pub struct ServerOptions {
     pub log: bool,
     /// Host names that it answers to, besides addresses, names without a dot and those of the loopback.
     pub allow_hosts: Vec<String>,
-    pub limits: Limits,
+    pub limits: ServerLimits,
 }
 
 impl Default for ServerOptions {
@@ -62,14 +62,14 @@ impl Default for ServerOptions {
             region: "us-east-1".to_owned(),
             log: false,
             allow_hosts: Vec::new(),
-            limits: Limits::default(),
+            limits: ServerLimits::default(),
         }
     }
 }
 
 /// What a server has done so far.
 #[derive(Clone, Debug, Default)]
-pub struct Stats {
+pub struct ServerStats {
     /// Requests by action, those refused included.
     pub requests: BTreeMap<&'static str, u64>,
     /// Connections accepted.
@@ -78,15 +78,15 @@ pub struct Stats {
 
 /// Everything that requests change, behind one lock that is never held across a wait.
 #[derive(Debug)]
-pub struct State {
+pub struct ServerState {
     service: Service,
     polls: Polls,
     clock: Clock,
-    stats: Stats,
+    stats: ServerStats,
     faults: Faults,
 }
 
-impl State {
+impl ServerState {
     pub fn now(&self) -> Millis {
         self.clock.now()
     }
@@ -108,7 +108,7 @@ impl State {
         caller: &Caller<'_>,
         body: &[u8],
         entry_fault: Option<EntryFault>,
-    ) -> Result<Answer, ServiceError> {
+    ) -> Result<Answer, SqsError> {
         self.count(action);
         let now = self.clock.now();
         self.service.entry_fault = entry_fault;
@@ -131,7 +131,7 @@ impl State {
         self.polls.tick(&mut self.service, now);
     }
 
-    pub fn wait(&mut self, request: Wait) -> oneshot::Receiver<Result<Vec<u8>, ServiceError>> {
+    pub fn wait(&mut self, request: Wait) -> oneshot::Receiver<Result<Vec<u8>, SqsError>> {
         let queue = request.queue;
         let receiver = self.polls.add(request);
         // Not to receive, which was tried just now, but to be scheduled.
@@ -144,15 +144,15 @@ impl State {
 
 /// What the server's thread and its owner share.
 #[derive(Debug)]
-pub struct Shared {
-    state: Mutex<State>,
+pub struct ServerShared {
+    state: Mutex<ServerState>,
     /// When the ticker means to look at the queues next; [`Millis::MAX`] for never.
     ticks_at: Mutex<Millis>,
     ticker: Notify,
     stop: Notify,
     pub log: bool,
     pub guard: Guard,
-    pub limits: Limits,
+    pub limits: ServerLimits,
     pub bodies: Arc<Budget>,
     pub replies: Arc<Budget>,
     account: String,
@@ -161,9 +161,9 @@ pub struct Shared {
     host_and_port: String,
 }
 
-impl Shared {
+impl ServerShared {
     /// A panic while the lock was held is a bug, but not one that should take every other request with it.
-    pub fn state(&self) -> MutexGuard<'_, State> {
+    pub fn state(&self) -> MutexGuard<'_, ServerState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -214,7 +214,7 @@ impl Shared {
 /// A running embedded SQS. It stops when it is dropped.
 #[derive(Debug)]
 pub struct Server {
-    shared: Arc<Shared>,
+    shared: Arc<ServerShared>,
     thread: Option<JoinHandle<()>>,
     /// The process whose server it is: a forked child has neither its thread nor its sockets to serve.
     process: u32,
@@ -248,7 +248,7 @@ impl Server {
     }
 
     #[cfg(test)]
-    pub fn shared(&self) -> &Shared {
+    pub fn shared(&self) -> &ServerShared {
         &self.shared
     }
 
@@ -261,7 +261,7 @@ impl Server {
     pub fn advance(&self, by: Duration) {
         let mut state = self.shared.state();
         state.clock.advance(by);
-        let State { service, polls, clock, .. } = &mut *state;
+        let ServerState { service, polls, clock, .. } = &mut *state;
         let now = clock.now();
         service.run_tasks(now);
         polls.tick_all(service, now);
@@ -285,15 +285,15 @@ impl Server {
         state.faults = Faults::default();
         state.polls.release();
         state.service.reset();
-        state.stats = Stats::default();
+        state.stats = ServerStats::default();
     }
 
-    pub fn stats(&self) -> Stats {
+    pub fn stats(&self) -> ServerStats {
         self.shared.state().stats.clone()
     }
 
     /// Makes a queue as CreateQueue does, in the server's default account and region. Its URL.
-    pub fn create_queue(&self, name: &str, attributes: &[(&str, &str)]) -> Result<String, ServiceError> {
+    pub fn create_queue(&self, name: &str, attributes: &[(&str, &str)]) -> Result<String, SqsError> {
         let text = |text: &str| Text(text.to_owned().into());
         let attributes = Map(attributes.iter().map(|(name, value)| (text(name), text(value))).collect());
         let shared = &self.shared;
@@ -324,7 +324,7 @@ impl Drop for Server {
     }
 }
 
-fn run(options: ServerOptions, guard: Guard, started: mpsc::Sender<io::Result<Arc<Shared>>>) {
+fn run(options: ServerOptions, guard: Guard, started: mpsc::Sender<io::Result<Arc<ServerShared>>>) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -360,7 +360,7 @@ fn run(options: ServerOptions, guard: Guard, started: mpsc::Sender<io::Result<Ar
 /// How many connections may wait to be accepted.
 const BACKLOG: u32 = 4_096;
 
-fn listen(options: ServerOptions, guard: Guard) -> io::Result<(TcpListener, Arc<Shared>)> {
+fn listen(options: ServerOptions, guard: Guard) -> io::Result<(TcpListener, Arc<ServerShared>)> {
     let socket = if options.host.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
     socket.bind(SocketAddr::new(options.host, options.port))?;
@@ -372,14 +372,14 @@ fn listen(options: ServerOptions, guard: Guard) -> io::Result<(TcpListener, Arc<
         IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::new(std::net::Ipv6Addr::LOCALHOST.into(), address.port()),
         _ => address,
     };
-    let state = State {
+    let state = ServerState {
         service: Service::new(options.sixty_second_rules),
         polls: Polls::default(),
         clock: Clock::new(options.clock),
-        stats: Stats::default(),
+        stats: ServerStats::default(),
         faults: Faults::default(),
     };
-    let shared = Shared {
+    let shared = ServerShared {
         state: Mutex::new(state),
         ticks_at: Mutex::new(Millis::MAX),
         ticker: Notify::new(),
@@ -397,7 +397,7 @@ fn listen(options: ServerOptions, guard: Guard) -> io::Result<(TcpListener, Arc<
     Ok((listener, Arc::new(shared)))
 }
 
-async fn accept(listener: TcpListener, shared: &Arc<Shared>) {
+async fn accept(listener: TcpListener, shared: &Arc<ServerShared>) {
     // Given up for a moment when there are no descriptors left, so that a caller is turned away instead of left hanging.
     let mut spare = std::fs::File::open("/dev/null").ok();
     let mut complained: Option<Instant> = None;
@@ -430,7 +430,7 @@ async fn accept(listener: TcpListener, shared: &Arc<Shared>) {
 /// How much of a connection's requests is read ahead, and so the longest head.
 const MAX_BUFFER: usize = 65_536;
 
-async fn connection(stream: TcpStream, shared: Arc<Shared>) {
+async fn connection(stream: TcpStream, shared: Arc<ServerShared>) {
     // Replies are written whole; without this each would wait for the peer's acknowledgement.
     let _ = stream.set_nodelay(true);
     let breaker = Breaker::default();

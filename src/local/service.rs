@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::error::ServiceError;
+use super::error::SqsError;
 use super::faults::EntryFault;
 use super::handle::{Receipt, Seal};
 use super::message::Millis;
 use super::operations::Wait;
 use super::queue::Queue;
-use super::settings::Settings;
+use super::settings::QueueSettings;
 use super::tasks::MoveTask;
 
 /// Who asks, as the request's signature and its Host header say.
@@ -136,9 +136,9 @@ impl Service {
         self.realm(account, region)?.names.get(name).copied()
     }
 
-    pub fn find_by_name(&self, account: &str, region: &str, name: &str) -> Result<&Queue, ServiceError> {
+    pub fn find_by_name(&self, account: &str, region: &str, name: &str) -> Result<&Queue, SqsError> {
         let id = self.find(account, region, name);
-        id.and_then(|id| self.queues.get(&id)).ok_or_else(ServiceError::queue_does_not_exist)
+        id.and_then(|id| self.queues.get(&id)).ok_or_else(SqsError::queue_does_not_exist)
     }
 
     pub fn find_by_arn(&self, arn: &str) -> Option<u32> {
@@ -147,23 +147,23 @@ impl Service {
     }
 
     /// The queue that a request's QueueUrl names.
-    pub fn find_by_url(&self, url: Option<&str>, caller: &Caller<'_>) -> Result<u32, ServiceError> {
-        let url = url.filter(|url| !url.is_empty()).ok_or_else(|| ServiceError::missing("QueueUrl"))?;
-        let (account, name) = parse_queue_url(url, caller).ok_or_else(|| ServiceError::invalid_address(url))?;
-        self.find(account, caller.region, name).ok_or_else(ServiceError::queue_does_not_exist)
+    pub fn find_by_url(&self, url: Option<&str>, caller: &Caller<'_>) -> Result<u32, SqsError> {
+        let url = url.filter(|url| !url.is_empty()).ok_or_else(|| SqsError::missing("QueueUrl"))?;
+        let (account, name) = parse_queue_url(url, caller).ok_or_else(|| SqsError::invalid_address(url))?;
+        self.find(account, caller.region, name).ok_or_else(SqsError::queue_does_not_exist)
     }
 
-    pub fn queue(&self, id: u32) -> Result<&Queue, ServiceError> {
-        self.queues.get(&id).ok_or_else(ServiceError::queue_does_not_exist)
+    pub fn queue(&self, id: u32) -> Result<&Queue, SqsError> {
+        self.queues.get(&id).ok_or_else(SqsError::queue_does_not_exist)
     }
 
-    pub fn queue_mut(&mut self, id: u32) -> Result<&mut Queue, ServiceError> {
-        self.queues.get_mut(&id).ok_or_else(ServiceError::queue_does_not_exist)
+    pub fn queue_mut(&mut self, id: u32) -> Result<&mut Queue, SqsError> {
+        self.queues.get_mut(&id).ok_or_else(SqsError::queue_does_not_exist)
     }
 
     /// A queue with the seal of its receipt handles: replies need both.
-    pub fn queue_and_seal(&mut self, id: u32) -> Result<(&mut Queue, &Seal), ServiceError> {
-        let queue = self.queues.get_mut(&id).ok_or_else(ServiceError::queue_does_not_exist)?;
+    pub fn queue_and_seal(&mut self, id: u32) -> Result<(&mut Queue, &Seal), SqsError> {
+        let queue = self.queues.get_mut(&id).ok_or_else(SqsError::queue_does_not_exist)?;
         Ok((queue, &self.seal))
     }
 
@@ -171,7 +171,7 @@ impl Service {
         self.queues.values()
     }
 
-    pub fn add_queue(&mut self, caller: &Caller<'_>, name: &str, settings: Settings, now: Millis) -> &mut Queue {
+    pub fn add_queue(&mut self, caller: &Caller<'_>, name: &str, settings: QueueSettings, now: Millis) -> &mut Queue {
         self.last_queue += 1;
         let id = self.last_queue;
         let name: Arc<str> = name.into();
@@ -207,11 +207,11 @@ impl Service {
     }
 
     /// What a receipt handle names, when it is one of this queue's.
-    pub fn open_handle(&self, handle: &str, queue: u32) -> Result<Receipt, ServiceError> {
+    pub fn open_handle(&self, handle: &str, queue: u32) -> Result<Receipt, SqsError> {
         self.seal
             .open(handle)
             .filter(|receipt| receipt.queue == queue)
-            .ok_or_else(|| ServiceError::receipt_handle_is_invalid(handle))
+            .ok_or_else(|| SqsError::receipt_handle_is_invalid(handle))
     }
 }
 
@@ -265,7 +265,7 @@ mod tests {
                 let region = format!("region-{now}");
                 let caller = Caller { region: &region, ..CALLER };
                 assert!(service.find_by_url(Some("q"), &caller).is_err());
-                let id = service.add_queue(&caller, "q", Settings::standard(), now * 1_000).id;
+                let id = service.add_queue(&caller, "q", QueueSettings::standard(), now * 1_000).id;
                 service.remove_queue(id, now * 1_000);
             }
             assert_eq!(service.realms.len(), if sixty_second_rules { 60 } else { 0 });

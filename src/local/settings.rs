@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::error::ServiceError;
+use super::error::SqsError;
 use super::input::Pairs;
 
 pub const MAXIMUM_MESSAGE_SIZE: usize = 1_048_576;
@@ -50,7 +50,7 @@ pub struct RedriveAllowPolicy {
 }
 
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct QueueSettings {
     pub visibility_timeout: u32,
     pub delay: u32,
     pub maximum_message_size: usize,
@@ -94,9 +94,9 @@ pub const SETTABLE: [&str; 15] = [
     "FifoThroughputLimit",
 ];
 
-impl Settings {
-    pub fn standard() -> Settings {
-        Settings {
+impl QueueSettings {
+    pub fn standard() -> QueueSettings {
+        QueueSettings {
             visibility_timeout: 30,
             delay: 0,
             maximum_message_size: MAXIMUM_MESSAGE_SIZE,
@@ -112,17 +112,17 @@ impl Settings {
         }
     }
 
-    pub fn fifo() -> Settings {
+    pub fn fifo() -> QueueSettings {
         let fifo = FifoSettings {
             content_based_deduplication: false,
             scope: DeduplicationScope::Queue,
             limit: ThroughputLimit::PerQueue,
         };
-        Settings { fifo: Some(fifo), ..Settings::standard() }
+        QueueSettings { fifo: Some(fifo), ..QueueSettings::standard() }
     }
 
     /// Applies what a CreateQueue or SetQueueAttributes asks for, all of it or nothing.
-    pub fn with(&self, wanted: &Pairs<'_>) -> Result<Settings, ServiceError> {
+    pub fn with(&self, wanted: &Pairs<'_>) -> Result<QueueSettings, SqsError> {
         let mut settings = self.clone();
         for (name, value) in wanted.iter() {
             settings.set(name, value)?;
@@ -132,7 +132,7 @@ impl Settings {
             && fifo.limit == ThroughputLimit::PerMessageGroupId
             && fifo.scope == DeduplicationScope::Queue
         {
-            return Err(ServiceError::invalid_attribute_value(
+            return Err(SqsError::invalid_attribute_value(
                 "Invalid value for the parameter FifoThroughputLimit. Reason: The value perMessageGroupId is allowed \
                  only when the value for DeduplicationScope is messageGroup.",
             ));
@@ -140,12 +140,12 @@ impl Settings {
         Ok(settings)
     }
 
-    fn check_encryption(&mut self, wanted: &Pairs<'_>) -> Result<(), ServiceError> {
+    fn check_encryption(&mut self, wanted: &Pairs<'_>) -> Result<(), SqsError> {
         let kms = wanted.get("KmsMasterKeyId").is_some_and(|key| !key.is_empty());
         let managed = wanted.get("SqsManagedSseEnabled").is_some_and(|value| value.eq_ignore_ascii_case("true"));
         match (kms, managed) {
             (true, true) => {
-                return Err(ServiceError::invalid_attribute_name(
+                return Err(SqsError::invalid_attribute_name(
                     "You can use one type of server-side encryption (SSE) at one time. \
                      You can either enable KMS SSE or SQS SSE.",
                 ));
@@ -158,8 +158,8 @@ impl Settings {
         Ok(())
     }
 
-    fn set(&mut self, name: &str, value: &str) -> Result<(), ServiceError> {
-        let invalid = || ServiceError::invalid_attribute_value(format!("Invalid value for the parameter {name}."));
+    fn set(&mut self, name: &str, value: &str) -> Result<(), SqsError> {
+        let invalid = || SqsError::invalid_attribute_value(format!("Invalid value for the parameter {name}."));
         let number = |low: u32, high: u32| {
             value.parse::<u32>().ok().filter(|number| (low..=high).contains(number)).ok_or_else(invalid)
         };
@@ -186,11 +186,11 @@ impl Settings {
             "FifoQueue" => self.set_fifo_queue(truth()?)?,
             "ContentBasedDeduplication" => match &mut self.fifo {
                 Some(fifo) => fifo.content_based_deduplication = truth()?,
-                None => return Err(ServiceError::unknown_attribute(name)),
+                None => return Err(SqsError::unknown_attribute(name)),
             },
             "DeduplicationScope" | "FifoThroughputLimit" => {
                 let Some(fifo) = &mut self.fifo else {
-                    return Err(ServiceError::invalid_attribute_name(format!(
+                    return Err(SqsError::invalid_attribute_name(format!(
                         "You can specify the {name} only when FifoQueue is set to true."
                     )));
                 };
@@ -202,16 +202,16 @@ impl Settings {
                     _ => return Err(invalid()),
                 }
             }
-            _ => return Err(ServiceError::unknown_attribute(name)),
+            _ => return Err(SqsError::unknown_attribute(name)),
         }
         Ok(())
     }
 
-    fn set_fifo_queue(&mut self, wanted: bool) -> Result<(), ServiceError> {
+    fn set_fifo_queue(&mut self, wanted: bool) -> Result<(), SqsError> {
         match (self.fifo.is_some(), wanted) {
             (true, true) => Ok(()),
-            (false, _) => Err(ServiceError::unknown_attribute("FifoQueue")),
-            (true, false) => Err(ServiceError::invalid_attribute_value(
+            (false, _) => Err(SqsError::unknown_attribute("FifoQueue")),
+            (true, false) => Err(SqsError::invalid_attribute_value(
                 "Invalid value for the parameter FifoQueue. Reason: Modifying queue type is not supported.",
             )),
         }
@@ -247,10 +247,10 @@ impl Settings {
     }
 
     /// The first of the wanted attributes in which these settings differ from `other`.
-    pub fn first_difference<'a>(&self, other: &Settings, wanted: &'a Pairs<'_>) -> Option<&'a str> {
+    pub fn first_difference<'a>(&self, other: &QueueSettings, wanted: &'a Pairs<'_>) -> Option<&'a str> {
         wanted.iter().map(|(name, _)| name).find(|name| match *name {
             "RedrivePolicy" => {
-                let essence = |settings: &Settings| {
+                let essence = |settings: &QueueSettings| {
                     settings.redrive.as_ref().map(|policy| (policy.target.clone(), policy.max_receive_count))
                 };
                 essence(self) != essence(other)
@@ -266,7 +266,7 @@ fn meaning(document: Option<String>) -> Option<serde_json::Value> {
     document.and_then(|document| serde_json::from_str(&document).ok())
 }
 
-fn policy_document(value: &str, invalid: &dyn Fn() -> ServiceError) -> Result<Option<String>, ServiceError> {
+fn policy_document(value: &str, invalid: &dyn Fn() -> SqsError) -> Result<Option<String>, SqsError> {
     if value.is_empty() {
         return Ok(None);
     }
@@ -276,11 +276,11 @@ fn policy_document(value: &str, invalid: &dyn Fn() -> ServiceError) -> Result<Op
     }
 }
 
-fn redrive_policy(value: &str) -> Result<Option<RedrivePolicy>, ServiceError> {
+fn redrive_policy(value: &str) -> Result<Option<RedrivePolicy>, SqsError> {
     if value.is_empty() {
         return Ok(None);
     }
-    let invalid = |reason: &str| ServiceError::invalid_value(value, "RedrivePolicy", reason);
+    let invalid = |reason: &str| SqsError::invalid_value(value, "RedrivePolicy", reason);
     let Ok(serde_json::Value::Object(policy)) = serde_json::from_str(value) else {
         return Err(invalid("Redrive policy is not a valid JSON map."));
     };
@@ -305,11 +305,11 @@ fn redrive_policy(value: &str) -> Result<Option<RedrivePolicy>, ServiceError> {
     Ok(Some(RedrivePolicy { target: target.into(), max_receive_count, json: value.to_owned() }))
 }
 
-fn redrive_allow_policy(value: &str) -> Result<Option<RedriveAllowPolicy>, ServiceError> {
+fn redrive_allow_policy(value: &str) -> Result<Option<RedriveAllowPolicy>, SqsError> {
     if value.is_empty() {
         return Ok(None);
     }
-    let invalid = |reason: &str| ServiceError::invalid_value(value, "RedriveAllowPolicy", reason);
+    let invalid = |reason: &str| SqsError::invalid_value(value, "RedriveAllowPolicy", reason);
     let Ok(serde_json::Value::Object(policy)) = serde_json::from_str(value) else {
         return Err(invalid("Redrive allow policy is not a valid JSON map."));
     };

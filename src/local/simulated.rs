@@ -3,8 +3,8 @@
 
 use tokio::sync::oneshot;
 
-use super::error::ServiceError;
-use super::message::{Millis, State};
+use super::error::SqsError;
+use super::message::{MessageState, Millis};
 use super::operations::Wait;
 use super::polls::Polls;
 use super::service::{Answer, Caller, Service};
@@ -41,7 +41,7 @@ pub enum Outcome {
 }
 
 #[derive(Debug)]
-pub struct Waiting(oneshot::Receiver<Result<Vec<u8>, ServiceError>>);
+pub struct Waiting(oneshot::Receiver<Result<Vec<u8>, SqsError>>);
 
 impl Waiting {
     /// The answer, if there is one by now.
@@ -61,7 +61,7 @@ pub enum Standing {
     Ours(Millis),
 }
 
-fn refuse(answer: Result<Vec<u8>, ServiceError>) -> Result<Vec<u8>, Refused> {
+fn refuse(answer: Result<Vec<u8>, SqsError>) -> Result<Vec<u8>, Refused> {
     answer.map_err(|error| Refused { status: error.status, code: error.code.to_string() })
 }
 
@@ -133,8 +133,8 @@ impl SimulatedSqs {
             None => Standing::Deleted,
             Some(message) if message.receive_count != receipt.receive => Standing::Superseded,
             Some(message) => match message.state {
-                State::InFlight(until) => Standing::Ours(until - BEGINNING),
-                State::Visible | State::Delayed(_) => Standing::Visible,
+                MessageState::InFlight(until) => Standing::Ours(until - BEGINNING),
+                MessageState::Visible | MessageState::Delayed(_) => Standing::Visible,
             },
         }
     }

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use super::message::{Key, Message, State, Store};
+use super::message::{Key, Message, MessageState, Store};
 
 /// First come, first served, except that fair queues serve quiet tenants first. The developer guide calls a tenant (a
 /// MessageGroupId) noisy above 10 % of what is in flight, with 30 or more in flight.
 #[derive(Debug, Default)]
-pub struct Line {
+pub struct ReadyList {
     ready: VecDeque<Key>,
     /// Messages passed over because their tenant was noisy, by tenant.
     passed_over: HashMap<Arc<str>, PassedOver>,
@@ -32,10 +32,10 @@ const NOISY_SHARE: usize = 10;
 
 /// Messages that left while they were visible (deleted, expired) stay in the line as dead keys until they are met.
 fn visible(store: &Store, key: Key) -> Option<&Message> {
-    store.get(key).filter(|message| message.state == State::Visible)
+    store.get(key).filter(|message| message.state == MessageState::Visible)
 }
 
-impl Line {
+impl ReadyList {
     /// A message can be had: at the end of the line, or where it was hidden if the line has not come to that place.
     pub fn became_visible(&mut self, key: Key, visible: usize, store: &Store) {
         if self.hidden.remove(&key) {
@@ -151,7 +151,7 @@ impl Line {
     }
 
     pub fn clear(&mut self) {
-        *self = Line::default();
+        *self = ReadyList::default();
     }
 
     #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::message::{Message, Millis, State};
+use super::message::{Message, MessageState, Millis};
 use super::reply::fresh_uuid;
 use super::service::Service;
 
@@ -192,7 +192,7 @@ fn redriven(mut message: Message, now: Millis) -> Message {
     message.receive_count = 0;
     message.first_received_at = 0;
     message.received_at = 0;
-    message.state = State::Visible;
+    message.state = MessageState::Visible;
     if let Some(extra) = &mut message.extra {
         extra.dead_letter_source = None;
     }

@@ -3,31 +3,31 @@
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use super::error::ServiceError;
+use super::error::SqsError;
 use super::input::{AttributeValue, Map};
-use super::message::{Attribute, Value};
+use super::message::{Attribute, TypedValue};
 
 pub const MAX_BATCH: usize = 10;
 
 /// A number within bounds, or the service's sentence.
-pub fn within(value: i64, low: i64, high: i64, parameter: &str, reason: &str) -> Result<u32, ServiceError> {
+pub fn within(value: i64, low: i64, high: i64, parameter: &str, reason: &str) -> Result<u32, SqsError> {
     if (low..=high).contains(&value) {
         Ok(value as u32)
     } else {
-        Err(ServiceError::invalid_value(value, parameter, reason))
+        Err(SqsError::invalid_value(value, parameter, reason))
     }
 }
 
-pub fn visibility_timeout(seconds: i64) -> Result<u32, ServiceError> {
+pub fn visibility_timeout(seconds: i64) -> Result<u32, SqsError> {
     within(seconds, 0, 43_200, "VisibilityTimeout", "Must be >= 0 and <= 43200, if provided.")
 }
 
-pub fn delay(seconds: i64) -> Result<u32, ServiceError> {
+pub fn delay(seconds: i64) -> Result<u32, SqsError> {
     within(seconds, 0, 900, "DelaySeconds", "DelaySeconds must be >= 0 and <= 900.")
 }
 
 /// `#x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF`: what a message may hold.
-pub fn characters(text: &str) -> Result<(), ServiceError> {
+pub fn characters(text: &str) -> Result<(), SqsError> {
     // Without an early end: that lets it look at many bytes at once, and nearly every body is good. In UTF-8 U+FFFE and
     // U+FFFF begin with EF, as others do; surrogates cannot be in a string at all.
     let control = |byte: u8| (byte < 0x20) & !matches!(byte, b'\t' | b'\n' | b'\r');
@@ -36,7 +36,7 @@ pub fn characters(text: &str) -> Result<(), ServiceError> {
         matches!(character, '\u{FFFE}' | '\u{FFFF}') || character.is_ascii() && control(character as u8)
     };
     if suspect && text.contains(bad) {
-        return Err(ServiceError::invalid_contents(
+        return Err(SqsError::invalid_contents(
             "Invalid characters found. Valid unicode characters are \
              #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF",
         ));
@@ -45,46 +45,42 @@ pub fn characters(text: &str) -> Result<(), ServiceError> {
 }
 
 /// MessageGroupId and MessageDeduplicationId.
-pub fn fifo_id(value: &str, parameter: &str) -> Result<(), ServiceError> {
+pub fn fifo_id(value: &str, parameter: &str) -> Result<(), SqsError> {
     if (1..=128).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Ok(());
     }
     let reason = format!("{parameter} can only include alphanumeric and punctuation characters. 1 to 128 in length.");
-    Err(ServiceError::invalid_value(value, parameter, &reason))
+    Err(SqsError::invalid_value(value, parameter, &reason))
 }
 
 /// The entries of a batch as such: their number and their ids.
-pub fn batch<'a, T: 'a>(
-    entries: &'a [T],
-    kind: &str,
-    id: impl Fn(&'a T) -> Option<&'a str>,
-) -> Result<(), ServiceError> {
+pub fn batch<'a, T: 'a>(entries: &'a [T], kind: &str, id: impl Fn(&'a T) -> Option<&'a str>) -> Result<(), SqsError> {
     if entries.is_empty() {
-        return Err(ServiceError::empty_batch(kind));
+        return Err(SqsError::empty_batch(kind));
     }
     if entries.len() > MAX_BATCH {
-        return Err(ServiceError::too_many_entries(entries.len()));
+        return Err(SqsError::too_many_entries(entries.len()));
     }
     for (position, entry) in entries.iter().enumerate() {
         let Some(this) = id(entry) else {
-            return Err(ServiceError::missing(&format!("{kind}.{}.Id", position + 1)));
+            return Err(SqsError::missing(&format!("{kind}.{}.Id", position + 1)));
         };
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         if !(1..=80).contains(&this.len()) || !this.bytes().all(allowed) {
-            return Err(ServiceError::invalid_entry_id());
+            return Err(SqsError::invalid_entry_id());
         }
         if entries.iter().take(position).any(|earlier| id(earlier) == Some(this)) {
-            return Err(ServiceError::entry_ids_not_distinct(this));
+            return Err(SqsError::entry_ids_not_distinct(this));
         }
     }
     Ok(())
 }
 
 /// Refuses lists as values, even empty ones, which refuses a whole batch.
-pub fn no_list_values(wanted: Option<&Map<'_, AttributeValue<'_>>>, action: &str) -> Result<(), ServiceError> {
+pub fn no_list_values(wanted: Option<&Map<'_, AttributeValue<'_>>>, action: &str) -> Result<(), SqsError> {
     let is_list = |value: &AttributeValue<'_>| value.string_list_values.is_some() || value.binary_list_values.is_some();
     if wanted.is_some_and(|wanted| wanted.0.iter().any(|(_, value)| is_list(value))) {
-        return Err(ServiceError::unsupported(format!(
+        return Err(SqsError::unsupported(format!(
             "Message attribute list values in {action} operation are not supported."
         )));
     }
@@ -92,9 +88,9 @@ pub fn no_list_values(wanted: Option<&Map<'_, AttributeValue<'_>>>, action: &str
 }
 
 /// Message attributes as they are kept: checked, decoded, sorted by name.
-pub fn message_attributes(wanted: &Map<'_, AttributeValue<'_>>) -> Result<Vec<Attribute>, ServiceError> {
+pub fn message_attributes(wanted: &Map<'_, AttributeValue<'_>>) -> Result<Vec<Attribute>, SqsError> {
     if wanted.0.len() > 10 {
-        return Err(ServiceError::invalid_parameter(format!(
+        return Err(SqsError::invalid_parameter(format!(
             "Number of message attributes [{}] exceeds the allowed maximum [10].",
             wanted.0.len()
         )));
@@ -108,25 +104,25 @@ pub fn message_attributes(wanted: &Map<'_, AttributeValue<'_>>) -> Result<Vec<At
     Ok(attributes)
 }
 
-fn attribute_name(name: &str) -> Result<(), ServiceError> {
+fn attribute_name(name: &str) -> Result<(), SqsError> {
     if name.is_empty() {
-        return Err(ServiceError::invalid_parameter("Message (user) attribute names must not be empty."));
+        return Err(SqsError::invalid_parameter("Message (user) attribute names must not be empty."));
     }
     if name.len() > 256 {
-        return Err(ServiceError::invalid_parameter("Message (user) attribute names must be shorter than 256 Bytes"));
+        return Err(SqsError::invalid_parameter("Message (user) attribute names must be shorter than 256 Bytes"));
     }
     // The documentation says A-Z, a-z and 0-9; the service takes letters of other Latin alphabets as well.
     let allowed =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.') || ('\u{C0}'..='\u{17F}').contains(&c);
     if !name.chars().all(allowed) {
-        return Err(ServiceError::invalid_parameter(
+        return Err(SqsError::invalid_parameter(
             "Message (user) attributes name can only contain upper and lower score characters, digits, periods, \
              hyphens and underscores.",
         ));
     }
     let starts = |prefix: &str| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
     if starts("AWS.") || starts("Amazon.") || name.starts_with('.') || name.ends_with('.') || name.contains("..") {
-        return Err(ServiceError::invalid_parameter(
+        return Err(SqsError::invalid_parameter(
             "You can't use message attribute names beginning with 'AWS.' or 'Amazon.'. These strings are reserved for \
              internal use. Additionally, they cannot start or end with '.', nor have two of them in a row.",
         ));
@@ -134,8 +130,8 @@ fn attribute_name(name: &str) -> Result<(), ServiceError> {
     Ok(())
 }
 
-fn attribute(name: &str, value: &AttributeValue<'_>) -> Result<Attribute, ServiceError> {
-    let invalid = ServiceError::invalid_parameter;
+fn attribute(name: &str, value: &AttributeValue<'_>) -> Result<Attribute, SqsError> {
+    let invalid = SqsError::invalid_parameter;
     let data_type = value.data_type.as_deref().unwrap_or_default();
     if data_type.is_empty() {
         return Err(invalid(format!("The message attribute '{name}' must contain non-empty message attribute type.")));
@@ -156,15 +152,19 @@ fn attribute(name: &str, value: &AttributeValue<'_>) -> Result<Attribute, Servic
         let encoded = value.binary_value.as_deref().filter(|text| !text.is_empty()).ok_or_else(empty)?;
         let bytes = BASE64_STANDARD
             .decode(encoded)
-            .map_err(|_| ServiceError::serialization(format!("The value of attribute '{name}' is not base64.")))?;
-        return Ok(Attribute { name: name.into(), data_type: data_type.into(), value: Value::Binary(bytes.into()) });
+            .map_err(|_| SqsError::serialization(format!("The value of attribute '{name}' is not base64.")))?;
+        return Ok(Attribute {
+            name: name.into(),
+            data_type: data_type.into(),
+            value: TypedValue::Binary(bytes.into()),
+        });
     }
     let text = value.string_value.as_deref().filter(|text| !text.is_empty()).ok_or_else(empty)?;
     characters(text).map_err(|error| invalid(error.message))?;
     if kind == "Number" && !is_number(text) {
         return Err(invalid(format!("Can't cast the value of message (user) attribute '{name}' to a number.")));
     }
-    Ok(Attribute { name: name.into(), data_type: data_type.into(), value: Value::Text(text.into()) })
+    Ok(Attribute { name: name.into(), data_type: data_type.into(), value: TypedValue::Text(text.into()) })
 }
 
 fn is_number(text: &str) -> bool {
@@ -173,23 +173,23 @@ fn is_number(text: &str) -> bool {
 }
 
 /// The X-Ray header, the one system attribute that can be sent.
-pub fn system_attributes(wanted: &Map<'_, AttributeValue<'_>>) -> Result<Option<Box<str>>, ServiceError> {
+pub fn system_attributes(wanted: &Map<'_, AttributeValue<'_>>) -> Result<Option<Box<str>>, SqsError> {
     let mut header = None;
     for (name, value) in &wanted.0 {
         if &**name != "AWSTraceHeader" {
-            return Err(ServiceError::invalid_parameter(format!(
+            return Err(SqsError::invalid_parameter(format!(
                 "Message system attribute name '{}' is invalid. The only supported message system attribute is \
                  AWSTraceHeader.",
                 &**name
             )));
         }
         if value.data_type.as_deref() != Some("String") {
-            return Err(ServiceError::invalid_parameter(
+            return Err(SqsError::invalid_parameter(
                 "Message system attribute 'AWSTraceHeader' must have the type String.",
             ));
         }
         let text = value.string_value.as_deref().filter(|text| !text.is_empty()).ok_or_else(|| {
-            ServiceError::invalid_parameter(
+            SqsError::invalid_parameter(
                 "Message system attribute 'AWSTraceHeader' must contain a non-empty value of type 'String'.",
             )
         })?;
@@ -202,8 +202,8 @@ pub fn system_attributes(wanted: &Map<'_, AttributeValue<'_>>) -> Result<Option<
 pub fn size(body: &str, attributes: &[Attribute]) -> usize {
     let of = |attribute: &Attribute| {
         let value = match &attribute.value {
-            Value::Text(text) => text.len(),
-            Value::Binary(bytes) => bytes.len(),
+            TypedValue::Text(text) => text.len(),
+            TypedValue::Binary(bytes) => bytes.len(),
         };
         attribute.name.len() + attribute.data_type.len() + value
     };

@@ -10,18 +10,18 @@ pub const INTERVAL: Millis = 5 * 60 * 1_000;
 /// Entries live for [`INTERVAL`] from when they were made, so they run out in the order in which they came and each
 /// operation costs amortized constant time.
 #[derive(Debug)]
-pub struct Window<T> {
+pub struct TimeWindow<T> {
     entries: HashMap<Arc<str>, (Millis, T)>,
     order: VecDeque<(Millis, Arc<str>)>,
 }
 
-impl<T> Default for Window<T> {
+impl<T> Default for TimeWindow<T> {
     fn default() -> Self {
-        Window { entries: HashMap::new(), order: VecDeque::new() }
+        TimeWindow { entries: HashMap::new(), order: VecDeque::new() }
     }
 }
 
-impl<T> Window<T> {
+impl<T> TimeWindow<T> {
     pub fn get(&mut self, name: &str, now: Millis) -> Option<&mut T> {
         self.forget(now);
         self.entries.get_mut(name).map(|(_, entry)| entry)
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn an_entry_lives_its_interval_and_a_new_one_its_own() {
-        let mut window = Window::default();
+        let mut window = TimeWindow::default();
         window.insert("a", 1, 0);
         assert_eq!(window.get("a", INTERVAL - 1), Some(&mut 1));
         assert_eq!(window.get("a", INTERVAL), None);

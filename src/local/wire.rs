@@ -38,14 +38,14 @@ pub struct Wire {
     stream: TcpStream,
     breaker: Breaker,
     /// How long the peer may take nothing of what is written.
-    patience: Duration,
+    timeout: Duration,
     /// When that is over, while the peer takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl Wire {
-    pub fn new(stream: TcpStream, breaker: Breaker, patience: Duration) -> Wire {
-        Wire { stream, breaker, patience, stalled: None }
+    pub fn new(stream: TcpStream, breaker: Breaker, timeout: Duration) -> Wire {
+        Wire { stream, breaker, timeout, stalled: None }
     }
 
     /// Ends a write at which the peer has taken nothing for too long.
@@ -54,8 +54,8 @@ impl Wire {
             self.stalled = None;
             return written;
         }
-        let patience = self.patience;
-        let timer = self.stalled.get_or_insert_with(|| Box::pin(sleep(patience)));
+        let timeout = self.timeout;
+        let timer = self.stalled.get_or_insert_with(|| Box::pin(sleep(timeout)));
         timer.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }

@@ -31,9 +31,7 @@ pub enum Action {
 }
 
 pub const API_VERSION: &str = "2012-11-05";
-pub const SERVICE_ID: &str = "SQS";
 pub const TARGET_PREFIX: &str = "AmazonSQS";
-pub const JSON_VERSION: &str = "1.0";
 
 /// Every operation, in the order of `Action`.
 pub static OPERATIONS: [Operation; 23] = [

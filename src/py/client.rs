@@ -8,16 +8,16 @@ use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt, PyString};
 
-use super::marshal::Unfit;
+use super::marshal::{self, Unfit};
 use super::session::{self, Session};
-use super::{clock, config, error, marshal, query, reply, stats, validate, wait};
-use crate::batcher::Single;
-use crate::caller::Pending;
+use super::{clock, config, error, query, reply, stats, validate, wait};
 use crate::client::{Call, Client as Core};
 use crate::config::{Credentials, StaticCredentials};
-use crate::error::Error;
 use crate::model::{Action, Operation};
-use crate::transport::{Presign, Request};
+use crate::protocol::entry::Single;
+use crate::protocol::error::Error;
+use crate::protocol::message::{Presign, Request};
+use crate::runtime::responder::PendingResponse;
 
 /// Access key, secret key, token, account, and where they come from.
 type Keys = (String, String, Option<String>, Option<String>, &'static str);
@@ -44,10 +44,10 @@ impl Client {
 
     /// What requests are signed with from now on; for clients that were made `resolved`.
     fn set_credentials(&self, access_key: String, secret_key: String, token: Option<String>) -> PyResult<()> {
-        let Credentials::Handed(handed) = &self.core.settings().credentials else {
+        let Credentials::External(external) = &self.core.settings().credentials else {
             return Err(PyValueError::new_err("this client finds its credentials itself"));
         };
-        handed.set(StaticCredentials { access_key, secret_key, token, account_id: None, method: "explicit" });
+        external.set(StaticCredentials { access_key, secret_key, token, account_id: None, method: "explicit" });
         Ok(())
     }
 
@@ -56,8 +56,8 @@ impl Client {
         let operation = find(operation)?;
         let failed = |error| error::failure(py, error, operation.action);
         let call = self.prepare(py, operation, params)?;
-        let (pending, caller) = Pending::new();
-        let underway = self.core.begin(call, caller).map_err(failed)?;
+        let (pending, responder) = PendingResponse::new();
+        let underway = self.core.begin(call, responder).map_err(failed)?;
         let answer = wait::wait(py, &pending).inspect_err(|_| underway.abandon())?.map_err(failed)?;
         reply::dict(py, operation, &answer)
     }
@@ -74,8 +74,8 @@ impl Client {
         let operation = find(operation)?;
         let presign = self.to_presign(py, operation, params, expires_in, http_method)?;
         let failed = |error| error::failure(py, error, operation.action);
-        let (pending, caller) = Pending::new();
-        let underway = self.core.presign(presign, caller).map_err(failed)?;
+        let (pending, responder) = PendingResponse::new();
+        let underway = self.core.presign(presign, responder).map_err(failed)?;
         wait::wait(py, &pending).inspect_err(|_| underway.abandon())?.map_err(failed)
     }
 
@@ -84,19 +84,19 @@ impl Client {
     fn credentials(&self, py: Python<'_>) -> PyResult<Option<Keys>> {
         // No operation is involved; the failures that there are do not name one.
         let failed = |error| error::failure(py, error, Action::ListQueues);
-        let (pending, caller) = Pending::new();
-        let underway = self.core.credentials(caller).map_err(failed)?;
+        let (pending, responder) = PendingResponse::new();
+        let underway = self.core.credentials(responder).map_err(failed)?;
         let found = wait::wait(py, &pending).inspect_err(|_| underway.abandon())?.map_err(failed)?;
         Ok(found.map(|StaticCredentials { access_key, secret_key, token, account_id, method }| {
             (access_key, secret_key, token, account_id, method)
         }))
     }
 
-    /// Send what waits for company, and wait until it is answered.
+    /// Send what lingers, and wait until it is answered.
     fn flush(&self, py: Python<'_>) -> PyResult<()> {
-        let (pending, caller) = Pending::new();
+        let (pending, responder) = PendingResponse::new();
         let failed = |error: Error| PyRuntimeError::new_err(error.to_string());
-        self.core.flush(caller).map_err(failed)?;
+        self.core.flush(responder).map_err(failed)?;
         wait::wait(py, &pending)?.map_err(failed)
     }
 

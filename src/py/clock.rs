@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyModule, PyType};
 
-use crate::clock;
+use crate::transport::clock;
 
 /// `sys.modules`
 static MODULES: PyOnceLock<Py<PyDict>> = PyOnceLock::new();

@@ -10,9 +10,9 @@ use pyo3::types::{PyDict, PyTuple};
 
 use super::reply;
 use crate::config::{self, ConfigError};
-use crate::error::{Error, Failure as LostAt, Lost, ServiceError, SourceError};
-use crate::json::Json;
 use crate::model::Action;
+use crate::protocol::error::{Error, Failure as LostAt, Lost, ServiceError, SourceError};
+use crate::protocol::json::Json;
 
 pyo3::create_exception!(
     turbosqs._core,
@@ -26,7 +26,6 @@ pub fn failure(py: Python<'_>, error: Error, action: Action) -> PyErr {
     match error {
         Error::Service(error) => service(py, &error, action).unwrap_or_else(|error| error),
         Error::Lost(lost) => self::lost(py, &lost),
-        Error::Config(error) => config(py, &error),
         Error::NoCredentials => with_texts::<&str>(py, "NoCredentialsError", &[]),
         Error::Credentials { provider, detail } => {
             with_texts(py, "CredentialRetrievalError", &[("provider", provider), ("error_msg", detail.as_str())])
@@ -120,10 +119,10 @@ pub fn config(py: Python<'_>, error: &ConfigError) -> PyErr {
         let kwargs = PyDict::new(py);
         for (name, value) in error.kwargs() {
             match value {
-                config::Value::Text(text) => kwargs.set_item(name, text)?,
-                config::Value::Integer(number) => kwargs.set_item(name, number)?,
-                config::Value::List(items) => kwargs.set_item(name, items)?,
-                config::Value::Tuple(items) => kwargs.set_item(name, PyTuple::new(py, items)?)?,
+                config::KwargValue::Text(text) => kwargs.set_item(name, text)?,
+                config::KwargValue::Integer(number) => kwargs.set_item(name, number)?,
+                config::KwargValue::List(items) => kwargs.set_item(name, items)?,
+                config::KwargValue::Tuple(items) => kwargs.set_item(name, PyTuple::new(py, items)?)?,
             }
         }
         Ok(Failure::new_err((error.class(), kwargs.unbind())))

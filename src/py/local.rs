@@ -8,7 +8,9 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::local::{ClockMode, Fault, FaultKind, Limits, MAX_DELAY, MAX_ENTRIES, Server, ServerOptions, ServiceError};
+use crate::local::{
+    ClockMode, Fault, FaultKind, MAX_DELAY, MAX_ENTRIES, Server, ServerLimits, ServerOptions, SqsError,
+};
 use crate::model::Action;
 
 /// A running server; `None` inside once it is stopped.
@@ -42,7 +44,7 @@ fn duration(seconds: f64) -> PyResult<Duration> {
         .map_err(|_| PyValueError::new_err(format!("seconds must be a number from 0 up, not {seconds}")))
 }
 
-fn service_error(error: ServiceError) -> PyErr {
+fn service_error(error: SqsError) -> PyErr {
     PyValueError::new_err(format!("{}: {}", error.code, error.message))
 }
 
@@ -75,7 +77,7 @@ impl LocalServer {
             "manual" => ClockMode::Manual,
             clock => return Err(PyValueError::new_err(format!("clock must be 'real' or 'manual', not {clock:?}"))),
         };
-        let limits = Limits::default();
+        let limits = ServerLimits::default();
         let options =
             ServerOptions { host, port, clock, sixty_second_rules, account, region, log, allow_hosts, limits };
         let server = py.detach(|| Server::start(options)).map_err(|error| match error.kind() {

@@ -11,8 +11,8 @@ use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyInt, PyList, PyString,
 
 use super::entries::Entries;
 use super::{names, validate};
-use crate::batcher::Entry;
 use crate::model::{Member, Shape, Structure};
+use crate::protocol::entry::Entry;
 
 /// Why a value could not be written.
 pub enum Unfit {

@@ -11,10 +11,13 @@ use serde_json::value::RawValue;
 
 use super::client::Client;
 use super::{clock, error, marshal, unmarshal, wait};
-use crate::caller::Pending;
-use crate::error::Error;
 use crate::model::{Action, MESSAGE};
-use crate::poller::{About, Bounds, Ending, Groups, Message, Options, Poller as Core, Take, Trouble};
+use crate::poll::{
+    About, BackgroundError, Bounds, Delivery, Disposition, GroupMode, Poller as Core, PollerOptions, Take,
+};
+use crate::protocol::entry::is_fifo;
+use crate::protocol::error::Error;
+use crate::runtime::responder::PendingResponse;
 
 #[pyclass(frozen, weakref, module = "turbosqs._core")]
 pub struct Poller {
@@ -59,11 +62,11 @@ impl Poller {
             serde_json::from_slice(&body).map_err(|error| PyValueError::new_err(error.to_string()))?;
         let number = |name: &str| members.get(name).and_then(|value| value.get().parse::<u32>().ok());
         let queue = members.get("QueueUrl").map_or("\"\"", |queue| queue.get());
-        let fifo = queue.trim_end_matches(['"', '/']).ends_with(".fifo");
+        let fifo = is_fifo(queue.as_bytes());
         let others =
             members.iter().filter(|(name, _)| !matches!(**name, "QueueUrl" | "WaitTimeSeconds" | "VisibilityTimeout"));
         let others: String = others.map(|(name, value)| format!(",\"{name}\":{}", value.get())).collect();
-        let options = Options {
+        let options = PollerOptions {
             queue: queue.as_bytes().into(),
             members: others.into_bytes().into(),
             wait: number("WaitTimeSeconds").unwrap_or(20),
@@ -74,9 +77,9 @@ impl Poller {
             max_messages,
             idle: idle_timeout.map(duration),
             groups: match (fifo, tracked) {
-                (false, _) => Groups::None,
-                (true, false) => Groups::Ordered,
-                (true, true) => Groups::Locked,
+                (false, _) => GroupMode::None,
+                (true, false) => GroupMode::Ordered,
+                (true, true) => GroupMode::Locked,
             },
             keeps: tracked,
             endures: tracked,
@@ -103,21 +106,23 @@ impl Poller {
                         .transpose();
                 }
                 Take::Ended(error) => return error.map_or(Ok(None), |error| Err(failure(py, error))),
-                Take::Nothing | Take::Troubles(_) => {}
+                Take::Nothing | Take::BackgroundErrors(_) => {}
             }
         }
     }
 
-    /// Work for one taker: `(id, message)`, or lists of both if it wants several; `(None, troubles)`; None when there will be
-    /// no more; `()` when `patience`, in seconds, is over. The message `done` is deleted first.
-    #[pyo3(signature = (done, patience))]
-    fn take<'py>(&self, py: Python<'py>, done: Option<u64>, patience: f64) -> PyResult<Bound<'py, PyAny>> {
+    /// Work for one taker: `(id, message)`, or lists of both if it wants several; `(None, background_errors)`; None when there will be
+    /// no more; `()` when `timeout`, in seconds, is over. The message `done` is deleted first.
+    #[pyo3(signature = (done, timeout))]
+    fn take<'py>(&self, py: Python<'py>, done: Option<u64>, timeout: f64) -> PyResult<Bound<'py, PyAny>> {
         if let Some(id) = done {
-            self.finish(py, id, Ending::Delete)?;
+            self.finish(py, id, Disposition::Delete)?;
         }
-        match self.found(py, Some(duration(patience)))? {
+        match self.found(py, Some(duration(timeout)))? {
             Take::Messages(messages) => self.work(py, messages),
-            Take::Troubles(troubles) => (py.None(), self::troubles(py, troubles)?).into_bound_py_any(py),
+            Take::BackgroundErrors(background_errors) => {
+                (py.None(), self::background_errors(py, background_errors)?).into_bound_py_any(py)
+            }
             Take::Nothing => Ok(PyTuple::empty(py).into_any()),
             Take::Ended(None) => Ok(py.None().into_bound(py)),
             Take::Ended(Some(error)) => Err(failure(py, error)),
@@ -126,13 +131,13 @@ impl Poller {
 
     /// It has been handled.
     fn delete(&self, py: Python<'_>, id: u64) -> PyResult<()> {
-        self.finish(py, id, Ending::Delete)
+        self.finish(py, id, Disposition::Delete)
     }
 
     /// It has not: it is to be visible after so many seconds, or None: when its time is over.
     #[pyo3(signature = (id, seconds))]
     fn retry(&self, py: Python<'_>, id: u64, seconds: Option<u32>) -> PyResult<()> {
-        self.finish(py, id, seconds.map_or(Ending::Leave, Ending::Visible))
+        self.finish(py, id, seconds.map_or(Disposition::Leave, Disposition::Visible))
     }
 
     /// No more polls, no more messages; what is buffered goes back.
@@ -150,9 +155,9 @@ impl Poller {
         wait::released(py, || self.core.give_up()).map_err(|error| failure(py, error))
     }
 
-    /// Wait until nothing is under way any more, `patience` seconds at most; whether it has come to that.
-    fn quiet(&self, py: Python<'_>, patience: f64) -> PyResult<bool> {
-        let deadline = Instant::now() + duration(patience);
+    /// Wait until nothing is under way any more, `timeout` seconds at most; whether it has come to that.
+    fn quiet(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
+        let deadline = Instant::now() + duration(timeout);
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let quiet = wait::released(py, || self.core.wait_until_quiet(left.min(wait::TICK)));
@@ -168,14 +173,14 @@ impl Poller {
 
     /// What has gone wrong and has not been told: `(message or None, wanted, failure)` each, where wanted is seconds of a visibility
     /// timeout, None for a delete, or "lost".
-    fn troubles<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        troubles(py, self.core.troubles().map_err(|error| failure(py, error))?)
+    fn background_errors<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        background_errors(py, self.core.background_errors().map_err(|error| failure(py, error))?)
     }
 
     /// Wait until there are troubles, for one who is no taker: the takers may all be busy. False when there will be none.
     fn watch(&self, py: Python<'_>) -> PyResult<bool> {
-        let (pending, caller) = Pending::new();
-        self.core.watch(caller).map_err(|error| failure(py, error))?;
+        let (pending, responder) = PendingResponse::new();
+        self.core.watch(responder).map_err(|error| failure(py, error))?;
         while wait::released(py, || pending.wait_for(PATIENT)).is_none() {}
         self.is_watched(py)
     }
@@ -211,10 +216,10 @@ impl Poller {
     }
 
     /// What there is, with the interpreter released while there is nothing; `None` is for ever.
-    fn found(&self, py: Python<'_>, patience: Option<Duration>) -> PyResult<Take> {
+    fn found(&self, py: Python<'_>, timeout: Option<Duration>) -> PyResult<Take> {
         let failed = |error| failure(py, error);
         let mut take = self.core.take().map_err(failed)?;
-        let deadline = patience.and_then(|patience| Instant::now().checked_add(patience));
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         while let Take::Nothing = take {
             clock::look(py)?;
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
@@ -231,12 +236,12 @@ impl Poller {
         Ok(take)
     }
 
-    fn finish(&self, py: Python<'_>, id: u64, ending: Ending) -> PyResult<()> {
-        self.core.finish(id, ending).map_err(|error| failure(py, error))
+    fn finish(&self, py: Python<'_>, id: u64, disposition: Disposition) -> PyResult<()> {
+        self.core.finish(id, disposition).map_err(|error| failure(py, error))
     }
 
-    fn work<'py>(&self, py: Python<'py>, messages: Vec<Message>) -> PyResult<Bound<'py, PyAny>> {
-        let dict = |message: &Message| unmarshal::from_json(py, &message.json, &MESSAGE);
+    fn work<'py>(&self, py: Python<'py>, messages: Vec<Delivery>) -> PyResult<Bound<'py, PyAny>> {
+        let dict = |message: &Delivery| unmarshal::from_json(py, &message.json, &MESSAGE);
         match messages.as_slice() {
             [only] if !self.lists => (only.id, dict(only)?).into_bound_py_any(py),
             several => {
@@ -251,13 +256,13 @@ impl Poller {
 /// Whoever waits longer than this waits without looking up.
 const PATIENT: Duration = Duration::from_secs(600);
 
-fn troubles<'py>(py: Python<'py>, troubles: Vec<Trouble>) -> PyResult<Bound<'py, PyList>> {
+fn background_errors<'py>(py: Python<'py>, background_errors: Vec<BackgroundError>) -> PyResult<Bound<'py, PyList>> {
     let list = PyList::empty(py);
-    for Trouble { action, about, error } in troubles {
+    for BackgroundError { action, about, error } in background_errors {
         let (json, wanted) = match about {
             About::Nothing => (None, None),
-            About::Unfinished(json, Ending::Visible(seconds)) => (Some(json), Some(seconds.into_py_any(py)?)),
-            About::Unfinished(json, Ending::Delete | Ending::Leave) => (Some(json), None),
+            About::Unfinished(json, Disposition::Visible(seconds)) => (Some(json), Some(seconds.into_py_any(py)?)),
+            About::Unfinished(json, Disposition::Delete | Disposition::Leave) => (Some(json), None),
             About::Lost(json) => (Some(json), Some("lost".into_py_any(py)?)),
         };
         let message = json.map(|json| unmarshal::from_json(py, &json, &MESSAGE)).transpose()?;

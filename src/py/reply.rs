@@ -7,9 +7,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use super::unmarshal;
-use crate::error::ServiceError;
 use crate::model::Operation;
-use crate::transport::Reply;
+use crate::protocol::error::ServiceError;
+use crate::protocol::message::Reply;
 
 pub fn dict<'py>(py: Python<'py>, operation: &Operation, reply: &Reply) -> PyResult<Bound<'py, PyDict>> {
     let metadata = metadata_of_reply(py, reply, headers(py, reply)?)?;
@@ -37,9 +37,9 @@ fn metadata_of_reply<'py>(py: Python<'py>, reply: &Reply, headers: Bound<'py, Py
 /// Several replies after one another. Those that shared a request have equal metadata, which is made once and copied: each
 /// is its caller's own, to change as it likes.
 #[derive(Default)]
-pub struct Replies<'py>(Option<Shared<'py>>);
+pub struct Replies<'py>(Option<SharedMetadata<'py>>);
 
-struct Shared<'py> {
+struct SharedMetadata<'py> {
     reply: Reply,
     metadata: Bound<'py, PyDict>,
     headers: Bound<'py, PyDict>,
@@ -60,12 +60,12 @@ impl<'py> Replies<'py> {
         }
         let headers = headers(py, reply)?;
         let metadata = metadata_of_reply(py, reply, headers.clone())?;
-        self.0 = Some(Shared { reply: reply.clone(), metadata: metadata.copy()?, headers: headers.copy()? });
+        self.0 = Some(SharedMetadata { reply: reply.clone(), metadata: metadata.copy()?, headers: headers.copy()? });
         Ok(metadata)
     }
 }
 
-impl Shared<'_> {
+impl SharedMetadata<'_> {
     fn is_of(&self, reply: &Reply) -> bool {
         Arc::ptr_eq(&self.reply.headers, &reply.headers)
             && (self.reply.status, self.reply.attempts) == (reply.status, reply.attempts)

@@ -180,7 +180,7 @@ impl<'de, 'py> Visitor<'de> for Shaped<'py> {
             _ => None,
         };
         let dict = PyDict::new(py);
-        while let Some(key) = entries.next_key_seed(Key(py))? {
+        while let Some(key) = entries.next_key_seed(KeySeed(py))? {
             let value = entries.next_value_seed(Shaped { py, shape: member })?;
             dict.set_item(key, value).map_err(A::Error::custom)?;
         }
@@ -260,9 +260,9 @@ impl Visitor<'_> for Position {
 }
 
 /// A key of a map.
-struct Key<'py>(Python<'py>);
+struct KeySeed<'py>(Python<'py>);
 
-impl<'de, 'py> DeserializeSeed<'de> for Key<'py> {
+impl<'de, 'py> DeserializeSeed<'de> for KeySeed<'py> {
     type Value = Bound<'py, PyString>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -270,7 +270,7 @@ impl<'de, 'py> DeserializeSeed<'de> for Key<'py> {
     }
 }
 
-impl<'py> Visitor<'_> for Key<'py> {
+impl<'py> Visitor<'_> for KeySeed<'py> {
     type Value = Bound<'py, PyString>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

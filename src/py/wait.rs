@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::caller::Pending;
-use crate::error::Error;
+use crate::protocol::error::Error;
+use crate::runtime::responder::PendingResponse;
 
 /// How long Ctrl-C may go unnoticed.
 pub const TICK: Duration = Duration::from_millis(50);
@@ -38,7 +38,7 @@ fn has_ended() -> bool {
 }
 
 /// Wait for an answer. A signal's exception ends the wait; what becomes of the operation is its caller's to say.
-pub fn wait<T: Send + 'static>(py: Python<'_>, pending: &Pending<T>) -> PyResult<Result<T, Error>> {
+pub fn wait<T: Send + 'static>(py: Python<'_>, pending: &PendingResponse<T>) -> PyResult<Result<T, Error>> {
     loop {
         if let Some(result) = released(py, || pending.wait_for(TICK)) {
             return Ok(result);
@@ -51,7 +51,7 @@ pub fn wait<T: Send + 'static>(py: Python<'_>, pending: &Pending<T>) -> PyResult
 pub fn deadline(seconds: f64) -> PyResult<Instant> {
     const YEAR: f64 = 365.0 * 86_400.0;
     match Duration::try_from_secs_f64(seconds.min(YEAR)) {
-        Ok(patience) => Ok(Instant::now() + patience),
+        Ok(timeout) => Ok(Instant::now() + timeout),
         Err(error) => Err(PyValueError::new_err(error.to_string())),
     }
 }

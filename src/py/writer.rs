@@ -8,13 +8,13 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
 use super::client::{self, Client};
-use super::wait::{TICK, deadline};
-use super::{clock, error, unmarshal, wait};
-use crate::batcher::{Entry, Single};
+use super::wait::{self, TICK, deadline};
+use super::{clock, error, unmarshal};
 use crate::client::Call;
-use crate::error::Error;
 use crate::model::Action;
-use crate::writer::{Unsent, Writer as Core};
+use crate::protocol::entry::{Entry, Single};
+use crate::protocol::error::Error;
+use crate::send::writer::{Unsent, Writer as Core};
 
 #[pyclass(frozen, module = "turbosqs._core")]
 pub struct Writer {
@@ -29,8 +29,8 @@ impl Writer {
     fn new(client: &Bound<'_, Client>, queue_url: &str) -> PyResult<Self> {
         let queue = serde_json::to_vec(queue_url).map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
         let core = client.get().core();
-        let carriers = core.carriers().map_err(runtime)?;
-        let (batchers, pollers) = (Arc::clone(&carriers.batchers), Arc::clone(&carriers.pollers));
+        let resources = core.resources().map_err(runtime)?;
+        let (batchers, pollers) = (Arc::clone(&resources.batchers), Arc::clone(&resources.pollers));
         let bounds = core.settings().batching.unwrap_or_default();
         Ok(Writer { client: client.clone().unbind(), core: Core::new(batchers, pollers, queue, bounds) })
     }
@@ -78,9 +78,9 @@ impl Writer {
         if self.core.is_mine() { self.core.flush().map_err(runtime) } else { Ok(()) }
     }
 
-    /// Wait until everything is answered that was put, at most `patience` seconds; whether it is.
-    fn wait(&self, py: Python<'_>, patience: f64) -> PyResult<bool> {
-        let deadline = deadline(patience)?;
+    /// Wait until everything is answered that was put, at most `timeout` seconds; whether it is.
+    fn wait(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
+        let deadline = deadline(timeout)?;
         while self.core.is_mine() && !wait::released(py, || self.core.wait_for_answers(TICK)) {
             py.check_signals()?;
             if Instant::now() >= deadline {

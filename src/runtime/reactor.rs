@@ -9,7 +9,7 @@ use tokio::task::AbortHandle;
 use super::handle;
 #[cfg(test)]
 use super::simulation::{self, Scheduler, Simulated};
-use crate::error::Error;
+use crate::protocol::error::Error;
 
 /// Where tasks are spawned, from any thread.
 #[derive(Clone, Debug)]

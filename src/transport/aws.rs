@@ -12,17 +12,13 @@ use std::time::{Duration, SystemTime};
 use aws_credential_types::Credentials;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-use crate::clock;
-use crate::config::{Found, RetryMode, Settings, StaticCredentials, trimmed};
-use crate::error::{Error, Failure, Lost, Retry};
+use super::{ResponseFuture, Transport, clock};
+use crate::config::{RetryMode, Settings, StaticCredentials, trimmed};
+use crate::protocol::error::{Error, Failure, Lost, Retry};
+use crate::protocol::message::{Presign, Reply, Request};
 use crate::stats::Stats;
 
-use super::{Answer, Presign, Reply, Request, Transport};
-
-mod connect;
-mod connector;
 mod direct;
-mod failure;
 mod identity;
 mod operations;
 mod presign;
@@ -32,7 +28,6 @@ mod rules_tests;
 mod sdk;
 mod sign;
 mod sources;
-mod tls;
 mod user_agent;
 
 pub use identity::{Holder, Identity};
@@ -40,7 +35,7 @@ pub use presign::RESERVED;
 
 #[derive(Debug)]
 pub struct AwsTransport {
-    lane: Lane,
+    call_path: CallPath,
     endpoint: Endpoint,
     region: String,
     /// `None`: nothing is signed.
@@ -50,15 +45,17 @@ pub struct AwsTransport {
 }
 
 #[derive(Debug)]
-enum Lane {
+enum CallPath {
     Direct(Arc<direct::Direct>),
     Sdk(sdk::Sdk),
 }
 
 impl AwsTransport {
     /// With credentials of its own.
+    #[cfg(test)]
     pub fn new(settings: &Settings, stats: Arc<Stats>) -> Result<Self, Error> {
-        let found = Found { credentials: settings.credentials.clone(), services: settings.services.clone() };
+        let found =
+            crate::config::Found { credentials: settings.credentials.clone(), services: settings.services.clone() };
         Self::with_identity(settings, stats, Identity::new(&found, Holder::default()).map(Arc::new))
     }
 
@@ -69,14 +66,14 @@ impl AwsTransport {
         identity: Option<Arc<Identity>>,
     ) -> Result<Self, Error> {
         let endpoint = Endpoint::new(&settings.endpoint);
-        let lane = match settings.retries.mode {
+        let call_path = match settings.retries.mode {
             RetryMode::Legacy | RetryMode::Standard => {
-                Lane::Direct(Arc::new(direct::Direct::new(settings, endpoint.clone(), identity.clone(), stats)?))
+                CallPath::Direct(Arc::new(direct::Direct::new(settings, endpoint.clone(), identity.clone(), stats)?))
             }
-            RetryMode::Adaptive => Lane::Sdk(sdk::Sdk::new(settings, endpoint.clone(), identity.clone(), stats)),
+            RetryMode::Adaptive => CallPath::Sdk(sdk::Sdk::new(settings, endpoint.clone(), identity.clone(), stats)),
         };
         let method = settings.credentials.method();
-        Ok(AwsTransport { lane, endpoint, region: settings.region.clone(), identity, method })
+        Ok(AwsTransport { call_path, endpoint, region: settings.region.clone(), identity, method })
     }
 }
 
@@ -87,11 +84,11 @@ fn late(url: String) -> Error {
 }
 
 impl Transport for AwsTransport {
-    fn send(&self, request: Request) -> Answer<Reply> {
-        match &self.lane {
-            Lane::Direct(direct) => direct.clone().send(request),
+    fn send(&self, request: Request) -> ResponseFuture<Reply> {
+        match &self.call_path {
+            CallPath::Direct(direct) => direct.clone().send(request),
             // The SDK tries again by itself: what must not leave after a moment is given up then.
-            Lane::Sdk(sdk) => match request.not_after {
+            CallPath::Sdk(sdk) => match request.not_after {
                 None => sdk.send(request),
                 Some(limit) => {
                     let (url, answer) = (sdk.url(), sdk.send(request));
@@ -104,16 +101,16 @@ impl Transport for AwsTransport {
     }
 
     fn retry(&self, attempts: u32, why: Retry) -> Option<Duration> {
-        match &self.lane {
-            Lane::Direct(direct) => direct.retry(attempts, why),
-            Lane::Sdk(sdk) => sdk.retry(attempts, why),
+        match &self.call_path {
+            CallPath::Direct(direct) => direct.retry(attempts, why),
+            CallPath::Sdk(sdk) => sdk.retry(attempts, why),
         }
     }
 
     fn recovered(&self, why: Retry) {
-        match &self.lane {
-            Lane::Direct(direct) => direct.recovered(why),
-            Lane::Sdk(sdk) => sdk.recovered(why),
+        match &self.call_path {
+            CallPath::Direct(direct) => direct.recovered(why),
+            CallPath::Sdk(sdk) => sdk.recovered(why),
         }
     }
 
@@ -123,7 +120,7 @@ impl Transport for AwsTransport {
         }
     }
 
-    fn credentials(&self) -> Answer<Option<StaticCredentials>> {
+    fn credentials(&self) -> ResponseFuture<Option<StaticCredentials>> {
         let (identity, method) = (self.identity.clone(), self.method);
         Box::pin(async move {
             let Some(identity) = identity else { return Ok(None) };
@@ -138,7 +135,7 @@ impl Transport for AwsTransport {
         })
     }
 
-    fn presign(&self, presign: Presign) -> Answer<String> {
+    fn presign(&self, presign: Presign) -> ResponseFuture<String> {
         let mut url = self.endpoint.0.clone();
         let Some(identity) = self.identity.clone() else {
             // botocore signs nothing then, and leaves out the arguments too.

@@ -8,15 +8,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{Answer, Presign, Reply, Request, Transport};
+use super::{ResponseFuture, Transport};
 use crate::config::StaticCredentials;
-use crate::error::{Error, Failure, Lost, Retry, ServiceError};
 use crate::model::Action;
+use crate::protocol::error::{Error, Failure, Lost, Retry, ServiceError};
+use crate::protocol::message::{Presign, Reply, Request};
 
 /// What the configuration would allow.
 pub const MAX_ATTEMPTS: u32 = 3;
 /// For what does happen, however busy the machine.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const TIMEOUT: Duration = Duration::from_secs(20);
 
 type Script = dyn Fn(Action, &Value) -> Result<Reply, Error> + Send + Sync;
 
@@ -55,12 +56,12 @@ impl Scripted {
     }
 
     pub fn transport(self: &Arc<Self>) -> Arc<dyn Transport> {
-        Arc::new(Handed(Arc::clone(self)))
+        Arc::new(ScriptedTransport(Arc::clone(self)))
     }
 
     /// Wait until one more request has arrived.
     pub fn arrival(&self) {
-        self.arrivals.lock().unwrap().recv_timeout(PATIENCE).expect("no request came");
+        self.arrivals.lock().unwrap().recv_timeout(TIMEOUT).expect("no request came");
     }
 
     pub fn let_through(&self, requests: usize) {
@@ -80,10 +81,10 @@ impl fmt::Debug for Scripted {
 }
 
 #[derive(Debug)]
-struct Handed(Arc<Scripted>);
+struct ScriptedTransport(Arc<Scripted>);
 
-impl Transport for Handed {
-    fn send(&self, request: Request) -> Answer<Reply> {
+impl Transport for ScriptedTransport {
+    fn send(&self, request: Request) -> ResponseFuture<Reply> {
         let it = Arc::clone(&self.0);
         Box::pin(async move {
             let body: Value = serde_json::from_slice(&request.body).expect("a request is JSON");
@@ -96,11 +97,11 @@ impl Transport for Handed {
         })
     }
 
-    fn presign(&self, _: Presign) -> Answer<String> {
+    fn presign(&self, _: Presign) -> ResponseFuture<String> {
         unreachable!("nothing is signed here")
     }
 
-    fn credentials(&self) -> Answer<Option<StaticCredentials>> {
+    fn credentials(&self) -> ResponseFuture<Option<StaticCredentials>> {
         unreachable!("nothing is signed here")
     }
 

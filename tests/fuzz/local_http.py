@@ -30,7 +30,7 @@ import fuzz
 COUNT = 400
 
 #: How long an answer, or the end of a connection, may take on a machine that is busy with other things.
-PATIENCE = 30.0
+TIMEOUT = 30.0
 
 #: The most that the server's memory may grow by: its limit on requests, and what the cases leave in its queues.
 MOST_MEMORY = 192 << 20
@@ -387,7 +387,7 @@ def without_body_of_head(data: bytes) -> bool:
 
 def play(one: Case, port: int, dawdlers: collections.deque[socket.socket]) -> None:
     """Does what the case says and checks what comes of it."""
-    peer = socket.create_connection(("127.0.0.1", port), PATIENCE)
+    peer = socket.create_connection(("127.0.0.1", port), TIMEOUT)
     if one.ending == "stay":
         with contextlib.suppress(ConnectionError, TimeoutError):
             peer.settimeout(0.5)
@@ -397,7 +397,7 @@ def play(one: Case, port: int, dawdlers: collections.deque[socket.socket]) -> No
         dawdlers.append(peer)
         return
     # A wait that is over before this is told as one: see below.
-    peer.settimeout(2 * PATIENCE)
+    peer.settimeout(2 * TIMEOUT)
     with peer:
         # It reads while it writes: otherwise the two could wait for each other.
         got = bytearray()
@@ -421,7 +421,7 @@ def play(one: Case, port: int, dawdlers: collections.deque[socket.socket]) -> No
                 peer.shutdown(socket.SHUT_RD)
             elif not one.whole:
                 peer.shutdown(socket.SHUT_WR)
-        reader.join(PATIENCE)
+        reader.join(TIMEOUT)
         if reader.is_alive():
             with contextlib.suppress(OSError):
                 peer.shutdown(socket.SHUT_RDWR)
@@ -438,7 +438,7 @@ class Client:
     """A client that does everything right, on one connection."""
 
     def __init__(self, port: int) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
 
     def call(self, action: str, **members: Any) -> Any:
         """Calls an action; the members of its reply."""
@@ -545,7 +545,7 @@ class Process:
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(PATIENCE)
+        self.process.wait(TIMEOUT)
         assert self.process.stdout is not None
         self.process.stdout.close()
 

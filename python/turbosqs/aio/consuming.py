@@ -20,7 +20,7 @@ from ..consuming.batches import HandlerFailure
 from ..consuming.common import Base, Call, Run
 from ..consuming.workers import Worker
 from ..errorfactory import exception
-from ..polling import PATIENCE
+from ..polling import TIMEOUT
 from .exchange import Exchange, Timer, current
 from .polling import until_quiet
 
@@ -179,9 +179,9 @@ class _Run(Run):
             task.cancel()
         # One that does not let itself be cancelled is left alone.
         await self._finish(pending, GRACE, hurries=False)
-        await until_quiet(self.core, self.poller, PATIENCE)
+        await until_quiet(self.core, self.poller, TIMEOUT)
         self.poller.give_up()
-        if self.watcher is not None and await self._finish([self.watcher], PATIENCE):
+        if self.watcher is not None and await self._finish([self.watcher], TIMEOUT):
             self.watcher.cancel()
         await self._report()
         if not self.over:
@@ -199,11 +199,11 @@ class _Run(Run):
         self.news.set()
 
     async def _finish(
-        self, tasks: list[asyncio.Task[None]], patience: float, hurries: bool = True
+        self, tasks: list[asyncio.Task[None]], timeout: float, hurries: bool = True
     ) -> list[asyncio.Task[None]]:
-        """Wait for tasks, ``patience`` seconds at most, or until a second signal; those that have not ended."""
+        """Wait for tasks, ``timeout`` seconds at most, or until a second signal; those that have not ended."""
         pending = [task for task in tasks if not task.done()]
-        with Timer(self.core, patience) as timer:
+        with Timer(self.core, timeout) as timer:
             while pending and not timer.is_over and not (hurries and self.hurry.done()):
                 hurry = [self.hurry] if hurries else []
                 await asyncio.wait([*pending, timer.future, *hurry], return_when=asyncio.FIRST_COMPLETED)
@@ -359,12 +359,12 @@ class _Run(Run):
     async def _watch(self) -> None:
         watched = True
         while watched:
-            await self.consumer._client._ask(Exchange.await_troubles, self.poller)
+            await self.consumer._client._ask(Exchange.await_background_errors, self.poller)
             await self._report()
             watched = self.poller.is_watched()
 
     async def _report(self) -> None:
-        await self._tell(self.consumer._calls(self, self.poller.troubles()))
+        await self._tell(self.consumer._calls(self, self.poller.background_errors()))
 
     async def _tell(self, calls: list[Call]) -> None:
         for name, hook, arguments in calls:

@@ -11,7 +11,7 @@ from itertools import count
 from operator import itemgetter
 from weakref import WeakValueDictionary
 
-from .._core import Mailbox
+from .._core import CompletionQueue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .. import _core
 
 
-#: What waits for company; other calls only wait for their turn.
+#: What lingers; other calls only wait for their turn.
 _BATCHED = frozenset({"SendMessage", "DeleteMessage", "ChangeMessageVisibility"})
 
 
@@ -41,7 +41,7 @@ class Exchange:
         loop: the event loop; None in a child that was forked from the loop's process.
     """
 
-    __slots__ = ("__weakref__", "_futures", "_leaving", "_lines", "_mailbox", "_numbers", "loop")
+    __slots__ = ("__weakref__", "_completions", "_futures", "_leaving", "_lines", "_numbers", "loop")
 
     loop: "AbstractEventLoop"
 
@@ -52,13 +52,13 @@ class Exchange:
             loop: the running loop.
         """
         self.loop = loop
-        self._mailbox = Mailbox()
+        self._completions = CompletionQueue()
         self._numbers = count()
         self._futures: dict[int, Future[Any]] = {}
         self._leaving = False
         # Calls that wait for room, by client and operation.
         self._lines: dict[tuple[_core.Client, str], OrderedDict[int, dict[str, Any]]] = {}
-        loop.add_reader(self._mailbox.descriptor, self._drain)
+        loop.add_reader(self._completions.descriptor, self._drain)
 
     def call(self, core: "_core.Client", operation: str, params: "dict[str, Any]") -> "tuple[int, Future[Any]]":
         """Begin an operation; it leaves when the loop's current tick is over.
@@ -71,7 +71,7 @@ class Exchange:
         """
         number = next(self._numbers)
         line = self._lines.get((core, operation)) if self._lines else None
-        if line is None and self._mailbox.begin(number, core, operation, params):
+        if line is None and self._completions.begin(number, core, operation, params):
             self._leave_soon()
         else:
             # It is written to JSON when it moves up; what its caller does with the arguments meanwhile is not for it.
@@ -82,49 +82,49 @@ class Exchange:
     def presign(self, core: "_core.Client", *arguments: "Any") -> "tuple[int, Future[Any]]":
         """Begin to sign a URL; see ``_core.Client.presign``."""
         number = next(self._numbers)
-        self._mailbox.presign(number, core, *arguments)
+        self._completions.presign(number, core, *arguments)
         return number, self._expect(number)
 
     def flush(self, core: "_core.Client") -> "tuple[int, Future[Any]]":
         """Let everything of a client leave that has room to; the answer comes when all of it is answered."""
         number = next(self._numbers)
-        self._mailbox.flush(number, core)
+        self._completions.flush(number, core)
         return number, self._expect(number)
 
     def await_room(self, core: "_core.Client", writer: "_core.Writer", weight: int) -> "tuple[int, Future[Any]]":
         """The answer comes when a writer has room for an entry of this weight."""
         number = next(self._numbers)
-        self._mailbox.await_room(number, core, writer, weight)
+        self._completions.await_room(number, core, writer, weight)
         return number, self._expect(number)
 
     def await_answers(self, core: "_core.Client", writer: "_core.Writer") -> "tuple[int, Future[Any]]":
         """The answer comes when all is answered that a writer was given."""
         number = next(self._numbers)
-        self._mailbox.await_answers(number, core, writer)
+        self._completions.await_answers(number, core, writer)
         return number, self._expect(number)
 
     def await_messages(self, core: "_core.Client", poller: "_core.Poller", takers: int) -> "tuple[int, Future[Any]]":
         """The answer comes when a poller may have messages for so many takers."""
         number = next(self._numbers)
-        self._mailbox.await_messages(number, core, poller, takers)
+        self._completions.await_messages(number, core, poller, takers)
         return number, self._expect(number)
 
-    def await_troubles(self, core: "_core.Client", poller: "_core.Poller") -> "tuple[int, Future[Any]]":
+    def await_background_errors(self, core: "_core.Client", poller: "_core.Poller") -> "tuple[int, Future[Any]]":
         """The answer comes when a poller has troubles to tell, or will have none any more."""
         number = next(self._numbers)
-        self._mailbox.await_troubles(number, core, poller)
+        self._completions.await_background_errors(number, core, poller)
         return number, self._expect(number)
 
     def sleep(self, core: "_core.Client", seconds: float) -> "tuple[int, Future[Any]]":
         """The answer comes when so many seconds are over."""
         number = next(self._numbers)
-        self._mailbox.sleep(number, core, seconds)
+        self._completions.sleep(number, core, seconds)
         return number, self._expect(number)
 
     def await_quiet(self, core: "_core.Client", poller: "_core.Poller") -> "tuple[int, Future[Any]]":
         """The answer comes when a closed poller may have nothing under way any more."""
         number = next(self._numbers)
-        self._mailbox.await_quiet(number, core, poller)
+        self._completions.await_quiet(number, core, poller)
         return number, self._expect(number)
 
     def mark(self) -> int:
@@ -146,7 +146,7 @@ class Exchange:
         for line in self._lines.values():
             if line.pop(number, None) is not None:
                 return
-        self._mailbox.abandon(number)
+        self._completions.abandon(number)
 
     def _expect(self, number: int) -> "Future[Any]":
         future = self._futures[number] = self.loop.create_future()
@@ -154,13 +154,13 @@ class Exchange:
 
     def _leave(self) -> None:
         self._leaving = False
-        self._mailbox.leave()
+        self._completions.leave()
         if self._lines:
             # What was abandoned in this tick has made room.
             self._move_up()
 
     def _drain(self) -> None:
-        self._answer(self._mailbox.drain())
+        self._answer(self._completions.drain())
         if self._lines:
             self._move_up()
 
@@ -183,7 +183,7 @@ class Exchange:
                 del self._lines[key]
                 continue
             try:
-                if not self._mailbox.begin(number, *key, line[number]):
+                if not self._completions.begin(number, *key, line[number]):
                     blocked.add(key)
                     continue
                 self._leave_soon()

@@ -5,7 +5,7 @@ from asyncio import FIRST_COMPLETED, CancelledError, sleep, wait
 
 from .._core import Failure
 from ..errorfactory import exception
-from ..polling import PATIENCE, make_poller
+from ..polling import TIMEOUT, make_poller
 from .exchange import Exchange, Timer, current
 from .writer import TURN
 
@@ -98,7 +98,7 @@ class Messages:
         """Stop polling and give back what was not handed over; see ``turbosqs.polling.Messages.close``."""
         if self._pid == os.getpid():
             self._core.close()
-            await until_quiet(self._client, self._core, PATIENCE)
+            await until_quiet(self._client, self._core, TIMEOUT)
 
     def stats(self) -> "_core.PollerStats":
         """What has happened so far; see ``turbosqs.polling.Messages.stats``."""
@@ -110,10 +110,10 @@ class Messages:
         raise PicklingError("Can't pickle the messages of a queue: they are under way. Poll where they are used")
 
 
-async def until_quiet(core: "_core.Client", poller: "_core.Poller", patience: float) -> bool:
-    """Wait until a closed poller has nothing under way, ``patience`` seconds at most; whether it has come to that."""
+async def until_quiet(core: "_core.Client", poller: "_core.Poller", timeout: float) -> bool:
+    """Wait until a closed poller has nothing under way, ``timeout`` seconds at most; whether it has come to that."""
     exchange = current()
-    with Timer(core, patience) as timer:
+    with Timer(core, timeout) as timer:
         while not poller.quiet(0.0):
             if timer.is_over:
                 return False

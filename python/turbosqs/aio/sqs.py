@@ -162,7 +162,7 @@ class SQS(AsyncOperations, BaseClient):
         return Messages(self, {**arguments, **polling})
 
     async def close(self) -> None:
-        """Send what waits for company, wait until it is answered, and close idle connections.
+        """Send what lingers, wait until it is answered, and close idle connections.
 
         The client stays usable, as boto3's does.
         """

@@ -30,7 +30,7 @@ Call = tuple[str, Callable[..., Any], tuple[Any, ...]]
 
 #: What the core has met with: a message, or None for a poll; what was asked for it (None: its deletion, seconds: a
 #: visibility timeout, "lost": nothing, it is no longer ours); and why that has failed.
-Trouble = tuple["Message | None", "int | str | None", Exception]
+BackgroundError = tuple["Message | None", "int | str | None", Exception]
 
 
 class ConsumerStats(TypedDict):
@@ -300,10 +300,10 @@ class Base:
             return [("on_error", logs.not_handled, (self._url, error, messages))]
         return [("on_error", self._on_error, (error, message)) for message in messages]
 
-    def _calls(self, run: Run, troubles: Sequence[Trouble]) -> list[Call]:
+    def _calls(self, run: Run, background_errors: Sequence[BackgroundError]) -> list[Call]:
         """Who is to be told of what the core has met with."""
         calls: list[Call] = []
-        for message, wanted, failure in troubles:
+        for message, wanted, failure in background_errors:
             error = exception(failure) if isinstance(failure, Failure) else failure
             if message is None:
                 calls.append(("on_error", self._on_error or partial(logs.poll_failed, self._url), (error, None)))

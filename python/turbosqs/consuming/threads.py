@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._core import Failure, Poller, monotonic
 from ..errorfactory import exception
-from ..polling import PATIENCE, track, waits_of
+from ..polling import TIMEOUT, track, waits_of
 from . import logs
 from .batches import HandlerFailure
 from .common import Base, Call, Run
@@ -200,10 +200,10 @@ class _Run(Run):
         finished = not any(thread.is_alive() for thread in self.threads)
         # Even if all have: a worker that died may have left messages unsettled.
         self.poller.abandon()
-        self.waits.quiet(max(PATIENCE, deadline - monotonic()) if finished else PATIENCE)
+        self.waits.quiet(max(TIMEOUT, deadline - monotonic()) if finished else TIMEOUT)
         self.poller.give_up()
         if self.watcher.is_alive():
-            self.watcher.join(PATIENCE)
+            self.watcher.join(TIMEOUT)
         self._report()
         if not self.over:
             self.over = True
@@ -314,7 +314,7 @@ class _Run(Run):
             self._report()
 
     def _report(self) -> None:
-        self._tell(self.consumer._calls(self, self.poller.troubles()))
+        self._tell(self.consumer._calls(self, self.poller.background_errors()))
 
     def _tell(self, calls: list[Call]) -> None:
         for name, hook, arguments in calls:

@@ -2,7 +2,7 @@
 
     hook.py       which client classes get a base more, when, and how they lose it again
     client.py     that base: one call, on the core or on botocore's own path
-    lane.py       what one client's calls on the core need, and whether a call may go there
+    call_path.py  what one client's calls on the core need, and whether a call may go there
     listeners.py  who would miss a call that botocore does not make
     settings.py   from what botocore resolved to what the core is built from
     counts.py     how many calls went which way

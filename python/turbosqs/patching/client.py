@@ -12,10 +12,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .lane import Lane
+    from .call_path import CallPath
 
 #: Where a client keeps its lane.
-_LANE = "_turbosqs_lane"
+_CALL_PATH = "_turbosqs_call_path"
 
 _clients: "WeakSet[Any]" = WeakSet()
 
@@ -24,47 +24,47 @@ class OnCore:
     """What a patched client does otherwise. ``BaseClient`` is the next base of every class that has this one."""
 
     def _make_api_call(self, operation_name: str, api_params: "dict[str, Any]") -> "Any":
-        lane = self.__dict__.get(_LANE)
-        if lane is None or lane.is_outdated(self):
-            lane = _open(self)
-        way = lane.choose(self, operation_name, api_params)
-        lane.counts.add(way)
+        call_path = self.__dict__.get(_CALL_PATH)
+        if call_path is None or call_path.is_outdated(self):
+            call_path = _open(self)
+        way = call_path.choose(self, operation_name, api_params)
+        call_path.counts.add(way)
         if way != FAST:
             # Not super(): it would fail in a call that unpatch() overtakes.
             return call(self, operation_name, api_params)
-        return lane.call(self, operation_name, api_params)
+        return call_path.call(self, operation_name, api_params)
 
     def close(self) -> None:
         """Close idle connections, botocore's and the core's. The client stays usable."""
         BaseClient.close(self)
-        lane = self.__dict__.get(_LANE)
-        if lane is not None:
-            lane.close()
+        call_path = self.__dict__.get(_CALL_PATH)
+        if call_path is not None:
+            call_path.close()
 
     def stats(self) -> "dict[str, Any]":
         """How many of this client's calls went which way; the keys are those of ``turbosqs.stats()``."""
-        lane = self.__dict__.get(_LANE)
-        return (_open(self) if lane is None else lane).stats()
+        call_path = self.__dict__.get(_CALL_PATH)
+        return (_open(self) if call_path is None else call_path).stats()
 
 
-def _open(client: "Any") -> "Lane":
+def _open(client: "Any") -> "CallPath":
     """A lane for the client as it is now; the counts go on."""
     # Only now: a patched program may never make a call.
-    from .lane import Lane
+    from .call_path import CallPath
 
     with lock():
-        previous = client.__dict__.get(_LANE)
+        previous = client.__dict__.get(_CALL_PATH)
         if previous is not None and not previous.is_outdated(client):
             # Another thread was first.
             return previous  # type: ignore[no-any-return]
-        lane = Lane(client, OnCore._make_api_call, None if previous is None else previous.counts)
-        client.__dict__[_LANE] = lane
+        call_path = CallPath(client, OnCore._make_api_call, None if previous is None else previous.counts)
+        client.__dict__[_CALL_PATH] = call_path
         _clients.add(client)
-        return lane
+        return call_path
 
 
-def close_lanes() -> None:
+def close_call_paths() -> None:
     """Clients keep nothing of ours. Calls that are under way have what they need."""
     for client in list(_clients):
-        client.__dict__.pop(_LANE, None)
+        client.__dict__.pop(_CALL_PATH, None)
     _clients.clear()

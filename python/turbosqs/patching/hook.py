@@ -124,7 +124,7 @@ class _State:
                     )
                     _logger.warning(message, sys.modules["botocore"].__version__)
             return
-        from .client import OnCore, close_lanes
+        from .client import OnCore, close_call_paths
 
         with lock():
             if self._finder in sys.meta_path:
@@ -135,7 +135,7 @@ class _State:
             elif not is_wanted and self._installed is not None:
                 _uninstall(client, OnCore, *self._installed)
                 self._installed = None
-                close_lanes()
+                close_call_paths()
 
     @property
     def is_installed(self) -> bool:

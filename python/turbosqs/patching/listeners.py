@@ -85,7 +85,7 @@ NAMES = frozenset(name for names in _METHODS.values() for name in names)
 
 #: What carries a call to its connection, and what the connection is made with: where it is, its name there, the package
 #: that it should be from, and the way of a call if it is not.
-_CARRIERS = (
+_WATCHED = (
     # Those that this botocore has.
     *(
         (vars(owner), name, "botocore", "wrapped")
@@ -118,8 +118,8 @@ def replaced() -> "str | None":
 
 def look() -> "tuple[str | None, list[_Found]]":
     """The same, looked at anew, and what was looked at."""
-    now: list[_Found] = [(namespace, name, namespace.get(name)) for namespace, name, _, _ in _CARRIERS]
-    for (_, _, value), (_, _, package, way) in zip(now, _CARRIERS, strict=True):
+    now: list[_Found] = [(namespace, name, namespace.get(name)) for namespace, name, _, _ in _WATCHED]
+    for (_, _, value), (_, _, package, way) in zip(now, _WATCHED, strict=True):
         if not _is_from(package, value):
             return way, now
     return None, now
@@ -127,7 +127,7 @@ def look() -> "tuple[str | None, list[_Found]]":
 
 def is_passed_on() -> bool:
     """Whether all that was replaced still leads to what it replaced: wrappers of instrumentation do, mocks do not."""
-    for namespace, name, package, way in _CARRIERS:
+    for namespace, name, package, way in _WATCHED:
         value = namespace.get(name)
         if way == "sockets" and getattr(value, "__module__", "").partition(".")[0] in _COOPERATIVE:
             continue

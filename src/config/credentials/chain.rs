@@ -356,5 +356,4 @@ fn in_file(section: Option<&Section>, method: &'static str) -> Result<Option<Cre
 }
 
 #[cfg(test)]
-#[path = "chain_tests.rs"]
 mod tests;

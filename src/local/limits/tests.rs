@@ -9,7 +9,7 @@ use crate::local::{Server, ServerOptions};
 
 const SHORT: Duration = Duration::from_millis(50);
 
-fn server(limits: Limits) -> Server {
+fn server(limits: ServerLimits) -> Server {
     let server = Server::start(ServerOptions { limits, ..ServerOptions::default() }).unwrap();
     server.create_queue("q", &[]).unwrap();
     server
@@ -57,7 +57,7 @@ fn eventually(mut condition: impl FnMut() -> bool) {
 
 #[test]
 fn a_head_that_does_not_come_ends_the_connection() {
-    let server = server(Limits { head: SHORT, ..Limits::default() });
+    let server = server(ServerLimits { head: SHORT, ..ServerLimits::default() });
     for start in ["", "POST / HTTP/1.1\r\nHos"] {
         let mut peer = connect(&server);
         peer.write_all(start.as_bytes()).unwrap();
@@ -68,7 +68,7 @@ fn a_head_that_does_not_come_ends_the_connection() {
 
 #[test]
 fn a_body_that_does_not_come_is_given_up() {
-    let server = server(Limits { body: SHORT, ..Limits::default() });
+    let server = server(ServerLimits { body: SHORT, ..ServerLimits::default() });
     let mut peer = connect(&server);
     peer.write_all(head("SendMessage", 10_000).as_bytes()).unwrap();
     peer.write_all(b"{").unwrap();
@@ -79,13 +79,13 @@ fn a_body_that_does_not_come_is_given_up() {
 
 #[test]
 fn a_long_poll_is_not_slow() {
-    let server = server(Limits { head: SHORT, body: SHORT, reply: SHORT, ..Limits::default() });
+    let server = server(ServerLimits { head: SHORT, body: SHORT, reply: SHORT, ..ServerLimits::default() });
     assert_eq!(status(&server, &request("ReceiveMessage", ", \"WaitTimeSeconds\": 1")), 200);
 }
 
 #[test]
 fn bodies_that_do_not_end_make_room_for_those_that_do() {
-    let server = server(Limits { bodies: 1 << 20, ..Limits::default() });
+    let server = server(ServerLimits { bodies: 1 << 20, ..ServerLimits::default() });
     let mut peers: Vec<TcpStream> = Vec::new();
     for _ in 0..8 {
         let mut peer = connect(&server);
@@ -115,7 +115,7 @@ fn stalled(server: &Server) -> TcpStream {
 
 #[test]
 fn a_reply_that_nobody_takes_is_given_up() {
-    let server = server(Limits { reply: SHORT, replies: 1, ..Limits::default() });
+    let server = server(ServerLimits { reply: SHORT, replies: 1, ..ServerLimits::default() });
     let peer = stalled(&server);
     eventually(|| !server.shared().replies.is_full());
     assert!(until_closed(peer).len() < 8 << 20);
@@ -123,7 +123,7 @@ fn a_reply_that_nobody_takes_is_given_up() {
 
 #[test]
 fn nothing_is_received_while_too_much_is_not_taken() {
-    let server = server(Limits { replies: 1, ..Limits::default() });
+    let server = server(ServerLimits { replies: 1, ..ServerLimits::default() });
     let receive = request("ReceiveMessage", "");
     assert_eq!(status(&server, &receive), 200);
     let peer = stalled(&server);
@@ -135,7 +135,7 @@ fn nothing_is_received_while_too_much_is_not_taken() {
 
 #[test]
 fn heads_and_lists_have_a_most() {
-    let server = server(Limits::default());
+    let server = server(ServerLimits::default());
     let long = format!("POST / HTTP/1.1\r\nHost: q\r\nX: {}\r\n\r\n", "a".repeat(100_000));
     assert!(matches!(status(&server, &long), 400 | 431));
     for members in [

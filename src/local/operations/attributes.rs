@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::nothing;
-use crate::local::error::ServiceError;
+use crate::local::error::SqsError;
 use crate::local::input::{Administration, Text, read, required};
 use crate::local::message::Millis;
 use crate::local::queue::Queue;
-use crate::local::reply::Reply;
+use crate::local::reply::ReplyWriter;
 use crate::local::service::{Caller, Service, is_account};
 use crate::local::settings::{COMPUTED, SETTABLE};
 
@@ -17,7 +17,7 @@ impl Service {
         caller: &Caller<'_>,
         body: &[u8],
         now: Millis,
-    ) -> Result<Vec<u8>, ServiceError> {
+    ) -> Result<Vec<u8>, SqsError> {
         let input: Administration<'_> = read(body)?;
         let id = self.find_by_url(input.queue_url.as_deref(), caller)?;
         let queue = self.queue_mut(id)?;
@@ -25,7 +25,7 @@ impl Service {
         let known = || COMPUTED.iter().chain(&SETTABLE);
         let unknown = |name: &&Text<'_>| &***name != "All" && !known().any(|known| *known == &***name);
         if let Some(name) = wanted.iter().find(unknown) {
-            return Err(ServiceError::unknown_attribute(name));
+            return Err(SqsError::unknown_attribute(name));
         }
         let all = wanted.iter().any(|name| &**name == "All");
         let mut values = Vec::new();
@@ -37,7 +37,7 @@ impl Service {
         if values.is_empty() {
             return Ok(nothing());
         }
-        let mut reply = Reply::object(1_024);
+        let mut reply = ReplyWriter::object(1_024);
         reply.key("Attributes").open(b'{');
         for (name, value) in values {
             reply.key(name).text(&value);
@@ -51,7 +51,7 @@ impl Service {
         caller: &Caller<'_>,
         body: &[u8],
         now: Millis,
-    ) -> Result<Vec<u8>, ServiceError> {
+    ) -> Result<Vec<u8>, SqsError> {
         let input: Administration<'_> = read(body)?;
         let id = self.find_by_url(input.queue_url.as_deref(), caller)?;
         let wanted = required(&input.attributes, "Attributes")?;
@@ -71,7 +71,7 @@ impl Service {
         caller: &Caller<'_>,
         body: &[u8],
         now: Millis,
-    ) -> Result<Vec<u8>, ServiceError> {
+    ) -> Result<Vec<u8>, SqsError> {
         let input: Administration<'_> = read(body)?;
         let id = self.find_by_url(input.queue_url.as_deref(), caller)?;
         let label = required(&input.label, "Label")?;
@@ -82,10 +82,10 @@ impl Service {
         let mut policy = read_policy(queue)?;
         let statements = statements(&mut policy)?;
         if statements.iter().any(|statement| statement.get("Sid").and_then(Value::as_str) == Some(label)) {
-            return Err(ServiceError::invalid_value(&**label, "Label", "Already exists."));
+            return Err(SqsError::invalid_value(&**label, "Label", "Already exists."));
         }
         if statements.len() >= 20 {
-            return Err(ServiceError::over_limit(format!(
+            return Err(SqsError::over_limit(format!(
                 "{} statements were found, maximum allowed is 20.",
                 statements.len() + 1
             )));
@@ -109,7 +109,7 @@ impl Service {
         caller: &Caller<'_>,
         body: &[u8],
         now: Millis,
-    ) -> Result<Vec<u8>, ServiceError> {
+    ) -> Result<Vec<u8>, SqsError> {
         let input: Administration<'_> = read(body)?;
         let id = self.find_by_url(input.queue_url.as_deref(), caller)?;
         let label = required(&input.label, "Label")?;
@@ -119,7 +119,7 @@ impl Service {
         let before = statements.len();
         statements.retain(|statement| statement.get("Sid").and_then(Value::as_str) != Some(label));
         if statements.len() == before {
-            return Err(ServiceError::invalid_value(&**label, "Label", "can't find label."));
+            return Err(SqsError::invalid_value(&**label, "Label", "can't find label."));
         }
         // A policy without statements is no policy.
         queue.settings.policy = (!statements.is_empty()).then(|| policy.to_string());
@@ -165,20 +165,20 @@ const GRANTABLE: [&str; 17] = [
 const OWNERS: [&str; 7] =
     ["AddPermission", "CreateQueue", "DeleteQueue", "RemovePermission", "SetQueueAttributes", "TagQueue", "UntagQueue"];
 
-fn check_permission(label: &str, accounts: &[Text<'_>], actions: &[Text<'_>]) -> Result<(), ServiceError> {
+fn check_permission(label: &str, accounts: &[Text<'_>], actions: &[Text<'_>]) -> Result<(), SqsError> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     if !(1..=80).contains(&label.len()) || !label.bytes().all(allowed) {
-        return Err(ServiceError::invalid_value(
+        return Err(SqsError::invalid_value(
             label,
             "Label",
             "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length",
         ));
     }
     if actions.is_empty() {
-        return Err(ServiceError::missing("Actions"));
+        return Err(SqsError::missing("Actions"));
     }
     if actions.len() > 7 {
-        return Err(ServiceError::over_limit(format!("{} Actions were found, maximum allowed is 7.", actions.len())));
+        return Err(SqsError::over_limit(format!("{} Actions were found, maximum allowed is 7.", actions.len())));
     }
     for action in actions {
         let reason = match &**action {
@@ -186,16 +186,16 @@ fn check_permission(label: &str, accounts: &[Text<'_>], actions: &[Text<'_>]) ->
             action if GRANTABLE.contains(&action) => continue,
             _ => "Please refer to the appropriate WSDL for a list of valid actions.",
         };
-        return Err(ServiceError::invalid_value(format!("SQS:{}", &**action), "ActionName", reason));
+        return Err(SqsError::invalid_value(format!("SQS:{}", &**action), "ActionName", reason));
     }
     if accounts.is_empty() || !accounts.iter().all(|account| is_account(account)) {
         let list: Vec<&str> = accounts.iter().map(|account| &**account).collect();
-        return Err(ServiceError::invalid_value(format!("[{}]", list.join(", ")), "PrincipalId", "Unable to verify."));
+        return Err(SqsError::invalid_value(format!("[{}]", list.join(", ")), "PrincipalId", "Unable to verify."));
     }
     Ok(())
 }
 
-fn read_policy(queue: &Queue) -> Result<Value, ServiceError> {
+fn read_policy(queue: &Queue) -> Result<Value, SqsError> {
     match &queue.settings.policy {
         None => Ok(json!({
             "Version": "2008-10-17",
@@ -203,11 +203,11 @@ fn read_policy(queue: &Queue) -> Result<Value, ServiceError> {
             "Statement": [],
         })),
         Some(policy) => serde_json::from_str(policy)
-            .map_err(|_| ServiceError::invalid_attribute_value("Invalid value for the parameter Policy.")),
+            .map_err(|_| SqsError::invalid_attribute_value("Invalid value for the parameter Policy.")),
     }
 }
 
-fn statements(policy: &mut Value) -> Result<&mut Vec<Value>, ServiceError> {
+fn statements(policy: &mut Value) -> Result<&mut Vec<Value>, SqsError> {
     let statements = policy.get_mut("Statement");
     // The policy language lets a statement stand alone.
     let statements = statements.map(|statements| {
@@ -218,7 +218,7 @@ fn statements(policy: &mut Value) -> Result<&mut Vec<Value>, ServiceError> {
     });
     statements
         .and_then(Value::as_array_mut)
-        .ok_or_else(|| ServiceError::invalid_attribute_value("Invalid value for the parameter Policy."))
+        .ok_or_else(|| SqsError::invalid_attribute_value("Invalid value for the parameter Policy."))
 }
 
 /// The service writes a list of one as the one.

@@ -1,31 +1,31 @@
 //! What the batch actions have in common: a reply in two lists, each left out when it is empty.
 
-use crate::local::error::ServiceError;
-use crate::local::reply::Reply;
+use crate::local::error::SqsError;
+use crate::local::reply::ReplyWriter;
 
 /// The outcomes of a batch, in the order of its entries.
 pub struct Outcomes {
-    successful: Reply,
+    successful: ReplyWriter,
     any_successful: bool,
-    failed: Option<Reply>,
+    failed: Option<ReplyWriter>,
 }
 
 impl Outcomes {
     pub fn new(capacity: usize) -> Outcomes {
-        let mut successful = Reply::object(capacity);
+        let mut successful = ReplyWriter::object(capacity);
         successful.key("Successful").open(b'[');
         Outcomes { successful, any_successful: false, failed: None }
     }
 
     /// Opens the object of a successful entry; the caller closes it.
-    pub fn successful(&mut self, id: &str) -> &mut Reply {
+    pub fn successful(&mut self, id: &str) -> &mut ReplyWriter {
         self.any_successful = true;
         self.successful.open(b'{').key("Id").text(id)
     }
 
-    pub fn failed(&mut self, write: impl FnOnce(&mut Reply)) {
+    pub fn failed(&mut self, write: impl FnOnce(&mut ReplyWriter)) {
         let reply = self.failed.get_or_insert_with(|| {
-            let mut failed = Reply::object(256);
+            let mut failed = ReplyWriter::object(256);
             failed.key("Failed").open(b'[');
             failed
         });
@@ -51,7 +51,7 @@ impl Outcomes {
     }
 }
 
-pub fn write_failure(reply: &mut Reply, id: &str, error: &ServiceError) {
+pub fn write_failure(reply: &mut ReplyWriter, id: &str, error: &SqsError) {
     reply.open(b'{').key("Id").text(id).key("SenderFault").boolean(error.sender);
     reply.key("Code").text(error.code).key("Message").text(&error.message).close(b'}');
 }

@@ -4,30 +4,30 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
-use crate::local::error::ServiceError;
+use crate::local::error::SqsError;
 use crate::local::input::{Administration, read, required};
 use crate::local::message::Millis;
-use crate::local::reply::{Reply, push_uuid};
+use crate::local::reply::{ReplyWriter, push_uuid};
 use crate::local::service::{Service, parse_arn};
 use crate::local::tasks::{MoveTask, Status};
 use crate::local::validate;
 
 impl Service {
-    pub(super) fn start_message_move_task(&mut self, body: &[u8], now: Millis) -> Result<Vec<u8>, ServiceError> {
+    pub(super) fn start_message_move_task(&mut self, body: &[u8], now: Millis) -> Result<Vec<u8>, SqsError> {
         let input: Administration<'_> = read(body)?;
         let source_arn = required(&input.source_arn, "SourceArn")?;
         let source = self.find_for_task(source_arn, "SourceArn")?;
         if self.sources_of(source_arn).is_empty() {
-            return Err(ServiceError::invalid_parameter("Source queue must be configured as a Dead Letter Queue."));
+            return Err(SqsError::invalid_parameter("Source queue must be configured as a Dead Letter Queue."));
         }
         let mut fixed = None;
         if let Some(arn) = input.destination_arn.as_deref() {
             let destination = self.find_for_task(arn, "DestinationArn")?;
             if destination == source {
-                return Err(ServiceError::invalid_parameter("Source and destination must not be the same queue."));
+                return Err(SqsError::invalid_parameter("Source and destination must not be the same queue."));
             }
             if self.queue(destination)?.is_fifo() != self.queue(source)?.is_fifo() {
-                return Err(ServiceError::invalid_parameter("Source and destination must be queues of the same type."));
+                return Err(SqsError::invalid_parameter("Source and destination must be queues of the same type."));
             }
             fixed = Some((arn.into(), destination));
         }
@@ -42,7 +42,7 @@ impl Service {
             )?),
         };
         if self.tasks.iter().any(|task| task.source_id == source && task.status == Status::Running) {
-            return Err(ServiceError::invalid_parameter(
+            return Err(SqsError::invalid_parameter(
                 "There is already a task running. Only one active task is allowed for a source queue arn at a given time.",
             ));
         }
@@ -61,29 +61,29 @@ impl Service {
             failure: None,
         };
         let id = self.add_task(task, now);
-        let mut reply = Reply::object(256);
+        let mut reply = ReplyWriter::object(256);
         reply.key("TaskHandle").text(&handle(id, source_arn));
         Ok(reply.finish())
     }
 
-    pub(super) fn cancel_message_move_task(&mut self, body: &[u8]) -> Result<Vec<u8>, ServiceError> {
+    pub(super) fn cancel_message_move_task(&mut self, body: &[u8]) -> Result<Vec<u8>, SqsError> {
         let input: Administration<'_> = read(body)?;
         let text = required(&input.task_handle, "TaskHandle")?;
         let (id, source) =
-            open(text).ok_or_else(|| ServiceError::invalid_parameter("Value for parameter TaskHandle is invalid."))?;
+            open(text).ok_or_else(|| SqsError::invalid_parameter("Value for parameter TaskHandle is invalid."))?;
         self.find_for_task(&source, "SourceArn")?;
         let task = self.tasks.iter_mut().find(|task| task.source.as_ref() == source && uuid(task.id) == id);
-        let task = task.ok_or_else(|| ServiceError::resource_not_found("Task does not exist."))?;
+        let task = task.ok_or_else(|| SqsError::resource_not_found("Task does not exist."))?;
         if task.status != Status::Running {
-            return Err(ServiceError::unsupported("Only a running task can be cancelled."));
+            return Err(SqsError::unsupported("Only a running task can be cancelled."));
         }
         task.status = Status::Cancelled;
-        let mut reply = Reply::object(64);
+        let mut reply = ReplyWriter::object(64);
         reply.key("ApproximateNumberOfMessagesMoved").number(task.moved);
         Ok(reply.finish())
     }
 
-    pub(super) fn list_message_move_tasks(&mut self, body: &[u8]) -> Result<Vec<u8>, ServiceError> {
+    pub(super) fn list_message_move_tasks(&mut self, body: &[u8]) -> Result<Vec<u8>, SqsError> {
         let input: Administration<'_> = read(body)?;
         let source = required(&input.source_arn, "SourceArn")?;
         let most = validate::within(
@@ -94,7 +94,7 @@ impl Service {
             "Must be between 1 and 10, if provided.",
         )?;
         self.find_for_task(source, "SourceArn")?;
-        let mut reply = Reply::object(512);
+        let mut reply = ReplyWriter::object(512);
         reply.key("Results").open(b'[');
         let newest_first = self.tasks.iter().rev().filter(|task| *task.source == **source);
         for task in newest_first.take(most as usize) {
@@ -120,15 +120,15 @@ impl Service {
         Ok(reply.finish())
     }
 
-    fn find_for_task(&self, arn: &str, parameter: &str) -> Result<u32, ServiceError> {
+    fn find_for_task(&self, arn: &str, parameter: &str) -> Result<u32, SqsError> {
         if parse_arn(arn).is_none() {
-            return Err(ServiceError::invalid_parameter(format!(
+            return Err(SqsError::invalid_parameter(format!(
                 "You must use this format to specify the {parameter}: \
                  arn:<partition>:<service>:<region>:<account-id>:<resource-id>"
             )));
         }
         self.find_by_arn(arn).ok_or_else(|| {
-            ServiceError::resource_not_found(format!(
+            SqsError::resource_not_found(format!(
                 "The resource that you specified for the {parameter} parameter doesn't exist."
             ))
         })

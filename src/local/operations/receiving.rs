@@ -5,12 +5,12 @@ use super::batches::{Outcomes, write_failure};
 use super::nothing;
 use super::sending::sequence_number;
 use crate::local::digest::attributes_md5;
-use crate::local::error::ServiceError;
+use crate::local::error::SqsError;
 use crate::local::handle::{Receipt as Opened, Seal};
-use crate::local::input::{self, Batch, Receipt, Text, read, required};
-use crate::local::message::{Attribute, Key, Message, Millis, Value};
+use crate::local::input::{self, BatchInput, ReceiptInput, Text, read, required};
+use crate::local::message::{Attribute, Key, Message, Millis, TypedValue};
 use crate::local::queue::{Lapse, MAX_IN_FLIGHT, Queue};
-use crate::local::reply::Reply;
+use crate::local::reply::ReplyWriter;
 use crate::local::service::{Answer, Caller, Service};
 use crate::local::validate;
 
@@ -47,13 +47,13 @@ const SYSTEM_NAMES: [&str; 9] = [
 ];
 
 impl SystemNames {
-    fn of(names: &[Text<'_>]) -> Result<SystemNames, ServiceError> {
+    fn of(names: &[Text<'_>]) -> Result<SystemNames, SqsError> {
         let mut wanted = 0;
         for name in names {
             wanted |= match SYSTEM_NAMES.iter().position(|known| *known == &**name) {
                 Some(bit) => 1 << bit,
                 None if &**name == "All" => u16::MAX,
-                None => return Err(ServiceError::unknown_attribute(name)),
+                None => return Err(SqsError::unknown_attribute(name)),
             };
         }
         Ok(SystemNames(wanted))
@@ -94,7 +94,7 @@ impl Service {
         caller: &Caller<'_>,
         body: &[u8],
         now: Millis,
-    ) -> Result<Answer, ServiceError> {
+    ) -> Result<Answer, SqsError> {
         let input: input::Receive<'_> = read(body)?;
         let id = self.find_by_url(input.queue_url.as_deref(), caller)?;
         let queue = self.queue_mut(id)?;
@@ -118,7 +118,7 @@ impl Service {
                 Some(attempt.to_string())
             }
             Some(attempt) => {
-                return Err(ServiceError::invalid_value(
+                return Err(SqsError::invalid_value(
                     &**attempt,
                     "ReceiveRequestAttemptId",
                     "The request include parameter that is not valid for this queue type.",
@@ -141,7 +141,7 @@ impl Service {
         };
         // The service tells short polls of a full queue; long polls and FIFO queues just bring nothing.
         if wait == 0 && !queue.is_fifo() && queue.counts(now).in_flight >= MAX_IN_FLIGHT {
-            return Err(ServiceError::over_limit("Too many messages in flight."));
+            return Err(SqsError::over_limit("Too many messages in flight."));
         }
         // What is in flight now may be what waiting polls are to get next.
         self.touched.push(id);
@@ -153,7 +153,7 @@ impl Service {
     }
 
     /// Receives what can be had now; `None` when there is nothing.
-    pub fn try_receive(&mut self, request: &Wait, now: Millis) -> Result<Option<Vec<u8>>, ServiceError> {
+    pub fn try_receive(&mut self, request: &Wait, now: Millis) -> Result<Option<Vec<u8>>, SqsError> {
         let dead_letter = self.dead_letter_queue(request.queue)?;
         let (queue, seal) = self.queue_and_seal(request.queue)?;
         let again = match &request.attempt {
@@ -186,8 +186,8 @@ impl Service {
         caller: &Caller<'_>,
         body: &[u8],
         now: Millis,
-    ) -> Result<Vec<u8>, ServiceError> {
-        let input: Receipt<'_> = read(body)?;
+    ) -> Result<Vec<u8>, SqsError> {
+        let input: ReceiptInput<'_> = read(body)?;
         let id = self.find_by_url(input.queue_url.as_deref(), caller)?;
         self.delete(id, &input, now)?;
         Ok(nothing())
@@ -198,7 +198,7 @@ impl Service {
         caller: &Caller<'_>,
         body: &[u8],
         now: Millis,
-    ) -> Result<Vec<u8>, ServiceError> {
+    ) -> Result<Vec<u8>, SqsError> {
         self.for_each_entry(caller, body, "DeleteMessageBatchRequestEntry", |service, id, entry| {
             service.delete(id, entry, now)
         })
@@ -209,8 +209,8 @@ impl Service {
         caller: &Caller<'_>,
         body: &[u8],
         now: Millis,
-    ) -> Result<Vec<u8>, ServiceError> {
-        let input: Receipt<'_> = read(body)?;
+    ) -> Result<Vec<u8>, SqsError> {
+        let input: ReceiptInput<'_> = read(body)?;
         let id = self.find_by_url(input.queue_url.as_deref(), caller)?;
         self.change_visibility(id, &input, now)?;
         Ok(nothing())
@@ -221,7 +221,7 @@ impl Service {
         caller: &Caller<'_>,
         body: &[u8],
         now: Millis,
-    ) -> Result<Vec<u8>, ServiceError> {
+    ) -> Result<Vec<u8>, SqsError> {
         self.for_each_entry(caller, body, "ChangeMessageVisibilityBatchRequestEntry", |service, id, entry| {
             service.change_visibility(id, entry, now)
         })
@@ -232,9 +232,9 @@ impl Service {
         caller: &Caller<'_>,
         body: &[u8],
         kind: &str,
-        act: impl Fn(&mut Service, u32, &Receipt<'_>) -> Result<(), ServiceError>,
-    ) -> Result<Vec<u8>, ServiceError> {
-        let input: Batch<'_, Receipt<'_>> = read(body)?;
+        act: impl Fn(&mut Service, u32, &ReceiptInput<'_>) -> Result<(), SqsError>,
+    ) -> Result<Vec<u8>, SqsError> {
+        let input: BatchInput<'_, ReceiptInput<'_>> = read(body)?;
         let id = self.find_by_url(input.queue_url.as_deref(), caller)?;
         let entries = input.entries.as_deref().unwrap_or_default();
         validate::batch(entries, kind, |entry| entry.id.as_deref())?;
@@ -253,7 +253,7 @@ impl Service {
         Ok(outcomes.finish())
     }
 
-    fn delete(&mut self, id: u32, input: &Receipt<'_>, now: Millis) -> Result<(), ServiceError> {
+    fn delete(&mut self, id: u32, input: &ReceiptInput<'_>, now: Millis) -> Result<(), SqsError> {
         let handle = required(&input.receipt_handle, "ReceiptHandle")?;
         let Opened { key, receive, .. } = self.open_handle(handle, id)?;
         let queue = self.queue_mut(id)?;
@@ -269,7 +269,7 @@ impl Service {
         }
     }
 
-    fn change_visibility(&mut self, id: u32, input: &Receipt<'_>, now: Millis) -> Result<(), ServiceError> {
+    fn change_visibility(&mut self, id: u32, input: &ReceiptInput<'_>, now: Millis) -> Result<(), SqsError> {
         let handle = required(&input.receipt_handle, "ReceiptHandle")?;
         let seconds = *required(&input.visibility_timeout, "VisibilityTimeout")?;
         let visibility = validate::visibility_timeout(seconds)?;
@@ -279,13 +279,13 @@ impl Service {
                 self.touched.push(id);
                 Ok(())
             }
-            Err(Lapse::TooLong) => Err(ServiceError::invalid_value(
+            Err(Lapse::TooLong) => Err(SqsError::invalid_value(
                 seconds,
                 "VisibilityTimeout",
                 "Total VisibilityTimeout for the message is beyond the limit [43200 seconds]",
             )),
             Err(Lapse::Expired) => Err(expired(handle)),
-            Err(Lapse::Gone) => Err(ServiceError::invalid_value(
+            Err(Lapse::Gone) => Err(SqsError::invalid_value(
                 &**handle,
                 "ReceiptHandle",
                 "Message does not exist or is not available for visibility timeout change.",
@@ -294,14 +294,14 @@ impl Service {
     }
 }
 
-fn expired(handle: &str) -> ServiceError {
-    ServiceError::invalid_value(handle, "ReceiptHandle", "The receipt handle has expired.")
+fn expired(handle: &str) -> SqsError {
+    SqsError::invalid_value(handle, "ReceiptHandle", "The receipt handle has expired.")
 }
 
 fn write_messages(queue: &Queue, seal: &Seal, keys: &[Key], request: &Wait) -> Vec<u8> {
     let messages = || keys.iter().filter_map(|key| Some((*key, queue.message(*key)?)));
     let bodies: usize = messages().map(|(_, message)| message.body.len()).sum();
-    let mut reply = Reply::object(bodies + bodies / 8 + keys.len() * 256);
+    let mut reply = ReplyWriter::object(bodies + bodies / 8 + keys.len() * 256);
     reply.key("Messages").open(b'[');
     for (key, message) in messages() {
         let handle = seal.seal(Opened { queue: queue.id, key, receive: message.receive_count });
@@ -315,7 +315,7 @@ fn write_messages(queue: &Queue, seal: &Seal, keys: &[Key], request: &Wait) -> V
     reply.finish()
 }
 
-fn write_system_attributes(reply: &mut Reply, queue: &Queue, message: &Message, wanted: SystemNames) {
+fn write_system_attributes(reply: &mut ReplyWriter, queue: &Queue, message: &Message, wanted: SystemNames) {
     if wanted.0 == 0 {
         return;
     }
@@ -369,7 +369,7 @@ impl<'a> Shown<'a> {
 }
 
 /// The wanted attributes and their digest, which covers those alone.
-fn write_attributes(reply: &mut Reply, message: &Message, wanted: &AttributeNames) {
+fn write_attributes(reply: &mut ReplyWriter, message: &Message, wanted: &AttributeNames) {
     let Some(extra) = message.extra() else { return };
     let shown = || extra.attributes.iter().filter(|attribute| wanted.wants(&attribute.name));
     if shown().next().is_none() {
@@ -383,13 +383,13 @@ fn write_attributes(reply: &mut Reply, message: &Message, wanted: &AttributeName
     reply.close(b'}');
 }
 
-fn write_attribute(reply: &mut Reply, attribute: &Attribute) {
+fn write_attribute(reply: &mut ReplyWriter, attribute: &Attribute) {
     use base64::Engine;
     use base64::prelude::BASE64_STANDARD;
     reply.text_key(&attribute.name).open(b'{');
     match &attribute.value {
-        Value::Text(text) => reply.key("StringValue").text(text),
-        Value::Binary(bytes) => reply.key("BinaryValue").text(&BASE64_STANDARD.encode(bytes)),
+        TypedValue::Text(text) => reply.key("StringValue").text(text),
+        TypedValue::Binary(bytes) => reply.key("BinaryValue").text(&BASE64_STANDARD.encode(bytes)),
     };
     reply.key("DataType").text(&attribute.data_type).close(b'}');
 }

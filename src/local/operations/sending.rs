@@ -6,11 +6,11 @@ use sha2::{Digest, Sha256};
 
 use super::batches::{Outcomes, write_failure};
 use crate::local::digest::{attributes_md5, hex, md5, md5s};
-use crate::local::error::ServiceError;
-use crate::local::input::{Batch, Send, read, required};
-use crate::local::message::{Attribute, Extra, Millis, Value};
+use crate::local::error::SqsError;
+use crate::local::input::{BatchInput, SendInput, read, required};
+use crate::local::message::{Attribute, Extra, Millis, TypedValue};
 use crate::local::queue::{NewMessage, Queue, Sent};
-use crate::local::reply::Reply;
+use crate::local::reply::ReplyWriter;
 use crate::local::service::{Caller, Service};
 use crate::local::settings::MAXIMUM_MESSAGE_SIZE;
 use crate::local::validate;
@@ -38,42 +38,40 @@ impl Form {
         }
     }
 
-    fn without_body(self) -> ServiceError {
+    fn without_body(self) -> SqsError {
         match self {
-            Form::Alone => ServiceError::missing("MessageBody"),
+            Form::Alone => SqsError::missing("MessageBody"),
             Form::Entry(position) => {
-                ServiceError::empty_value(&format!("SendMessageBatchRequestEntry.{}.MessageBody", position + 1))
+                SqsError::empty_value(&format!("SendMessageBatchRequestEntry.{}.MessageBody", position + 1))
             }
         }
     }
 
-    fn too_long(self, limit: usize) -> ServiceError {
+    fn too_long(self, limit: usize) -> SqsError {
         let what = match self {
             Form::Alone => "are invalid",
             Form::Entry(_) => "cannot be validated",
         };
-        ServiceError::invalid_parameter(format!(
+        SqsError::invalid_parameter(format!(
             "One or more parameters {what}. Reason: Message must be shorter than {limit} bytes."
         ))
     }
 
     /// A member that this type of queue does not know.
-    fn of_another_queue_type(self, value: impl Display, parameter: &str) -> ServiceError {
+    fn of_another_queue_type(self, value: impl Display, parameter: &str) -> SqsError {
         const REASON: &str = "The request include parameter that is not valid for this queue type";
         match self {
-            Form::Alone => ServiceError::invalid_value(value, parameter, &format!("{REASON}.")),
-            Form::Entry(_) => ServiceError::invalid_parameter(REASON),
+            Form::Alone => SqsError::invalid_value(value, parameter, &format!("{REASON}.")),
+            Form::Entry(_) => SqsError::invalid_parameter(REASON),
         }
     }
 
     /// What refuses the request whatever else is in it.
-    fn check(self, input: &Send<'_>, queue: &Queue) -> Result<(), ServiceError> {
+    fn check(self, input: &SendInput<'_>, queue: &Queue) -> Result<(), SqsError> {
         check_fifo_members(input, queue, |name| match self {
-            Form::Alone => ServiceError::missing(name),
+            Form::Alone => SqsError::missing(name),
             // With another code than that of SendMessage.
-            Form::Entry(_) => {
-                ServiceError::invalid_parameter(format!("The request must contain the parameter {name}."))
-            }
+            Form::Entry(_) => SqsError::invalid_parameter(format!("The request must contain the parameter {name}.")),
         })?;
         validate::no_list_values(input.message_attributes.as_ref(), self.action())?;
         validate::no_list_values(input.message_system_attributes.as_ref(), self.action())
@@ -89,13 +87,8 @@ pub fn sequence_number(sequence: u64) -> String {
 }
 
 impl Service {
-    pub(super) fn send_message(
-        &mut self,
-        caller: &Caller<'_>,
-        body: &[u8],
-        now: Millis,
-    ) -> Result<Vec<u8>, ServiceError> {
-        let input: Send<'_> = read(body)?;
+    pub(super) fn send_message(&mut self, caller: &Caller<'_>, body: &[u8], now: Millis) -> Result<Vec<u8>, SqsError> {
+        let input: SendInput<'_> = read(body)?;
         let id = self.find_by_url(input.queue_url.as_deref(), caller)?;
         let queue = self.queue_mut(id)?;
         Form::Alone.check(&input, queue)?;
@@ -107,7 +100,7 @@ impl Service {
         let Prepared { message, attributes_md5, system_attributes_md5 } = prepared;
         let sent = queue.send(message, now);
         self.touched.push(id);
-        let mut reply = Reply::object(256);
+        let mut reply = ReplyWriter::object(256);
         write_sent(&mut reply, sent, &body_md5, attributes_md5, system_attributes_md5);
         Ok(reply.finish())
     }
@@ -117,8 +110,8 @@ impl Service {
         caller: &Caller<'_>,
         body: &[u8],
         now: Millis,
-    ) -> Result<Vec<u8>, ServiceError> {
-        let input: Batch<'_, Send<'_>> = read(body)?;
+    ) -> Result<Vec<u8>, SqsError> {
+        let input: BatchInput<'_, SendInput<'_>> = read(body)?;
         let id = self.find_by_url(input.queue_url.as_deref(), caller)?;
         let fault = self.entry_fault.take();
         let queue = self.queue_mut(id)?;
@@ -148,7 +141,7 @@ impl Service {
             }));
         }
         if total > MAXIMUM_MESSAGE_SIZE {
-            return Err(ServiceError::batch_too_long(MAXIMUM_MESSAGE_SIZE, total));
+            return Err(SqsError::batch_too_long(MAXIMUM_MESSAGE_SIZE, total));
         }
         let mut outcomes = Outcomes::new(entries.len() * 160);
         for (position, (entry, prepared)) in entries.iter().zip(prepared).enumerate() {
@@ -171,7 +164,7 @@ impl Service {
 }
 
 fn write_sent(
-    reply: &mut Reply,
+    reply: &mut ReplyWriter,
     sent: Sent,
     body_md5: &[u8; 16],
     attributes_md5: Option<[u8; 16]>,
@@ -191,21 +184,21 @@ fn write_sent(
 
 /// What FIFO queues demand of every message.
 fn check_fifo_members(
-    input: &Send<'_>,
+    input: &SendInput<'_>,
     queue: &Queue,
-    missing: impl Fn(&str) -> ServiceError,
-) -> Result<(), ServiceError> {
+    missing: impl Fn(&str) -> SqsError,
+) -> Result<(), SqsError> {
     let Some(fifo) = queue.settings.fifo else { return Ok(()) };
     required(&input.message_group_id, "MessageGroupId").map_err(|_| missing("MessageGroupId"))?;
     if input.message_deduplication_id.is_none() && !fifo.content_based_deduplication {
-        return Err(ServiceError::invalid_parameter(
+        return Err(SqsError::invalid_parameter(
             "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly",
         ));
     }
     Ok(())
 }
 
-fn prepare(input: &Send<'_>, form: Form, queue: &Queue, md5: [u8; 16]) -> Result<(Prepared, usize), ServiceError> {
+fn prepare(input: &SendInput<'_>, form: Form, queue: &Queue, md5: [u8; 16]) -> Result<(Prepared, usize), SqsError> {
     let body = input.message_body.as_deref().filter(|body| !body.is_empty());
     let body = body.ok_or_else(|| form.without_body())?;
     validate::characters(body)?;
@@ -246,7 +239,7 @@ fn prepare(input: &Send<'_>, form: Form, queue: &Queue, md5: [u8; 16]) -> Result
         let header = Attribute {
             name: "AWSTraceHeader".into(),
             data_type: "String".into(),
-            value: Value::Text(Box::clone(header)),
+            value: TypedValue::Text(Box::clone(header)),
         };
         crate::local::digest::attributes_md5([&header])
     });

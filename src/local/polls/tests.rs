@@ -52,7 +52,7 @@ impl Stage {
         }
     }
 
-    fn wait(&mut self, name: &str, seconds: u32) -> oneshot::Receiver<Reply> {
+    fn wait(&mut self, name: &str, seconds: u32) -> oneshot::Receiver<PollResult> {
         let answer = self.call(Action::ReceiveMessage, receive(name, seconds));
         let Answer::Wait(request) = answer else { panic!("it was to wait") };
         let queue = request.queue;
@@ -77,7 +77,7 @@ fn receive(name: &str, wait: u32) -> Value {
     })
 }
 
-fn messages(reply: Result<Reply, oneshot::error::TryRecvError>) -> Vec<Value> {
+fn messages(reply: Result<PollResult, oneshot::error::TryRecvError>) -> Vec<Value> {
     let reply: Value = serde_json::from_slice(&reply.unwrap().unwrap()).unwrap();
     reply.get("Messages").and_then(Value::as_array).cloned().unwrap_or_default()
 }

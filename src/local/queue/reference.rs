@@ -139,7 +139,7 @@ impl Reference {
 }
 
 fn run(fifo: bool, max_receives: u32, steps: Vec<Step>) -> Result<(), TestCaseError> {
-    let mut settings = if fifo { Settings::fifo() } else { Settings::standard() };
+    let mut settings = if fifo { QueueSettings::fifo() } else { QueueSettings::standard() };
     settings.retention = 120;
     let name: Arc<str> = "q".into();
     let mut queues = [1, 2].map(|id| Queue::new(id, "0".into(), name.clone(), name.clone(), settings.clone(), 0));

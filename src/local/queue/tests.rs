@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn queue(settings: Settings) -> Queue {
+fn queue(settings: QueueSettings) -> Queue {
     let name: Arc<str> = "q".into();
     Queue::new(1, "000000000000".into(), name.clone(), name, settings, 0)
 }
@@ -30,7 +30,7 @@ fn receive(queue: &mut Queue, max: usize, now: Millis) -> Vec<String> {
 fn a_group_is_had_up_to_its_first_message_in_flight() {
     // What the real service was seen to do with three messages of which one had its visibility extended.
     for (extended, expected) in [(0, vec![]), (1, vec!["a"]), (2, vec!["a", "b"])] {
-        let mut queue = queue(Settings::fifo());
+        let mut queue = queue(QueueSettings::fifo());
         for body in ["a", "b", "c"] {
             queue.send(grouped(body, "g", Some(body)), 0);
         }
@@ -42,7 +42,7 @@ fn a_group_is_had_up_to_its_first_message_in_flight() {
 
 #[test]
 fn deduplication_scopes() {
-    let mut settings = Settings::fifo();
+    let mut settings = QueueSettings::fifo();
     let mut by_queue = queue(settings.clone());
     let first = by_queue.send(grouped("a", "g1", Some("d")), 0);
     assert_eq!(by_queue.send(grouped("b", "g2", Some("d")), 1), first);
@@ -56,14 +56,14 @@ fn deduplication_scopes() {
 
 #[test]
 fn sequence_numbers_grow() {
-    let mut queue = queue(Settings::fifo());
+    let mut queue = queue(QueueSettings::fifo());
     let numbers: Vec<u64> = (0..5).map(|i| queue.send(grouped("a", "g", Some(&i.to_string())), 0).sequence).collect();
     assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
 }
 
 #[test]
 fn an_attempt_repeats_until_something_happens_to_its_messages() {
-    let mut queue = queue(Settings::fifo());
+    let mut queue = queue(QueueSettings::fifo());
     for body in ["a", "b"] {
         queue.send(grouped(body, "g", Some(body)), 0);
     }
@@ -79,7 +79,7 @@ fn an_attempt_repeats_until_something_happens_to_its_messages() {
 
 #[test]
 fn visibility_cannot_be_extended_beyond_twelve_hours() {
-    let mut queue = queue(Settings::standard());
+    let mut queue = queue(QueueSettings::standard());
     queue.send(plain("a"), 0);
     let key = queue.receive(1, 43_200, None, 0).keys[0];
     assert_eq!(queue.change_visibility(key, 1, 43_200, 1_000), Err(Lapse::TooLong));
@@ -89,7 +89,7 @@ fn visibility_cannot_be_extended_beyond_twelve_hours() {
 #[test]
 fn twelve_hours_count_from_the_latest_receive() {
     const HOUR: Millis = 3_600_000;
-    let mut queue = queue(Settings::standard());
+    let mut queue = queue(QueueSettings::standard());
     queue.send(plain("a"), 0);
     let key = queue.receive(1, 30, None, 0).keys[0];
     assert_eq!(queue.change_visibility(key, 1, 3_600, 11 * HOUR), Ok(()));
@@ -101,7 +101,7 @@ fn twelve_hours_count_from_the_latest_receive() {
 
 #[test]
 fn an_old_receipt_of_a_standard_queue_acts() {
-    let mut queue = queue(Settings::standard());
+    let mut queue = queue(QueueSettings::standard());
     queue.send(plain("a"), 0);
     let key = queue.receive(1, 1, None, 0).keys[0];
     // Visible again: it is hidden once more, or stays visible.
@@ -121,7 +121,7 @@ fn an_old_receipt_of_a_standard_queue_acts() {
 
 #[test]
 fn an_old_receipt_of_a_fifo_queue_does_not() {
-    let mut queue = queue(Settings::fifo());
+    let mut queue = queue(QueueSettings::fifo());
     queue.send(grouped("a", "g", Some("a")), 0);
     let key = queue.receive(1, 1, None, 0).keys[0];
     for now in [1_000, 2_000] {
@@ -134,7 +134,7 @@ fn an_old_receipt_of_a_fifo_queue_does_not() {
 
 #[test]
 fn what_an_old_receipt_hides_is_handed_out_once() {
-    let mut queue = queue(Settings::standard());
+    let mut queue = queue(QueueSettings::standard());
     let tenants = |queue: &mut Queue, body: &str| {
         for _ in 0..40 {
             queue.send(grouped(body, "t", None), 0);
@@ -174,7 +174,7 @@ fn what_an_old_receipt_hides_is_handed_out_once() {
 
 #[test]
 fn in_flight_is_limited() {
-    let mut queue = queue(Settings::standard());
+    let mut queue = queue(QueueSettings::standard());
     for _ in 0..MAX_IN_FLIGHT + 5 {
         queue.send(plain("a"), 0);
     }
@@ -185,7 +185,7 @@ fn in_flight_is_limited() {
 
 #[test]
 fn a_noisy_tenant_does_not_hold_up_a_quiet_one() {
-    let mut queue = queue(Settings::standard());
+    let mut queue = queue(QueueSettings::standard());
     for _ in 0..100 {
         queue.send(grouped("noisy", "noisy", None), 0);
     }
@@ -201,7 +201,7 @@ fn a_noisy_tenant_does_not_hold_up_a_quiet_one() {
 
 #[test]
 fn a_tenant_that_has_become_quiet_comes_before_the_noisy() {
-    let mut queue = queue(Settings::standard());
+    let mut queue = queue(QueueSettings::standard());
     for body in ["a", "b"] {
         for _ in 0..40 {
             queue.send(grouped(body, body, None), 0);
@@ -224,7 +224,7 @@ fn a_tenant_that_has_become_quiet_comes_before_the_noisy() {
 
 #[test]
 fn a_fifo_group_that_comes_back_stands_at_the_end() {
-    let mut queue = queue(Settings::fifo());
+    let mut queue = queue(QueueSettings::fifo());
     for body in ["a1", "b1", "a2", "b2"] {
         queue.send(grouped(body, &body[..1], Some(body)), 0);
     }
@@ -237,7 +237,7 @@ fn a_fifo_group_that_comes_back_stands_at_the_end() {
 
 #[test]
 fn a_fifo_queues_delay_is_retroactive() {
-    let delayed = |delay| Settings { delay, ..Settings::fifo() };
+    let delayed = |delay| QueueSettings { delay, ..QueueSettings::fifo() };
     let mut queue = queue(delayed(60));
     queue.send(grouped("a", "a", Some("a")), 0);
     queue.send(grouped("b", "b", Some("b")), 1_000);
@@ -253,7 +253,7 @@ fn a_fifo_queues_delay_is_retroactive() {
 
 #[test]
 fn a_standard_queues_delay_is_not_retroactive() {
-    let delayed = |delay| Settings { delay, ..Settings::standard() };
+    let delayed = |delay| QueueSettings { delay, ..QueueSettings::standard() };
     let mut queue = queue(delayed(60));
     queue.send(plain("a"), 0);
     queue.set(delayed(0), 5_000);
@@ -263,7 +263,7 @@ fn a_standard_queues_delay_is_not_retroactive() {
 
 #[test]
 fn indexes_stay_in_proportion_to_what_is_alive() {
-    let mut queue = queue(Settings::standard());
+    let mut queue = queue(QueueSettings::standard());
     for round in 0..50 {
         for _ in 0..100 {
             queue.send(plain("a"), round);
@@ -281,7 +281,7 @@ fn indexes_stay_in_proportion_to_what_is_alive() {
 
 #[test]
 fn a_groups_line_stays_in_proportion_to_what_is_alive() {
-    let mut queue = queue(Settings::fifo());
+    let mut queue = queue(QueueSettings::fifo());
     for i in 0..1_000 {
         queue.send(grouped("a", "g", Some(&i.to_string())), 0);
     }
@@ -297,7 +297,7 @@ fn a_groups_line_stays_in_proportion_to_what_is_alive() {
 
 #[test]
 fn retention_ends_messages_in_any_state() {
-    let mut queue = queue(Settings { retention: 60, ..Settings::standard() });
+    let mut queue = queue(QueueSettings { retention: 60, ..QueueSettings::standard() });
     queue.send(plain("in flight"), 0);
     queue.receive(1, 43_200, None, 0);
     queue.send(plain("visible"), 1);

@@ -9,18 +9,18 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, U
 use http::{HeaderMap, Method, Response, Uri};
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 
-use super::connector::{Pool, host_header};
-use super::failure::Failed;
 use super::identity::Identity;
 use super::retry::{self, Attempts, Next, Quota};
 use super::sign::Signer;
 use super::{Endpoint, latin_1, operations, user_agent};
-use crate::clock;
 use crate::config::Settings;
-use crate::error::{Error, Failure, Lost, Retry, ServiceError};
 use crate::model::Action;
+use crate::protocol::error::{Error, Failure, Lost, Retry, ServiceError};
+use crate::protocol::message::{Reply, Request};
 use crate::stats::Stats;
-use crate::transport::{Answer, Reply, Request};
+use crate::transport::http::failure::HttpFailure;
+use crate::transport::http::pool::{Pool, host_header};
+use crate::transport::{ResponseFuture, clock};
 
 const X_AMZ_TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 const X_AMZN_QUERY_MODE: HeaderName = HeaderName::from_static("x-amzn-query-mode");
@@ -67,7 +67,7 @@ impl Target {
 
 /// Why there is no reply to an attempt.
 enum NoReply {
-    Lost(Failed),
+    Lost(HttpFailure),
     /// The request could not be made; trying again is of no use.
     Unsent(Error),
 }
@@ -105,7 +105,7 @@ impl Direct {
         self.quota.recovered(why);
     }
 
-    pub fn send(self: Arc<Self>, request: Request) -> Answer<Reply> {
+    pub fn send(self: Arc<Self>, request: Request) -> ResponseFuture<Reply> {
         Box::pin(async move { self.operation(&request).await })
     }
 
@@ -151,7 +151,7 @@ impl Direct {
 
     async fn attempt(&self, request: &Request, invocation_id: &HeaderValue, number: u32) -> Result<Reply, NoReply> {
         let Some(target) = &self.target else {
-            let failed = Failed::new(Failure::Connect, "no request can be made for this endpoint");
+            let failed = HttpFailure::new(Failure::Connect, "no request can be made for this endpoint");
             return Err(NoReply::Unsent(self.lost(failed)));
         };
         let mut outgoing = http::Request::new(SdkBody::from(request.body.clone()));
@@ -207,8 +207,8 @@ impl Direct {
         HeaderValue::try_from(utf8_percent_encode(&id, CONTROLS).to_string()).ok()
     }
 
-    fn lost(&self, failed: Failed) -> Error {
-        let Failed { kind, message, proxy_url } = failed;
+    fn lost(&self, failed: HttpFailure) -> Error {
+        let HttpFailure { kind, message, proxy_url } = failed;
         let url = proxy_url.unwrap_or_else(|| self.endpoint.0.clone());
         Error::Lost(Box::new(Lost { failure: kind, url, detail: message }))
     }
@@ -233,5 +233,4 @@ fn reply(response: Response<Bytes>, attempts: u32, max_attempts: u32) -> Reply {
 }
 
 #[cfg(test)]
-#[path = "direct_tests.rs"]
 mod tests;

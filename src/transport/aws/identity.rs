@@ -11,8 +11,8 @@ use aws_credential_types::provider::{ProvideCredentials, future};
 use tokio::sync::Mutex;
 
 use super::sources::{Source, checked, keys, not_refreshed, source};
-use crate::config::{Credentials, Found, Handed, StaticCredentials};
-use crate::error::Error;
+use crate::config::{Credentials, ExternalCredentials, Found, StaticCredentials};
+use crate::protocol::error::Error;
 
 /// How long before they expire credentials are replaced, by one request while others still use them; and how long before, by
 /// a request that all others wait for. Both are botocore's. Of keys that live no longer than that, a half and a third of
@@ -29,34 +29,34 @@ pub struct Identity(Kind);
 #[derive(Debug)]
 enum Kind {
     /// A source's, asked when they run out.
-    Kept(Kept),
+    Cached(CachedCredentials),
     /// The client's owner's, looked at for each request.
-    Handed(FromOwner),
+    External(FromOwner),
 }
 
 impl Identity {
     /// `None`: requests are not signed. What is in `holder` is used until it runs out, and what is found goes there.
     pub fn new(found: &Found, holder: Holder) -> Option<Identity> {
         Some(Identity(match &found.credentials {
-            Credentials::Handed(handed) => Kind::Handed(FromOwner::new(handed.clone())),
+            Credentials::External(handed) => Kind::External(FromOwner::new(handed.clone())),
             credentials => {
                 let source = source(credentials, &found.services)?;
-                Kind::Kept(Kept { holder, ..Kept::new(source, credentials.method()) })
+                Kind::Cached(CachedCredentials { holder, ..CachedCredentials::new(source, credentials.method()) })
             }
         }))
     }
 
     /// The service has refused them as expired, whatever they say: the source is asked before they are used again.
     pub(super) fn renew(&self, now: SystemTime) {
-        if let Kind::Kept(kept) = &self.0 {
-            kept.renew(now);
+        if let Kind::Cached(cached) = &self.0 {
+            cached.renew(now);
         }
     }
 
     pub(super) async fn credentials(&self, now: SystemTime) -> Result<Arc<Keys>, Error> {
         match &self.0 {
-            Kind::Kept(kept) => kept.credentials(now).await,
-            Kind::Handed(owner) => owner.credentials(),
+            Kind::Cached(cached) => cached.credentials(now).await,
+            Kind::External(owner) => owner.credentials(),
         }
     }
 }
@@ -64,7 +64,7 @@ impl Identity {
 /// The credentials that were found last. Copies share what is in it, processes do not: a forked child goes on with what
 /// its parent had.
 #[derive(Clone, Default)]
-pub struct Holder(Arc<ArcSwapOption<Held>>);
+pub struct Holder(Arc<ArcSwapOption<CachedKeys>>);
 
 impl fmt::Debug for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -75,13 +75,13 @@ impl fmt::Debug for Holder {
 /// Keys that the client's owner may replace at any moment.
 #[derive(Debug)]
 struct FromOwner {
-    handed: Handed,
+    handed: ExternalCredentials,
     /// What was handed over last, and what it became: the signer knows credentials by their allocation.
     made: ArcSwapOption<(Arc<StaticCredentials>, Arc<Keys>)>,
 }
 
 impl FromOwner {
-    fn new(handed: Handed) -> FromOwner {
+    fn new(handed: ExternalCredentials) -> FromOwner {
         FromOwner { handed, made: ArcSwapOption::empty() }
     }
 
@@ -99,7 +99,7 @@ impl FromOwner {
 
 /// What a source has found.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct CachedCredentials {
     source: Arc<dyn Source>,
     /// botocore's name for it.
     method: &'static str,
@@ -109,22 +109,22 @@ pub(super) struct Kept {
 }
 
 #[derive(Debug)]
-struct Held {
+struct CachedKeys {
     credentials: Arc<Keys>,
     /// From when on one request asks for new ones, and from when on all wait for them. `None`: never.
     advisory: Option<SystemTime>,
     mandatory: Option<SystemTime>,
 }
 
-impl Held {
-    fn new(credentials: Keys, now: SystemTime) -> Held {
+impl CachedKeys {
+    fn new(credentials: Keys, now: SystemTime) -> CachedKeys {
         let before = |window: Duration, part: f64| {
             let expiry = credentials.expiry()?;
             let life = expiry.duration_since(now).unwrap_or_default();
             expiry.checked_sub(window.min(life.mul_f64(part)))
         };
         let (advisory, mandatory) = (before(ADVISORY, 0.5), before(MANDATORY, 1.0 / 3.0));
-        Held { credentials: Arc::new(credentials), advisory, mandatory }
+        CachedKeys { credentials: Arc::new(credentials), advisory, mandatory }
     }
 
     fn is_fresh(&self, now: SystemTime) -> bool {
@@ -140,31 +140,31 @@ impl Held {
     }
 }
 
-impl Kept {
-    pub fn new(source: Arc<dyn Source>, method: &'static str) -> Kept {
-        Kept { source, method, holder: Holder::default(), asking: Mutex::new(()) }
+impl CachedCredentials {
+    pub fn new(source: Arc<dyn Source>, method: &'static str) -> CachedCredentials {
+        CachedCredentials { source, method, holder: Holder::default(), asking: Mutex::new(()) }
     }
 
     pub async fn credentials(&self, now: SystemTime) -> Result<Arc<Keys>, Error> {
-        if let Some(fresh) = self.held(|held| held.is_fresh(now)) {
+        if let Some(fresh) = self.cached_keys(|cached_keys| cached_keys.is_fresh(now)) {
             return Ok(fresh);
         }
-        let _asking = match (self.asking.try_lock(), self.held(|held| held.is_good(now))) {
+        let _asking = match (self.asking.try_lock(), self.cached_keys(|cached_keys| cached_keys.is_good(now))) {
             (Ok(asking), _) => asking,
             // Somebody is at it.
             (Err(_), Some(good)) => return Ok(good),
             (Err(_), None) => self.asking.lock().await,
         };
         // Somebody else may have asked meanwhile.
-        if let Some(fresh) = self.held(|held| held.is_fresh(now)) {
+        if let Some(fresh) = self.cached_keys(|cached_keys| cached_keys.is_fresh(now)) {
             return Ok(fresh);
         }
         let failure = match self.source.find().await {
             Ok(credentials) => {
-                let held = Arc::new(Held::new(credentials, now));
-                if held.is_valid(now) {
-                    let credentials = held.credentials.clone();
-                    self.holder.0.store(Some(held));
+                let cached_keys = Arc::new(CachedKeys::new(credentials, now));
+                if cached_keys.is_valid(now) {
+                    let credentials = cached_keys.credentials.clone();
+                    self.holder.0.store(Some(cached_keys));
                     return Ok(credentials);
                 }
                 Error::Runtime("Credentials were refreshed, but the refreshed credentials are still expired.".into())
@@ -172,10 +172,10 @@ impl Kept {
             Err(error) => error,
         };
         match self.holder.0.load_full() {
-            Some(held) if held.is_valid(now) => {
-                let credentials = held.credentials.clone();
+            Some(cached_keys) if cached_keys.is_valid(now) => {
+                let credentials = cached_keys.credentials.clone();
                 let pause = Some(now + AGAIN);
-                self.holder.0.store(Some(Arc::new(Held {
+                self.holder.0.store(Some(Arc::new(CachedKeys {
                     credentials: credentials.clone(),
                     advisory: pause,
                     mandatory: pause,
@@ -189,16 +189,16 @@ impl Kept {
 
     /// Those that never run out cannot be replaced.
     fn renew(&self, now: SystemTime) {
-        let held = self.holder.0.load_full().filter(|held| held.credentials.expiry().is_some());
-        if let Some(held) = held {
-            let credentials = held.credentials.clone();
-            self.holder.0.store(Some(Arc::new(Held { credentials, advisory: Some(now), mandatory: Some(now) })));
+        let cached_keys = self.holder.0.load_full().filter(|cached_keys| cached_keys.credentials.expiry().is_some());
+        if let Some(cached_keys) = cached_keys {
+            let credentials = cached_keys.credentials.clone();
+            self.holder.0.store(Some(Arc::new(CachedKeys { credentials, advisory: Some(now), mandatory: Some(now) })));
         }
     }
 
-    fn held(&self, is: impl Fn(&Held) -> bool) -> Option<Arc<Keys>> {
-        let held = self.holder.0.load();
-        held.as_ref().filter(|held| is(held)).map(|held| held.credentials.clone())
+    fn cached_keys(&self, is: impl Fn(&CachedKeys) -> bool) -> Option<Arc<Keys>> {
+        let cached_keys = self.holder.0.load();
+        cached_keys.as_ref().filter(|cached_keys| is(cached_keys)).map(|cached_keys| cached_keys.credentials.clone())
     }
 }
 
@@ -245,5 +245,4 @@ pub(super) fn failure(error: &(dyn std::error::Error + 'static)) -> Option<Error
 }
 
 #[cfg(test)]
-#[path = "identity_tests.rs"]
 mod tests;

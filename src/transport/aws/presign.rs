@@ -8,8 +8,8 @@ use aws_sigv4::sign::v4;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::operations;
-use crate::error::Error;
-use crate::transport::Presign;
+use crate::protocol::error::Error;
+use crate::protocol::message::Presign;
 
 /// All but RFC 3986's unreserved characters.
 pub const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');

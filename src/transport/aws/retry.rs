@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::error::{Failure, Retry};
+use crate::protocol::error::{Failure, Retry};
 
 /// What a client may spend on retries while a service is down: each costs tokens, and success brings them back.
 #[derive(Debug)]

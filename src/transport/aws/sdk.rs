@@ -41,13 +41,14 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, USER_A
 
 use super::identity::{self, Identity, Provider};
 use super::retry::{self, Quota};
-use super::{Endpoint, connector, describe, failure, latin_1, operations, user_agent};
-use crate::clock;
+use super::{Endpoint, describe, latin_1, operations, user_agent};
 use crate::config::Settings;
-use crate::error::{Error, Failure, Lost, Retry, ServiceError};
 use crate::model::Action;
+use crate::protocol::error::{Error, Failure, Lost, Retry, ServiceError};
+use crate::protocol::message::{Reply, Request};
 use crate::stats::Stats;
-use crate::transport::{Answer, Reply, Request};
+use crate::transport::http::{failure, pool};
+use crate::transport::{ResponseFuture, clock};
 
 /// Stands in for an empty region, which is good for signing (some emulators do not care) and which the SDK's endpoint
 /// rules refuse, although the endpoint is given.
@@ -55,9 +56,9 @@ const ANY_REGION: &str = "us-east-1";
 
 /// See [`clock`]. The SDK goes by it in everything, the age of credentials included.
 #[derive(Debug)]
-struct Clock;
+struct SigningClock;
 
-impl TimeSource for Clock {
+impl TimeSource for SigningClock {
     fn now(&self) -> SystemTime {
         clock::now()
     }
@@ -77,7 +78,7 @@ pub(super) struct Sdk {
 impl Sdk {
     /// Cheap: nothing is connected, read or asked for before the first operation.
     pub fn new(settings: &Settings, endpoint: Endpoint, identity: Option<Arc<Identity>>, stats: Arc<Stats>) -> Sdk {
-        let http_client = connector::http_client(settings);
+        let http_client = pool::http_client(settings);
         let max_attempts = settings.retries.total_max_attempts;
         let mut config = aws_sdk_sqs::Config::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -92,7 +93,7 @@ impl Sdk {
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .interceptor(RawJson::new(settings, endpoint.target()))
             .identity_cache(IdentityCache::no_cache())
-            .time_source(Clock)
+            .time_source(SigningClock)
             .http_client(http_client);
         config = match identity {
             Some(identity) => config.credentials_provider(Provider(identity)),
@@ -116,11 +117,11 @@ impl Sdk {
         self.endpoint.0.clone()
     }
 
-    pub fn send(&self, request: Request) -> Answer<Reply> {
+    pub fn send(&self, request: Request) -> ResponseFuture<Reply> {
         let client = self.client.clone();
         let endpoint = self.endpoint.clone();
         let quota = Arc::clone(&self.quota);
-        let call = Call {
+        let call = SdkCall {
             action: request.action,
             body: request.body,
             long_poll: request.long_poll,
@@ -167,12 +168,12 @@ fn timeouts(settings: &Settings, long_poll: Duration) -> TimeoutConfig {
 }
 
 tokio::task_local! {
-    static CALL: Call;
+    static CALL: SdkCall;
 }
 
 /// One operation on its way through the SDK.
 #[derive(Debug)]
-pub(super) struct Call {
+pub(super) struct SdkCall {
     action: Action,
     body: Bytes,
     long_poll: Duration,

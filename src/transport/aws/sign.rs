@@ -21,10 +21,10 @@ pub(super) struct Signer {
     region: String,
     /// The canonical request as far as the date.
     beginning: String,
-    key: ArcSwapOption<Key>,
+    key: ArcSwapOption<SigningKey>,
 }
 
-struct Key {
+struct SigningKey {
     /// Whose it is; the same allocation is the same credentials.
     credentials: Arc<Credentials>,
     day: u64,
@@ -32,9 +32,9 @@ struct Key {
     token: Option<HeaderValue>,
 }
 
-impl std::fmt::Debug for Key {
+impl std::fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Key").field("day", &self.day).finish_non_exhaustive()
+        f.debug_struct("SigningKey").field("day", &self.day).finish_non_exhaustive()
     }
 }
 
@@ -99,7 +99,12 @@ impl Signer {
     }
 
     /// The key of these credentials for this day.
-    fn key(&self, credentials: &Arc<Credentials>, now: SystemTime, day: u64) -> Result<Arc<Key>, InvalidHeaderValue> {
+    fn key(
+        &self,
+        credentials: &Arc<Credentials>,
+        now: SystemTime,
+        day: u64,
+    ) -> Result<Arc<SigningKey>, InvalidHeaderValue> {
         let known = self.key.load();
         if let Some(key) = known.as_ref().filter(|key| key.day == day && Arc::ptr_eq(&key.credentials, credentials)) {
             return Ok(Arc::clone(key));
@@ -109,7 +114,7 @@ impl Signer {
             token
         });
         let bytes = v4::generate_signing_key(credentials.secret_access_key(), now, &self.region, "sqs");
-        let key = Arc::new(Key { credentials: credentials.clone(), day, bytes: bytes.as_ref().into(), token });
+        let key = Arc::new(SigningKey { credentials: credentials.clone(), day, bytes: bytes.as_ref().into(), token });
         self.key.store(Some(key.clone()));
         Ok(key)
     }
@@ -129,13 +134,13 @@ fn timestamp(seconds: u64) -> String {
     let (days, of_day) = (seconds / SECONDS_A_DAY, seconds % SECONDS_A_DAY);
     // Years that begin in March have their leap day last; an era is the 400 years after which the calendar repeats.
     let shifted = days + 719_468;
-    let (era, of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let (cycle, of_cycle) = (shifted / 146_097, shifted % 146_097);
+    let year_of_cycle = (of_cycle - of_cycle / 1460 + of_cycle / 36_524 - of_cycle / 146_096) / 365;
+    let of_year = of_cycle - (365 * year_of_cycle + year_of_cycle / 4 - year_of_cycle / 100);
     let from_march = (5 * of_year + 2) / 153;
     let day = of_year - (153 * from_march + 2) / 5 + 1;
     let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let year = cycle * 400 + year_of_cycle + u64::from(month <= 2);
     let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
     format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
 }

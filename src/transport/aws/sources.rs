@@ -12,7 +12,7 @@ use http::HeaderValue;
 use serde_json::{Map, Value};
 
 use crate::config::{Credentials, Services, StaticCredentials};
-use crate::error::{Error, SourceError};
+use crate::protocol::error::{Error, SourceError};
 
 mod container;
 mod login;
@@ -38,15 +38,15 @@ pub(super) trait Source: fmt::Debug + Send + Sync {
 pub(super) fn source(credentials: &Credentials, services: &Services) -> Option<Arc<dyn Source>> {
     Some(match credentials {
         Credentials::Static(found) => Arc::new(Given(keys(found), found.method)),
-        Credentials::Role(role) => Arc::new(roles::Role::new(role, services)),
-        Credentials::WebIdentity(identity) => Arc::new(roles::WebIdentity::new(identity, services)),
-        Credentials::Sso(sso) => Arc::new(sso::Sso::new(sso, services)),
-        Credentials::Login(login) => Arc::new(login::Login::new(login, services)),
+        Credentials::Role(role) => Arc::new(roles::RoleSource::new(role, services)),
+        Credentials::WebIdentity(identity) => Arc::new(roles::WebIdentitySource::new(identity, services)),
+        Credentials::Sso(sso) => Arc::new(sso::SsoSource::new(sso, services)),
+        Credentials::Login(login) => Arc::new(login::LoginSource::new(login, services)),
         Credentials::Process { command } => Arc::new(process::Process::new(command)),
-        Credentials::Container(container) => Arc::new(container::Container::new(container)),
-        Credentials::InstanceMetadata(metadata) => Arc::new(metadata::Metadata::new(metadata, services)),
+        Credentials::Container(container) => Arc::new(container::ContainerSource::new(container)),
+        Credentials::InstanceMetadata(metadata) => Arc::new(metadata::MetadataSource::new(metadata, services)),
         Credentials::Missing => Arc::new(Nothing),
-        Credentials::Handed(_) | Credentials::Anonymous => return None,
+        Credentials::External(_) | Credentials::Anonymous => return None,
     })
 }
 

@@ -5,7 +5,7 @@ use aws_types::os_shim_internal::Env;
 use http::HeaderValue;
 
 use crate::config::{RetryMode, Settings, UserAgent};
-use crate::error::Error;
+use crate::protocol::error::Error;
 
 /// The header of every request of a client.
 pub(super) fn header(settings: &Settings) -> Result<HeaderValue, Error> {

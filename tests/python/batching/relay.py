@@ -17,7 +17,7 @@ from fakes import Request, _Listener, read_request
 
 #: What a judge may say of a request: let it pass; reset the connection before or after the server has seen it; close
 #: it in the middle of the reply. A number is a delay in seconds.
-Verdict = str | float
+Fate = str | float
 PASS, RESET, RESET_AFTER, HALF = "pass", "reset", "reset after", "half reply"
 
 ENTRIES = "Entries"
@@ -70,7 +70,7 @@ def counted(entry: dict[str, Any]) -> int:
 class Relay(_Listener):
     """``judge`` is asked about each request, one at a time, in the order of arrival."""
 
-    def __init__(self, upstream_port: int, judge: Callable[[Passed], Verdict] = lambda _: PASS) -> None:
+    def __init__(self, upstream_port: int, judge: Callable[[Passed], Fate] = lambda _: PASS) -> None:
         self.upstream_port = upstream_port
         self.judge = judge
         #: Which requests stay while the relay holds; all of them.
@@ -115,24 +115,24 @@ class Relay(_Listener):
         passed = Passed(request.headers["x-amz-target"].partition(".")[2], json.loads(request.body))
         with self._lock:
             self.passed.append(passed)
-            verdict = self.judge(passed)
+            fate = self.judge(passed)
         if self.holds(passed):
             self._open_gate.wait(30)
-        if verdict == RESET:
+        if fate == RESET:
             _reset(connection)
             return False
-        if isinstance(verdict, float):
-            time.sleep(verdict)
+        if isinstance(fate, float):
+            time.sleep(fate)
         upstream.request(request.method, request.target, request.body, request.headers)
         reply = upstream.getresponse()
         body = reply.read()
         passed.status, passed.reply = reply.status, json.loads(body or b"{}")
-        if verdict == RESET_AFTER:
+        if fate == RESET_AFTER:
             _reset(connection)
             return False
         headers = "".join(f"{name}: {value}\r\n" for name, value in reply.getheaders())
         wire = f"HTTP/1.1 {reply.status} {reply.reason}\r\n{headers}\r\n".encode("latin-1") + body
-        if verdict == HALF:
+        if fate == HALF:
             connection.sendall(wire[: len(wire) - len(body) // 2 - 1])
             return False
         passed.delivered = True
@@ -146,7 +146,7 @@ class Dice:
     def __init__(self, seed: int, share: float) -> None:
         self.dice, self.share = random.Random(seed), share
 
-    def __call__(self, passed: Passed) -> Verdict:
+    def __call__(self, passed: Passed) -> Fate:
         if not passed.action.startswith(("SendMessage", "DeleteMessage", "ChangeMessage")):
             return PASS
         if self.dice.random() > self.share:

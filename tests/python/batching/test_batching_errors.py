@@ -185,7 +185,7 @@ def test_no_such_queue_is_told_to_each(method: str, sqs: turbosqs.SQS, relay: Re
 
 
 @pytest.mark.parametrize("kind", ["throttle", "server_error"])
-def test_trouble_of_the_service_is_told_to_each(kind: str, relay: Relay, boto: Any, server: Server) -> None:
+def test_a_fault_of_the_service_is_told_to_each(kind: str, relay: Relay, boto: Any, server: Server) -> None:
     """When its retries are spent, a request that failed for no entry's reason is not taken apart: that would make ten
     requests of one while the service asks for fewer."""
     url = server.create_queue("q")

@@ -69,13 +69,13 @@ def test_exit_from_an_exception(relay: Relay, boto: Any, url: str) -> None:
     assert sum(held(boto, url).values()) == 3
 
 
-PATIENCE = 1
+TIMEOUT = 1
 
 
 def test_a_service_that_never_answers_at_the_end(relay: Relay) -> None:
     """The program ends when its patience does, and says how many had no answer."""
     relay.hold()
-    shorter = f"    import turbosqs._at_exit\n    turbosqs._at_exit.PATIENCE = {PATIENCE}\n"
+    shorter = f"    import turbosqs._at_exit\n    turbosqs._at_exit.TIMEOUT = {TIMEOUT}\n"
     script = WAITING + shorter + "    waiting(15)\n    say('end')\n"
     process = start(SUBJECT, relay.url, script)
     assert process.stdout is not None
@@ -85,7 +85,7 @@ def test_a_service_that_never_answers_at_the_end(relay: Relay) -> None:
     took = time.monotonic() - began
     assert (process.returncode, printed) == (0, "")
     assert re.fullmatch(r"turbosqs: 15 entries had no answer when the program ended; they may .*\n", noise)
-    assert took < PATIENCE + 3
+    assert took < TIMEOUT + 3
 
 
 def test_nothing_waits_at_the_end(relay: Relay) -> None:

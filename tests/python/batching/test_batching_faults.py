@@ -79,7 +79,7 @@ def test_faults_that_lose_no_reply(kind: Any, options: dict[str, Any], server: S
     if "sender_fault" in options:
         # Each was asked for once more alone, which these faults spare; that is no retry.
         assert failed == 0
-        assert sqs.stats()["flushes"]["apart"] > 0
+        assert sqs.stats()["flushes"]["solo"] > 0
         assert sqs.stats()["retries"] == 0
     else:
         # With three attempts hardly any of them fails, and something was tried again.

@@ -1,4 +1,4 @@
-"""Ctrl-C: in a call that waits for company, and in a writer that waits for room or for its last answers."""
+"""Ctrl-C: in a call that lingers, and in a writer that waits for room or for its last answers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def interrupt(process: Any) -> float:
     return time.monotonic() - began
 
 
-def test_a_call_that_waits_for_company_is_withdrawn(relay: Relay, boto: Any, url: str) -> None:
+def test_a_call_that_lingers_is_withdrawn(relay: Relay, boto: Any, url: str) -> None:
     """One is in flight, the next waits; interrupted, it is never sent, though the program goes on to send others."""
     relay.hold()
     process = start(

@@ -48,7 +48,7 @@ def test_close_while_it_is_used(relay: Relay, boto: Any, server: Server) -> None
 
 
 def test_close_sends_what_waits_and_answers_each(sqs: turbosqs.SQS, relay: Relay, boto: Any, server: Server) -> None:
-    """Calls of three kinds on two queues wait for company; ``close`` returns when all of them are answered."""
+    """Calls of three kinds on two queues linger; ``close`` returns when all of them are answered."""
     urls = [server.create_queue("a"), server.create_queue("b")]
     relay.hold()
     calls = [partial(sqs.send_message, QueueUrl=url, MessageBody=f"{n}") for url in urls for n in range(4)]

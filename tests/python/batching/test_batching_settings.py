@@ -168,7 +168,7 @@ def test_figures(relay: Relay, server: Server) -> None:
     assert sum(isinstance(result, Returned) for result in results) == 14
     stats = sqs.stats()
     assert stats["messages"] == {"SendMessage": 16}
-    assert stats["flushes"] == {"idle": 1, "full": 1, "bytes": 1, "returned": 1, "apart": 4}
+    assert stats["flushes"] == {"idle": 1, "full": 1, "bytes": 1, "returned": 1, "solo": 4}
     assert stats["fill"] == {"SendMessage": pytest.approx((1 + 10 + 1 + 4 + 4) / 8)}
     assert stats["requests"] == server.stats()["requests"] == {"SendMessage": 6, "SendMessageBatch": 2}
     assert stats["retries"] == 0

@@ -215,7 +215,7 @@ def test_the_client_is_closed(when: str, relay: Relay, boto: Any, server: Server
 
 
 def test_close_sends_what_a_writer_was_given(sqs: turbosqs.SQS, boto: Any, server: Server) -> None:
-    """``close()`` sends what waits for company: what a writer holds as well, though its block has not ended."""
+    """``close()`` sends what lingers: what a writer holds as well, though its block has not ended."""
     url = server.create_queue("q")
     batch = sqs.batch_writer(QueueUrl=url)
     put(batch, 3)

@@ -28,9 +28,9 @@ def patient(url: str, attempts: int = 3, **options: Any) -> turbosqs.SQS:
     return connect(url, config=turbosqs.Config(retries={"total_max_attempts": attempts, "mode": "standard"}), **options)
 
 
-def until(happened: Callable[[], Any], patience: float = 10) -> None:
+def until(happened: Callable[[], Any], timeout: float = 10) -> None:
     """Wait until something has happened, and fail if it does not."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout
     while not happened():
         assert time.monotonic() < deadline, "it does not happen"
         time.sleep(0.0005)

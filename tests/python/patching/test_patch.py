@@ -212,7 +212,7 @@ def test_calls_under_way_are_finished(settings: dict[str, Any]) -> None:
 
 
 def test_the_first_calls_of_many_threads(settings: dict[str, Any]) -> None:
-    """Each finds no lane, no core and no credentials handed over yet: none may call before all three are there."""
+    """Each finds no call path, no core and no credentials handed over yet: none may call before all three are there."""
     turbosqs.patch()
     for _ in range(20):
         client = BOTO3.session().client("sqs", **settings)

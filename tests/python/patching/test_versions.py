@@ -87,14 +87,14 @@ def story(client: Any, name: str) -> list[Any]:
     return results
 
 
-def test_calls_are_those_of_stock_boto3(client: Any) -> None:
-    stock = story(client, "a-story")
+def test_calls_are_those_of_plain_boto3(client: Any) -> None:
+    plain = story(client, "a-story")
     with turbosqs.patched():
         patched = story(client, "a-story")
         ways = gone(client)
-    same(stock, patched)
+    same(plain, patched)
     # What the model of this version does not have is refused by botocore; everything else was on the core.
-    assert ways["fast"] >= len(stock) - 1
+    assert ways["fast"] >= len(plain) - 1
     assert set(ways) <= {"fast", "model"}
 
 
@@ -105,9 +105,9 @@ def test_errors_are_of_the_clients_classes(client: Any) -> None:
         except client.exceptions.QueueDoesNotExist as error:
             return without_headers(Raised(error))
 
-    stock = caught()
+    plain = caught()
     with turbosqs.patched():
-        same(stock, caught())
+        same(plain, caught())
         assert gone(client) == {"fast": 1}
 
 
@@ -194,12 +194,12 @@ def test_a_boto3_that_is_too_old(
     """Everything stays as it is, and one line says so."""
     monkeypatch.setattr(botocore, "__version__", version)
     monkeypatch.setattr(hook, "_state", hook._State())
-    stock = type(client).__mro__
+    plain = type(client).__mro__
     for _ in range(2):
         turbosqs.patch()
     with turbosqs.patched():
-        assert type(client).__mro__ == stock
-        assert type(boto3.Session().client("sqs", **SETTINGS)).__mro__[1:] == stock[1:]
+        assert type(client).__mro__ == plain
+        assert type(boto3.Session().client("sqs", **SETTINGS)).__mro__[1:] == plain[1:]
     (record,) = caplog.records
     assert record.name == "turbosqs"
     assert record.getMessage().endswith(f"needs boto3 1.28 or newer, not botocore {version}")

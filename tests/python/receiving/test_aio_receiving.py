@@ -319,6 +319,6 @@ def test_a_signal_under_load(server: Server, sqs: Any, url: str) -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGTERM)
-    _, verdict, deleted = finish(process).split()
-    assert verdict == "True"
+    _, fate, deleted = finish(process).split()
+    assert fate == "True"
     assert counts(sqs, url) == (1_000 - int(deleted), 0)

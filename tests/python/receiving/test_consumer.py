@@ -14,7 +14,7 @@ from queues import client, consumer, counts, send, until
 from turbosqs.local import Server
 
 
-def dead_letters(server: Server, sqs: Any, receives: int, name: str = "q") -> tuple[str, str]:
+def dead_messages(server: Server, sqs: Any, receives: int, name: str = "q") -> tuple[str, str]:
     suffix = ".fifo" if name.endswith(".fifo") else ""
     dead = server.create_queue("dead" + suffix)
     arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -72,7 +72,7 @@ def test_the_buffer_is_kept_alive_as_well(server: Server, sqs: Any) -> None:
 
 def test_a_failure_is_seen_again_after_its_delay_and_at_last_in_the_dead_letter_queue(server: Server) -> None:
     sqs = client(server)
-    url, dead = dead_letters(server, sqs, 3)
+    url, dead = dead_messages(server, sqs, 3)
     send(sqs, url, 1)
     errors: list[BaseException] = []
 

@@ -186,7 +186,7 @@ def test_a_lost_lease_in_an_event_loop(server: Server, sqs: Any, url: str) -> No
     assert not _lost
 
 
-def test_troubles_are_told_while_all_handlers_are_busy(server: Server, sqs: Any, url: str) -> None:
+def test_background_errors_are_told_while_all_handlers_are_busy(server: Server, sqs: Any, url: str) -> None:
     """Deletes that fail while the only handler is at work on the next messages, for as long as it likes."""
     send(sqs, url, 20)
     server.faults.add("partial_failure", actions=["DeleteMessageBatch"], entries=list(range(10)), sender_fault=True)
@@ -207,7 +207,7 @@ def test_troubles_are_told_while_all_handlers_are_busy(server: Server, sqs: Any,
     assert consuming.stats()["handled"] == 20, "the second call did not wait in vain"
 
 
-def test_troubles_are_told_while_all_coroutines_are_busy(server: Server, sqs: Any, url: str) -> None:
+def test_background_errors_are_told_while_all_coroutines_are_busy(server: Server, sqs: Any, url: str) -> None:
     send(sqs, url, 20)
     server.faults.add("partial_failure", actions=["DeleteMessageBatch"], entries=list(range(10)), sender_fault=True)
     # Asked for alone, each is refused as well.

@@ -11,8 +11,8 @@ use http::{HeaderValue, Request, StatusCode};
 use super::services::{connection_error, uri};
 use super::{Finding, Source, checked, required, retrieval, time};
 use crate::config::{self, ContainerToken, Proxies, Verify};
-use crate::error::{Error, SourceError};
-use crate::transport::aws::connector::Pool;
+use crate::protocol::error::{Error, SourceError};
+use crate::transport::http::pool::Pool;
 
 const METHOD: &str = "container-role";
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -20,25 +20,25 @@ const ATTEMPTS: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
-pub(super) struct Container {
+pub(super) struct ContainerSource {
     url: String,
-    token: Token,
+    token: TokenSource,
     pool: Pool,
 }
 
-struct Token(Option<ContainerToken>);
+struct TokenSource(Option<ContainerToken>);
 
-impl std::fmt::Debug for Token {
+impl std::fmt::Debug for TokenSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("...")
     }
 }
 
-impl Container {
-    pub fn new(container: &config::Container) -> Container {
-        Container {
+impl ContainerSource {
+    pub fn new(container: &config::Container) -> ContainerSource {
+        ContainerSource {
             url: container.url.clone(),
-            token: Token(container.token.clone()),
+            token: TokenSource(container.token.clone()),
             pool: Pool::to_source(Verify::Yes, Proxies::default()),
         }
     }
@@ -115,7 +115,7 @@ impl Container {
 /// botocore puts the text of one exception into another.
 const WORDS: &str = "Error retrieving metadata";
 
-impl Source for Container {
+impl Source for ContainerSource {
     fn find(&self) -> Finding<'_> {
         Box::pin(self.ask())
     }

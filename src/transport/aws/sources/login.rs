@@ -12,34 +12,38 @@ use http::{HeaderName, HeaderValue};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::services::{Asker, Operation};
+use super::services::{Asker, ServiceOperation};
 use super::tokens::{self, Token};
 use super::{Finding, Source, checked, named, object, required, retrieval, text, time, written};
-use crate::config::{self, Service, Services};
-use crate::error::{Error, SourceError};
+use crate::config::{self, AwsService, Services};
+use crate::protocol::error::{Error, SourceError};
 
 const METHOD: &str = "login";
 /// How long before they expire the keys are renewed.
 const AHEAD: Duration = Duration::from_secs(5 * 60);
 
 #[derive(Debug)]
-pub(super) struct Login {
-    settings: Settings,
+pub(super) struct LoginSource {
+    settings: LoginSettings,
     asker: Asker,
     services: Services,
 }
 
-struct Settings(config::Login);
+struct LoginSettings(config::Login);
 
-impl std::fmt::Debug for Settings {
+impl std::fmt::Debug for LoginSettings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0.session)
     }
 }
 
-impl Login {
-    pub fn new(settings: &config::Login, services: &Services) -> Login {
-        Login { settings: Settings(settings.clone()), asker: Asker::new(services), services: services.clone() }
+impl LoginSource {
+    pub fn new(settings: &config::Login, services: &Services) -> LoginSource {
+        LoginSource {
+            settings: LoginSettings(settings.clone()),
+            asker: Asker::new(services),
+            services: services.clone(),
+        }
     }
 
     async fn ask(&self) -> Result<Keys, Error> {
@@ -69,12 +73,12 @@ impl Login {
 
     async fn renew(&self, token: &mut Token, now: SystemTime) -> Result<(), Error> {
         let region = text(token, "signInRegion").filter(|region| !region.is_empty()).unwrap_or(&self.services.region);
-        let url = format!("{}/v1/token", self.services.endpoint(Service::SignIn, region).0);
+        let url = format!("{}/v1/token", self.services.endpoint(AwsService::SignIn, region).0);
         let proof = proof(required(METHOD, token, "dpopKey")?, &url, now)?;
         let body = json!({
             "clientId": token.get("clientId"), "refreshToken": token.get("refreshToken"), "grantType": "refresh_token",
         });
-        let mut operation = Operation::post("CreateOAuth2Token", url, "application/json", body.to_string());
+        let mut operation = ServiceOperation::post("CreateOAuth2Token", url, "application/json", body.to_string());
         let mut proof = HeaderValue::try_from(proof).map_err(|_| unloadable_key())?;
         proof.set_sensitive(true);
         operation.headers.insert(HeaderName::from_static("dpop"), proof);
@@ -174,7 +178,7 @@ fn refused(error: Error) -> Error {
     named(class, None, text.to_owned())
 }
 
-impl Source for Login {
+impl Source for LoginSource {
     fn find(&self) -> Finding<'_> {
         Box::pin(self.ask())
     }

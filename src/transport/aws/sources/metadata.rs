@@ -12,9 +12,9 @@ use serde_json::{Map, Value};
 use super::services::uri;
 use super::{Finding, Source, checked, named, retrieval, text, time};
 use crate::config::{self, Services, Verify};
-use crate::error::{Error, Failure, Lost};
-use crate::transport::aws::connector::Pool;
-use crate::transport::aws::failure::Failed;
+use crate::protocol::error::{Error, Failure, Lost};
+use crate::transport::http::failure::HttpFailure;
+use crate::transport::http::pool::Pool;
 
 const METHOD: &str = "iam-role";
 const TOKEN_PATH: &str = "latest/api/token";
@@ -23,25 +23,25 @@ const TOKEN: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token");
 const TOKEN_LIFE: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token-ttl-seconds");
 
 #[derive(Debug)]
-pub(super) struct Metadata {
+pub(super) struct MetadataSource {
     settings: config::Metadata,
     pool: Pool,
 }
 
 /// What there is to a request: `None` is nothing of use.
-type Answer<T> = Result<Option<T>, Error>;
+type MetadataResult<T> = Result<Option<T>, Error>;
 
-impl Metadata {
-    pub fn new(settings: &config::Metadata, services: &Services) -> Metadata {
-        Metadata { settings: settings.clone(), pool: Pool::to_source(Verify::Yes, services.proxies.clone()) }
+impl MetadataSource {
+    pub fn new(settings: &config::Metadata, services: &Services) -> MetadataSource {
+        MetadataSource { settings: settings.clone(), pool: Pool::to_source(Verify::Yes, services.proxies.clone()) }
     }
 
     async fn ask(&self) -> Result<Keys, Error> {
         let token = match self.token().await? {
-            Token::Some(token) => Some(token),
-            Token::None => None,
+            SessionToken::Some(token) => Some(token),
+            SessionToken::None => None,
             // A machine without instance metadata is simply one without credentials.
-            Token::Misunderstood => return Err(Error::NoCredentials),
+            SessionToken::Misunderstood => return Err(Error::NoCredentials),
         };
         let Some(role) = self.get(ROLES_PATH, &token, |body| Some(String::from_utf8_lossy(body).into_owned())).await?
         else {
@@ -55,7 +55,7 @@ impl Metadata {
         }
     }
 
-    async fn token(&self) -> Result<Token, Error> {
+    async fn token(&self) -> Result<SessionToken, Error> {
         for _ in 0..self.settings.attempts {
             let life = (TOKEN_LIFE, HeaderValue::from_static("21600"));
             match self.send(Method::PUT, TOKEN_PATH, Some(life)).await? {
@@ -64,13 +64,13 @@ impl Metadata {
                         return Ok(match HeaderValue::from_maybe_shared(response.into_body()) {
                             Ok(mut token) if !token.is_empty() => {
                                 token.set_sensitive(true);
-                                Token::Some(token)
+                                SessionToken::Some(token)
                             }
-                            _ => Token::None,
+                            _ => SessionToken::None,
                         });
                     }
                     StatusCode::NOT_FOUND | StatusCode::FORBIDDEN | StatusCode::METHOD_NOT_ALLOWED => break,
-                    StatusCode::BAD_REQUEST => return Ok(Token::Misunderstood),
+                    StatusCode::BAD_REQUEST => return Ok(SessionToken::Misunderstood),
                     _ => {}
                 },
                 // The answer does not reach a container that is one hop too far away, and it is not going to.
@@ -78,11 +78,11 @@ impl Metadata {
                 Err(failed) => self.check(failed)?,
             }
         }
-        Ok(Token::None)
+        Ok(SessionToken::None)
     }
 
     /// What `read` makes of the first good answer.
-    async fn get<T>(&self, path: &str, token: &Option<HeaderValue>, read: fn(&[u8]) -> Option<T>) -> Answer<T> {
+    async fn get<T>(&self, path: &str, token: &Option<HeaderValue>, read: fn(&[u8]) -> Option<T>) -> MetadataResult<T> {
         if token.is_none() && self.settings.is_v1_disabled {
             let message = "Unable to retrieve token for use in IMDSv2 call and IMDSv1 has been disabled";
             let text = format!("Error retrieving metadata: {message}");
@@ -107,7 +107,7 @@ impl Metadata {
         method: Method,
         path: &str,
         header: Option<(HeaderName, HeaderValue)>,
-    ) -> Result<Result<Response<Bytes>, Failed>, Error> {
+    ) -> Result<Result<Response<Bytes>, HttpFailure>, Error> {
         let mut request = Request::new(SdkBody::empty());
         *request.method_mut() = method;
         *request.uri_mut() = uri(&format!("{}{path}", self.settings.endpoint))?;
@@ -117,7 +117,7 @@ impl Metadata {
     }
 
     /// Whether the failure of an attempt allows for another.
-    fn check(&self, failed: Failed) -> Result<(), Error> {
+    fn check(&self, failed: HttpFailure) -> Result<(), Error> {
         match failed.kind {
             Failure::ReadTimeout | Failure::Connect | Failure::Dns | Failure::Closed | Failure::ConnectTimeout => {
                 Ok(())
@@ -130,7 +130,7 @@ impl Metadata {
     }
 }
 
-enum Token {
+enum SessionToken {
     Some(HeaderValue),
     /// It cannot be had: version 1.
     None,
@@ -155,7 +155,7 @@ fn extended(expiry: SystemTime, now: SystemTime, jitter: u64) -> SystemTime {
     if now + window >= expiry { now + window } else { expiry }
 }
 
-impl Source for Metadata {
+impl Source for MetadataSource {
     fn find(&self) -> Finding<'_> {
         Box::pin(self.ask())
     }

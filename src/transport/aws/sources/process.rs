@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Finding, Source, checked, object, required, retrieval, text, time};
 use crate::config::words;
-use crate::error::{Error, SourceError};
+use crate::protocol::error::{Error, SourceError};
 
 const METHOD: &str = "custom-process";
 

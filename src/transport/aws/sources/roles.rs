@@ -11,41 +11,41 @@ use http::header::HOST;
 use http::{HeaderName, HeaderValue};
 use percent_encoding::utf8_percent_encode;
 
-use super::services::{Asker, Operation, uri};
+use super::services::{Asker, ServiceOperation, uri};
 use super::{Finding, Source, checked, named, retrieval, source, time};
-use crate::config::{self, Service, Services};
-use crate::error::{Error, SourceError};
-use crate::transport::Reply;
+use crate::config::{self, AwsService, Services};
+use crate::protocol::error::{Error, SourceError};
+use crate::protocol::message::Reply;
 use crate::transport::aws::RESERVED;
-use crate::transport::aws::connector::host_header;
-use crate::transport::aws::identity::Kept;
+use crate::transport::aws::identity::CachedCredentials;
+use crate::transport::http::pool::host_header;
 
 const FORM: &str = "application/x-www-form-urlencoded; charset=utf-8";
 
 /// A role that is assumed with other credentials.
 #[derive(Debug)]
-pub(super) struct Role {
-    role: Settings,
+pub(super) struct RoleSource {
+    role: RoleSettings,
     /// `None`: the source has none to give.
-    source: Option<Kept>,
+    source: Option<CachedCredentials>,
     session_name: String,
     sts: Sts,
 }
 
-struct Settings(config::Role);
+struct RoleSettings(config::Role);
 
-impl std::fmt::Debug for Settings {
+impl std::fmt::Debug for RoleSettings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0.arn)
     }
 }
 
-impl Role {
-    pub fn new(role: &config::Role, services: &Services) -> Role {
-        Role {
+impl RoleSource {
+    pub fn new(role: &config::Role, services: &Services) -> RoleSource {
+        RoleSource {
             session_name: session_name(&role.session_name),
-            source: source(&role.source, services).map(|source| Kept::new(source, role.source.method())),
-            role: Settings(role.clone()),
+            source: source(&role.source, services).map(|source| CachedCredentials::new(source, role.source.method())),
+            role: RoleSettings(role.clone()),
             sts: Sts::new(services),
         }
     }
@@ -84,7 +84,7 @@ fn used_up() -> Error {
     named("RefreshWithMFAUnsupportedError", None, text.to_owned())
 }
 
-impl Source for Role {
+impl Source for RoleSource {
     fn find(&self) -> Finding<'_> {
         Box::pin(self.ask())
     }
@@ -92,25 +92,25 @@ impl Source for Role {
 
 /// A role that is assumed with a token in a file.
 #[derive(Debug)]
-pub(super) struct WebIdentity {
-    identity: Identity,
+pub(super) struct WebIdentitySource {
+    identity: WebIdentitySettings,
     session_name: String,
     sts: Sts,
 }
 
-struct Identity(config::WebIdentity);
+struct WebIdentitySettings(config::WebIdentity);
 
-impl std::fmt::Debug for Identity {
+impl std::fmt::Debug for WebIdentitySettings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0.role_arn)
     }
 }
 
-impl WebIdentity {
-    pub fn new(identity: &config::WebIdentity, services: &Services) -> WebIdentity {
-        WebIdentity {
+impl WebIdentitySource {
+    pub fn new(identity: &config::WebIdentity, services: &Services) -> WebIdentitySource {
+        WebIdentitySource {
             session_name: session_name(&identity.session_name),
-            identity: Identity(identity.clone()),
+            identity: WebIdentitySettings(identity.clone()),
             sts: Sts::new(services),
         }
     }
@@ -129,7 +129,7 @@ impl WebIdentity {
     }
 }
 
-impl Source for WebIdentity {
+impl Source for WebIdentitySource {
     fn find(&self) -> Finding<'_> {
         Box::pin(self.ask())
     }
@@ -151,7 +151,7 @@ struct Sts {
 
 impl Sts {
     fn new(services: &Services) -> Sts {
-        let (url, region) = services.endpoint(Service::Sts, &services.region);
+        let (url, region) = services.endpoint(AwsService::Sts, &services.region);
         Sts { asker: Asker::new(services), url: format!("{url}/"), region }
     }
 
@@ -167,7 +167,7 @@ impl Sts {
         for (name, value) in arguments {
             body.push_str(&format!("&{name}={}", utf8_percent_encode(value, RESERVED)));
         }
-        let mut request = Operation::post(operation, self.url.clone(), FORM, body);
+        let mut request = ServiceOperation::post(operation, self.url.clone(), FORM, body);
         request.refusal = refusal;
         if let Some(keys) = signer {
             self.sign(&mut request, keys)?;
@@ -184,7 +184,7 @@ impl Sts {
         checked(Keys::new(member("AccessKeyId")?, member("SecretAccessKey")?, token, Some(expiry), method), method)
     }
 
-    fn sign(&self, request: &mut Operation, keys: &Keys) -> Result<(), Error> {
+    fn sign(&self, request: &mut ServiceOperation, keys: &Keys) -> Result<(), Error> {
         let failed = |error: &dyn std::fmt::Display| Error::Runtime(format!("AssumeRole could not be signed: {error}"));
         let address = uri(&request.url)?;
         let default_port = if address.scheme_str() == Some("https") { 443 } else { 80 };

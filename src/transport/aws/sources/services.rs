@@ -10,13 +10,13 @@ use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use serde_json::Value;
 
 use crate::config::Services;
-use crate::error::{Error, Lost, QueryError, ServiceError, SourceError};
-use crate::json::Json;
-use crate::transport::Reply;
-use crate::transport::aws::connector::Pool;
-use crate::transport::aws::failure::Failed;
+use crate::protocol::error::{Error, Lost, QueryError, ServiceError, SourceError};
+use crate::protocol::json::Json;
+use crate::protocol::message::Reply;
 use crate::transport::aws::latin_1;
 use crate::transport::aws::retry::{self, Attempts, Next, Quota};
+use crate::transport::http::failure::HttpFailure;
+use crate::transport::http::pool::Pool;
 
 /// botocore's defaults; what `Config` says is about SQS.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -29,7 +29,7 @@ pub(super) struct Asker {
 }
 
 /// An operation of a service, as HTTP.
-pub(super) struct Operation {
+pub(super) struct ServiceOperation {
     pub name: &'static str,
     pub method: Method,
     pub url: String,
@@ -39,10 +39,15 @@ pub(super) struct Operation {
     pub refusal: fn(&Reply) -> (String, String, Option<String>),
 }
 
-impl Operation {
-    pub fn post(name: &'static str, url: String, content_type: &'static str, body: impl Into<Bytes>) -> Operation {
+impl ServiceOperation {
+    pub fn post(
+        name: &'static str,
+        url: String,
+        content_type: &'static str,
+        body: impl Into<Bytes>,
+    ) -> ServiceOperation {
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(content_type))]);
-        Operation { name, method: Method::POST, url, headers, body: body.into(), refusal: json_refusal }
+        ServiceOperation { name, method: Method::POST, url, headers, body: body.into(), refusal: json_refusal }
     }
 }
 
@@ -56,7 +61,7 @@ impl Asker {
     }
 
     /// The body of a success; a refusal is `SourceError::Refused`.
-    pub async fn ask(&self, operation: Operation) -> Result<Bytes, Error> {
+    pub async fn ask(&self, operation: ServiceOperation) -> Result<Bytes, Error> {
         let mut attempts = Attempts::new(&self.quota, self.max_attempts, false);
         loop {
             let (error, next) = match self.attempt(&operation, attempts.number()).await? {
@@ -89,7 +94,7 @@ impl Asker {
         }
     }
 
-    async fn attempt(&self, operation: &Operation, number: u32) -> Result<Result<Reply, Failed>, Error> {
+    async fn attempt(&self, operation: &ServiceOperation, number: u32) -> Result<Result<Reply, HttpFailure>, Error> {
         let mut request = Request::new(SdkBody::from(operation.body.clone()));
         *request.method_mut() = operation.method.clone();
         *request.uri_mut() = uri(&operation.url)?;
@@ -125,14 +130,14 @@ pub(super) fn uri(url: &str) -> Result<Uri, Error> {
     url.parse().map_err(|error| SourceError::Value(format!("Invalid endpoint: {url} ({error})")).into())
 }
 
-fn lost(failed: Failed, url: &str) -> Error {
-    let Failed { kind, message, proxy_url } = failed;
+fn lost(failed: HttpFailure, url: &str) -> Error {
+    let HttpFailure { kind, message, proxy_url } = failed;
     Error::Lost(Box::new(Lost { failure: kind, url: proxy_url.unwrap_or_else(|| url.to_owned()), detail: message }))
 }
 
 /// botocore's words for a request that was lost.
-pub(super) fn connection_error(failed: &Failed, url: &str) -> String {
-    use crate::error::Failure::*;
+pub(super) fn connection_error(failed: &HttpFailure, url: &str) -> String {
+    use crate::protocol::error::Failure::*;
     match failed.kind {
         Dns | Connect => format!("Could not connect to the endpoint URL: \"{url}\""),
         ConnectTimeout => format!("Connect timeout on endpoint URL: \"{url}\""),

@@ -9,11 +9,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use percent_encoding::utf8_percent_encode;
 use serde_json::json;
 
-use super::services::{Asker, Operation};
+use super::services::{Asker, ServiceOperation};
 use super::tokens::{self, Token};
 use super::{Finding, Source, checked, named, object, required, retrieval, text, time, written};
-use crate::config::{self, Service, Services};
-use crate::error::{Error, SourceError};
+use crate::config::{self, AwsService, Services};
+use crate::protocol::error::{Error, SourceError};
 use crate::transport::aws::RESERVED;
 
 const METHOD: &str = "sso";
@@ -21,28 +21,28 @@ const METHOD: &str = "sso";
 const AHEAD: Duration = Duration::from_secs(15 * 60);
 
 #[derive(Debug)]
-pub(super) struct Sso {
-    settings: Settings,
+pub(super) struct SsoSource {
+    settings: SsoSettings,
     asker: Asker,
     portal: String,
     oidc: String,
 }
 
-struct Settings(config::Sso);
+struct SsoSettings(config::Sso);
 
-impl std::fmt::Debug for Settings {
+impl std::fmt::Debug for SsoSettings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0.role_name)
     }
 }
 
-impl Sso {
-    pub fn new(settings: &config::Sso, services: &Services) -> Sso {
-        Sso {
+impl SsoSource {
+    pub fn new(settings: &config::Sso, services: &Services) -> SsoSource {
+        SsoSource {
             asker: Asker::new(services),
-            portal: services.endpoint(Service::Sso, &settings.region).0,
-            oidc: services.endpoint(Service::SsoOidc, &settings.region).0,
-            settings: Settings(settings.clone()),
+            portal: services.endpoint(AwsService::Sso, &settings.region).0,
+            oidc: services.endpoint(AwsService::SsoOidc, &settings.region).0,
+            settings: SsoSettings(settings.clone()),
         }
     }
 
@@ -51,7 +51,7 @@ impl Sso {
         let token = self.token().await?;
         let encoded = |text| utf8_percent_encode(text, RESERVED);
         let (role, account) = (encoded(&settings.role_name), encoded(&settings.account_id));
-        let mut operation = Operation::post(
+        let mut operation = ServiceOperation::post(
             "GetRoleCredentials",
             format!("{}/federation/credentials?role_name={role}&account_id={account}", self.portal),
             "",
@@ -137,7 +137,7 @@ impl Sso {
             "grantType": "refresh_token", "clientId": id, "clientSecret": secret, "refreshToken": refresh,
         });
         let operation =
-            Operation::post("CreateToken", format!("{}/token", self.oidc), "application/json", body.to_string());
+            ServiceOperation::post("CreateToken", format!("{}/token", self.oidc), "application/json", body.to_string());
         let reply = match self.asker.ask(operation).await {
             Ok(reply) => object(METHOD, &reply)?,
             Err(Error::Source(error)) if matches!(*error, SourceError::Refused { .. }) => return Ok(None),
@@ -172,7 +172,7 @@ fn unauthorized() -> Error {
     named("UnauthorizedSSOTokenError", None, text.to_owned())
 }
 
-impl Source for Sso {
+impl Source for SsoSource {
     fn find(&self) -> Finding<'_> {
         Box::pin(self.ask())
     }

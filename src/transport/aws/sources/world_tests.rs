@@ -344,7 +344,7 @@ async fn keys_are_replaced_in_mid_load() {
             _ => {}
         }
         let source = source(&settings.credentials, &settings.services).unwrap();
-        let kept = super::super::identity::Kept::new(source, settings.credentials.method());
+        let kept = super::super::identity::CachedCredentials::new(source, settings.credentials.method());
         let key = async |minutes: u32| kept.credentials(now + minutes * 60 * Duration::from_secs(1)).await.unwrap();
         for (minutes, fetched, used) in
             [(0, "key 1", "key 1"), (44, "key 1", "key 1"), (46, "key 2", "key 1"), (111, "key 3", "key 3")]

@@ -1,0 +1,431 @@
+//! The polls themselves: when they start, what they ask for, and what their replies bring.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Deserialize;
+
+use super::commands::is_expired;
+use super::leases::{GroupMode, Incoming};
+use super::scaler::PollScaler;
+use super::{About, BackgroundError, Phase, PollerCore, PollerOptions, PollerState, life};
+use crate::model::Action;
+use crate::protocol::classify::may_pass;
+use crate::protocol::error::{Error, Failure, Lost};
+use crate::protocol::message::{Reply, Request};
+use crate::receive::call;
+use crate::receive::receiver::GRACE;
+use crate::receive::visibility::{DEFAULT, FRESH};
+use crate::runtime::{self, Task};
+
+/// After an empty reply that came before its wait was over: a service that does not wait must not be asked in a loop.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The longest pause after polls that have failed.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// The shortest visibility timeout that is asked for where polls wait. They wait for a second at least; what came at its end
+/// would be leased no longer, as far as we know.
+const SHORTEST: u32 = 2;
+
+/// The polls, and what they ask for.
+#[derive(Debug)]
+pub(super) struct Fetches {
+    pub scaler: PollScaler,
+    under_way: BTreeMap<u64, Task>,
+    /// Polls that pause after one that failed or came back empty too early.
+    pausing: BTreeMap<u64, Task>,
+    next: u64,
+    /// The VisibilityTimeout that polls ask for; `None`: the queue's own.
+    visibility: Option<u32>,
+    /// The queue's own is being asked for.
+    asking: Option<Task>,
+}
+
+impl Fetches {
+    pub fn new(options: &PollerOptions) -> Fetches {
+        Fetches {
+            scaler: PollScaler::new(options.bounds, options.ahead, options.max_messages),
+            under_way: BTreeMap::new(),
+            pausing: BTreeMap::new(),
+            next: 0,
+            visibility: options.visibility,
+            asking: None,
+        }
+    }
+
+    /// How many polls are under way.
+    pub fn under_way(&self) -> usize {
+        self.under_way.len()
+    }
+
+    /// How many polls pause.
+    #[cfg(test)]
+    pub fn pausing(&self) -> usize {
+        self.pausing.len()
+    }
+
+    /// Nothing more is asked for; what is under way may come back.
+    pub fn stop(&mut self) {
+        std::mem::take(&mut self.pausing).values().chain(&self.asking.take()).for_each(Task::abort);
+    }
+
+    pub fn break_off(&self) {
+        self.under_way.values().for_each(Task::abort);
+    }
+}
+
+/// A poll as it leaves.
+#[derive(Clone, Copy, Debug)]
+struct Ask {
+    poll: u64,
+    /// MaxNumberOfMessages.
+    messages: usize,
+    /// WaitTimeSeconds.
+    wait: u32,
+    /// VisibilityTimeout, if it is asked for.
+    visibility: Option<u32>,
+    /// How long what it brings is leased.
+    leased: Duration,
+}
+
+impl PollerCore {
+    /// The first message is asked for.
+    pub(super) fn start(self: &Arc<Self>, state: &mut PollerState) -> Result<(), Error> {
+        let reactor = runtime::handle()?;
+        let known = self.options.visibility.or_else(|| self.visibilities.known(&self.options.queue));
+        if let Some(seconds) = known {
+            self.set_visibility(state, Some(seconds));
+            state.phase = Phase::Running;
+        } else {
+            state.phase = Phase::Starting;
+            state.fetches.asking = Some(reactor.spawn(Arc::clone(self).ask_queue()));
+        }
+        reactor.spawn(Arc::clone(self).look_after());
+        Ok(())
+    }
+
+    async fn ask_queue(self: Arc<Self>) {
+        let mut pause = PAUSE;
+        while !self.asked_queue(self.visibilities.of(&*self.transport, &self.options.queue).await) {
+            runtime::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Whether the queue need not be asked again for now.
+    fn asked_queue(self: &Arc<Self>, answer: Result<u32, Error>) -> bool {
+        let mut state = self.lock();
+        let (known, error) = answer.map_or_else(|error| (None, Some(error)), |seconds| (Some(seconds), None));
+        // What was known before holds until something else is.
+        if known.is_some() || state.phase == Phase::Starting {
+            self.set_visibility(&mut state, known);
+        }
+        if state.phase == Phase::Starting {
+            state.phase = Phase::Running;
+        }
+        let done = state.phase == Phase::Closing || !error.as_ref().is_some_and(may_pass);
+        if done {
+            state.fetches.asking = None;
+        }
+        if let Some(error) = error
+            && self.options.endures
+            && state.phase != Phase::Closing
+        {
+            self.renew_if_expired(&error);
+            state.background_errors.push(BackgroundError {
+                action: Action::GetQueueAttributes,
+                about: About::Nothing,
+                error,
+            });
+        }
+        // What cannot be asked for is told to its callers.
+        let _ = self.follow(state, Vec::new());
+        done
+    }
+
+    fn renew_if_expired(&self, error: &Error) {
+        if is_expired(error) {
+            self.transport.renew_credentials();
+        }
+    }
+
+    /// `None`: it is not known. What is kept has to be leased for a time that is.
+    fn set_visibility(&self, state: &mut PollerState, known: Option<u32>) {
+        let leased = known.filter(|seconds| *seconds > 0 || !self.options.keeps || self.options.visibility.is_some());
+        let mut seconds = leased.unwrap_or(DEFAULT);
+        if seconds == 1 && self.options.wait > 0 {
+            seconds = SHORTEST;
+        }
+        // What is kept is asked for: the queue may be given a shorter one at any moment.
+        let asks = self.options.keeps || known != Some(seconds) && leased.is_some();
+        state.fetches.visibility = if asks { Some(seconds) } else { self.options.visibility };
+        state.fetches.scaler.set_most(self.options.most(seconds));
+        state.leases.set_visibility(Duration::from_secs(seconds.into()), life(seconds, self.options.life));
+    }
+
+    /// As many polls as there should be, for those who wait and `more`.
+    pub(super) fn pump(self: &Arc<Self>, state: &mut PollerState, more: usize) {
+        while let Some(ask) = self.ask(state, more) {
+            let Ok(reactor) = runtime::handle() else {
+                state.fetches.scaler.ended(ask.messages);
+                return;
+            };
+            let poll = PollTask { shared: Arc::clone(self), poll: ask.poll, asks: Some(ask.messages) };
+            let task = reactor.spawn(poll.run(ask));
+            state.fetches.under_way.insert(ask.poll, task);
+        }
+    }
+
+    /// One more poll, if there is to be one.
+    fn ask(&self, state: &mut PollerState, more: usize) -> Option<Ask> {
+        if state.phase != Phase::Running || state.ended || state.error.is_some() || state.is_behind() {
+            return None;
+        }
+        let (buffered, bytes) = state.leases.buffered();
+        let wanted = (state.takers.waiting() + more) * self.options.batch;
+        // What cannot be handed over yet is nothing to one who waits.
+        let available = if wanted > 0 {
+            state.leases.ready(self.now(), wanted, self.options.batch)
+        } else {
+            state.leases.available()
+        };
+        let messages = state.fetches.scaler.ask(buffered, available, bytes, wanted)?;
+        let leased = state.leases.visibility();
+        let most = self.options.wait(u32::try_from(leased.as_secs()).unwrap_or(u32::MAX));
+        let fetches = &mut state.fetches;
+        let (poll, visibility) = (fetches.next, fetches.visibility);
+        fetches.next += 1;
+        Some(Ask { poll, messages, wait: self.wait_of_taker(state).min(most), visibility, leased })
+    }
+
+    /// How long a poll may wait: not longer than a taker would.
+    fn wait_of_taker(&self, state: &PollerState) -> u32 {
+        let Some(idle) = self.options.idle else { return u32::MAX };
+        let now = self.now();
+        let left = state.takers.since.unwrap_or(now).saturating_add(idle).saturating_sub(now);
+        let seconds = left.as_millis().div_ceil(1000);
+        u32::try_from(seconds).unwrap_or(u32::MAX).max(u32::from(!idle.is_zero()))
+    }
+
+    fn request(&self, ask: Ask) -> Request {
+        let Ask { messages, wait, .. } = ask;
+        let mut body = Vec::with_capacity(self.options.queue.len() + self.options.members.len() + 128);
+        body.extend_from_slice(br#"{"QueueUrl":"#);
+        body.extend_from_slice(&self.options.queue);
+        body.extend_from_slice(&self.options.members);
+        body.extend_from_slice(format!(",\"MaxNumberOfMessages\":{messages},\"WaitTimeSeconds\":{wait}").as_bytes());
+        if let Some(seconds) = ask.visibility {
+            body.extend_from_slice(format!(",\"VisibilityTimeout\":{seconds}").as_bytes());
+        }
+        if self.options.groups != GroupMode::None {
+            // An attempt that is repeated because its reply was lost gets the same messages: otherwise their groups would stand
+            // still until they become visible again.
+            body.extend_from_slice(format!(",\"ReceiveRequestAttemptId\":\"{:032x}\"", fastrand::u128(..)).as_bytes());
+        }
+        body.push(b'}');
+        let long_poll = Duration::from_secs(wait.into());
+        Request { action: Action::ReceiveMessage, body: Bytes::from(body), long_poll, attempts: 0, not_after: None }
+    }
+
+    /// What a reply brings is taken in. How long to pause after it.
+    fn replied(
+        self: &Arc<Self>,
+        poll: &mut PollTask,
+        ask: Ask,
+        sent: Duration,
+        incoming: Vec<Incoming<Bytes>>,
+    ) -> Option<Duration> {
+        let now = self.now();
+        let (count, bytes) = (incoming.len(), incoming.iter().map(|message| message.bytes).sum());
+        let mut state = self.lock();
+        poll.end(&mut state, |state, asked| state.fetches.scaler.replied(asked, count, bytes));
+        state.counts.received += count as u64;
+        state.leases.receive(now, sent, ask.leased, incoming);
+        let mut commands = Vec::new();
+        if state.phase == Phase::Closing {
+            commands = state.leases.give_back_all(now);
+            if count > 0 {
+                // A poll that still waits may receive what goes back now.
+                state.breaks_off = Some(now + GRACE);
+            }
+        } else if count == 0
+            && let (Some(idle), Some(since)) = (self.options.idle, state.takers.since)
+            && now + Duration::from_millis(50) >= since.saturating_add(idle)
+            && state.leases.buffered().0 == 0
+        {
+            state.ended = true;
+        }
+        let wait = Duration::from_secs(ask.wait.into());
+        let early = count == 0 && (now.saturating_sub(sent) < wait / 2 || wait.is_zero());
+        let goes_on = state.phase != Phase::Closing && !state.ended;
+        if early && goes_on {
+            poll.pauses(&mut state);
+        }
+        // What cannot be asked for is told to its callers.
+        let _ = self.follow(state, commands);
+        (early && goes_on).then_some(PAUSE)
+    }
+
+    /// Whether it is worth going on after a failure.
+    fn failed(self: &Arc<Self>, poll: &mut PollTask, error: Error) -> bool {
+        let mut state = self.lock();
+        poll.end(&mut state, |state, asked| state.fetches.scaler.ended(asked));
+        let closing = state.phase == Phase::Closing;
+        let goes_on = !closing && self.options.endures && may_pass(&error);
+        if goes_on {
+            self.renew_if_expired(&error);
+            state.background_errors.push(BackgroundError {
+                action: Action::ReceiveMessage,
+                about: About::Nothing,
+                error,
+            });
+            poll.pauses(&mut state);
+        } else if !closing {
+            state.error.get_or_insert(error);
+        }
+        // What cannot be asked for is told to its callers.
+        let _ = self.follow(state, Vec::new());
+        goes_on
+    }
+
+    /// The queue may have been given another visibility timeout meanwhile.
+    fn refresh(self: &Arc<Self>) {
+        if self.options.visibility.is_none() && self.visibilities.known(&self.options.queue).is_none() {
+            let mut state = self.lock();
+            if state.fetches.asking.is_none()
+                && state.phase == Phase::Running
+                && let Ok(reactor) = runtime::current()
+            {
+                state.fetches.asking = Some(reactor.spawn(Arc::clone(self).ask_queue()));
+            }
+        }
+    }
+}
+
+/// A poll under way. Its place is free again even if its task ends before its time.
+struct PollTask {
+    shared: Arc<PollerCore>,
+    poll: u64,
+    /// `None` once it is over.
+    asks: Option<usize>,
+}
+
+impl PollTask {
+    async fn run(mut self, mut ask: Ask) {
+        let shared = Arc::clone(&self.shared);
+        let mut pause = PAUSE;
+        let mut asked = shared.now();
+        loop {
+            let sent = shared.now();
+            let outcome = shared.transport.send(shared.request(ask)).await;
+            let rest = match outcome.and_then(|reply| incoming(&reply)) {
+                Ok(incoming) => {
+                    pause = PAUSE;
+                    shared.replied(&mut self, ask, sent, incoming)
+                }
+                Err(error) => {
+                    if !shared.failed(&mut self, error) {
+                        return;
+                    }
+                    let rest = pause;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    Some(rest)
+                }
+            };
+            if sent > asked + FRESH {
+                asked = sent;
+                shared.refresh();
+            }
+            if let Some(rest) = rest {
+                runtime::sleep(rest).await;
+            }
+            // The same task goes on if there is still to be a poll, and starts whatever more there is to be.
+            let mut state = shared.lock();
+            if rest.is_some() {
+                self.goes_on(&mut state);
+            }
+            let Some(next) = shared.ask(&mut state, 0) else {
+                state.fetches.under_way.remove(&self.poll);
+                let _ = shared.follow(state, Vec::new());
+                return;
+            };
+            if let Some(task) = state.fetches.under_way.remove(&self.poll) {
+                state.fetches.under_way.insert(next.poll, task);
+            }
+            (self.poll, self.asks, ask) = (next.poll, Some(next.messages), next);
+            shared.pump(&mut state, 0);
+        }
+    }
+
+    /// Ask nothing for a while, and keep the place meanwhile, so that no other poll takes it and fares no better. Closing
+    /// does not wait for it.
+    fn pauses(&self, state: &mut PollerState) {
+        state.fetches.scaler.rests();
+        if let Some(task) = state.fetches.under_way.remove(&self.poll) {
+            state.fetches.pausing.insert(self.poll, task);
+        }
+    }
+
+    fn goes_on(&self, state: &mut PollerState) {
+        state.fetches.scaler.rested();
+        if let Some(task) = state.fetches.pausing.remove(&self.poll) {
+            state.fetches.under_way.insert(self.poll, task);
+        }
+    }
+
+    fn end(&mut self, state: &mut PollerState, count: impl FnOnce(&mut PollerState, usize)) {
+        if let Some(asks) = self.asks.take() {
+            count(state, asks);
+        }
+    }
+}
+
+impl Drop for PollTask {
+    fn drop(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        let mut state = shared.lock();
+        let under_way = state.fetches.under_way.remove(&self.poll).is_some();
+        if self.asks.is_some() || under_way {
+            self.end(&mut state, |state, asks| state.fetches.scaler.ended(asks));
+            // Nobody is left to be told.
+            let _ = shared.follow(state, Vec::new());
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct MessageFacts<'a> {
+    #[serde(borrow)]
+    receipt_handle: Option<&'a serde_json::value::RawValue>,
+    attributes: Option<SystemAttributes>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct SystemAttributes {
+    message_group_id: Option<String>,
+}
+
+/// The messages of a reply.
+fn incoming(reply: &Reply) -> Result<Vec<Incoming<Bytes>>, Error> {
+    let unread = || {
+        let detail = "the answer to a ReceiveMessage is not one of SQS's: a proxy's page, perhaps".into();
+        Error::Lost(Box::new(Lost { failure: Failure::Other, url: String::new(), detail }))
+    };
+    let messages = call::messages(&reply.body).ok_or_else(unread)?;
+    let read = |json: &str| {
+        let facts = serde_json::from_str::<MessageFacts<'_>>(json).ok();
+        let handle = facts.as_ref().and_then(|facts| facts.receipt_handle).map_or("\"\"", |handle| handle.get());
+        Incoming {
+            handle: handle.into(),
+            message: reply.body.slice_ref(json.as_bytes()),
+            bytes: json.len(),
+            group: facts.and_then(|facts| facts.attributes?.message_group_id).map(Into::into),
+        }
+    };
+    Ok(messages.into_iter().map(read).collect())
+}

@@ -1,0 +1,475 @@
+//! The world around a poller: a queue, the way there, producers, and other consumers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use super::ms;
+use crate::config::StaticCredentials;
+use crate::local::simulated::{Outcome, Refused, SimulatedSqs, Standing, Waiting};
+use crate::model::Action;
+use crate::protocol::error::{Error, Failure, Lost, Retry};
+use crate::protocol::message::{Presign, Reply, Request};
+use crate::runtime::simulation::Scheduler;
+use crate::transport::scripted::{MAX_ATTEMPTS, refusal};
+use crate::transport::{ResponseFuture, Transport};
+
+/// What can go wrong with requests of one kind, each so many times in a thousand.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Faults {
+    /// Refused by the service, which is busy.
+    pub throttled: u64,
+    /// Refused for good.
+    pub denied: u64,
+    /// Lost on the way there, told after a while.
+    pub lost: u64,
+    /// Done, but the answer is lost.
+    pub unanswered: u64,
+    /// Underway for up to so many milliseconds more.
+    pub late: u64,
+}
+
+/// How requests fare.
+#[derive(Clone, Debug, Default)]
+pub struct Way {
+    /// Milliseconds there, and back.
+    pub latency: u64,
+    pub polls: Faults,
+    pub extensions: Faults,
+    pub deletes: Faults,
+}
+
+impl Way {
+    /// The longest that a request and its answer take.
+    pub fn round_trip(&self) -> Duration {
+        ms(2 * self.latency)
+    }
+}
+
+#[derive(Clone)]
+pub struct World(Arc<Mutex<PollerState>>, Scheduler);
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("World")
+    }
+}
+
+pub struct PollerState {
+    pub sqs: SimulatedSqs,
+    pub way: Way,
+    random: fastrand::Rng,
+    waiting: Vec<Poll>,
+    /// Nothing gets through until then.
+    pub out_until: Duration,
+    pub requests: u64,
+    /// Polls that come to nothing, and whose sender does not know it yet.
+    pub doomed: u32,
+    /// Handles in replies that came when their poll had been broken off.
+    pub stranded: BTreeSet<String>,
+    /// The bodies of messages for which a delete has left.
+    deleting: BTreeSet<String>,
+    /// Whether something of ours was underway for longer than it should: it may arrive when it is not ours any more.
+    pub was_late: bool,
+    /// Handles that an ending was asked for whose answer was lost: it may have been done.
+    pub unknown: BTreeSet<String>,
+    /// Receives that brought something, of this process: what is in them, by handle.
+    pub received: BTreeMap<String, String>,
+    /// What other consumers hold: handle, and until when.
+    pub others: BTreeMap<String, u64>,
+    pub others_took: u64,
+    next_body: u64,
+}
+
+struct Poll {
+    waiting: Waiting,
+    until: u64,
+    answer: Option<oneshot::Sender<Result<Reply, Error>>>,
+    /// Milliseconds back.
+    latency: u64,
+}
+
+impl World {
+    pub fn new(scheduler: &Scheduler, seed: u64, queue: &str, visibility: u32, way: Way) -> World {
+        let visibility = visibility.to_string();
+        let mut attributes = vec![("VisibilityTimeout", visibility.as_str())];
+        if queue.ends_with(".fifo") {
+            attributes.push(("FifoQueue", "true"));
+        }
+        let state = PollerState {
+            sqs: SimulatedSqs::new(queue, &attributes),
+            way,
+            random: fastrand::Rng::with_seed(seed ^ 0x5eed),
+            waiting: Vec::new(),
+            out_until: Duration::ZERO,
+            requests: 0,
+            doomed: 0,
+            stranded: BTreeSet::new(),
+            deleting: BTreeSet::new(),
+            was_late: false,
+            unknown: BTreeSet::new(),
+            received: BTreeMap::new(),
+            others: BTreeMap::new(),
+            others_took: 0,
+            next_body: 0,
+        };
+        World(Arc::new(Mutex::new(state)), scheduler.clone())
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, PollerState> {
+        self.0.lock().unwrap()
+    }
+
+    pub fn now(&self) -> u64 {
+        u64::try_from(self.1.elapsed().as_millis()).unwrap()
+    }
+
+    pub fn url(&self) -> String {
+        self.lock().sqs.url.clone()
+    }
+
+    pub fn transport(&self) -> Arc<dyn Transport> {
+        Arc::new(Wire(self.clone()))
+    }
+
+    /// Somebody sends messages after a while.
+    pub fn send_after(&self, time: Duration, count: usize, groups: u64) {
+        let world = self.clone();
+        self.1.after(time, move || {
+            for _ in 0..count {
+                world.send(groups);
+            }
+        });
+    }
+
+    fn send(&self, groups: u64) {
+        let now = self.now();
+        {
+            let mut state = self.lock();
+            let number = state.next_body;
+            state.next_body += 1;
+            let mut body = json!({"QueueUrl": state.sqs.url, "MessageBody": number.to_string()});
+            if groups > 0 {
+                body["MessageGroupId"] = format!("g{}", state.random.u64(..groups)).into();
+                body["MessageDeduplicationId"] = number.to_string().into();
+            }
+            state.sqs.call(Action::SendMessage, body.to_string().as_bytes(), now);
+        }
+        self.deliver();
+    }
+
+    /// The queue is given another visibility timeout after a while, in seconds.
+    pub fn set_visibility_after(&self, time: Duration, seconds: u32) {
+        let world = self.clone();
+        self.1.after(time, move || {
+            let now = world.now();
+            let mut state = world.lock();
+            let body = json!({"QueueUrl": state.sqs.url, "Attributes": {"VisibilityTimeout": seconds.to_string()}});
+            let outcome = state.sqs.call(Action::SetQueueAttributes, body.to_string().as_bytes(), now);
+            assert!(matches!(outcome, Outcome::Answered(Ok(_))), "{outcome:?}");
+        });
+    }
+
+    /// Another consumer takes what it can get after a while, holds it, and deletes some of it.
+    pub fn other_after(&self, time: Duration, visibility: u64, holds: Duration) {
+        let world = self.clone();
+        self.1.after(time, move || {
+            let now = world.now();
+            let handles = {
+                let mut state = world.lock();
+                let body = json!({"QueueUrl": state.sqs.url, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 0,
+                    "VisibilityTimeout": visibility});
+                let outcome = state.sqs.call(Action::ReceiveMessage, body.to_string().as_bytes(), now);
+                let Outcome::Answered(Ok(reply)) = outcome else { return };
+                let handles: Vec<String> = messages(&reply).into_iter().map(|(handle, _, _)| handle).collect();
+                state.others_took += handles.len() as u64;
+                state.others.extend(handles.iter().map(|handle| (handle.clone(), now + visibility * 1_000)));
+                handles
+            };
+            let (scheduler, world) = (world.1.clone(), world.clone());
+            scheduler.after(holds, move || world.other_ends(&handles));
+        });
+    }
+
+    fn other_ends(&self, handles: &[String]) {
+        let now = self.now();
+        {
+            let mut state = self.lock();
+            for handle in handles {
+                let until = state.others.remove(handle).unwrap();
+                state.check_others(handle, until, now);
+                if state.random.bool() && now < until {
+                    let body = json!({"QueueUrl": state.sqs.url, "ReceiptHandle": handle});
+                    state.sqs.call(Action::DeleteMessage, body.to_string().as_bytes(), now);
+                }
+            }
+        }
+        self.deliver();
+    }
+
+    /// A request arrives at the service.
+    fn arrives(
+        &self,
+        request: &Request,
+        latency: u64,
+        unanswered: bool,
+        answer: oneshot::Sender<Result<Reply, Error>>,
+    ) {
+        let now = self.now();
+        {
+            let mut state = self.lock();
+            let outcome = state.sqs.call(request.action, &request.body, now);
+            match outcome {
+                Outcome::Answered(_) if unanswered => {
+                    drop(state);
+                    self.fails(request.action, ms(latency) * 3, lost(), answer);
+                }
+                Outcome::Answered(outcome) => {
+                    if let Ok(body) = &outcome {
+                        state.note_received(request.action, body);
+                    }
+                    if request.action == Action::ReceiveMessage {
+                        self.brings(ms(latency), outcome, answer);
+                    } else {
+                        self.answers(ms(latency), reply(outcome), answer);
+                    }
+                }
+                Outcome::Waits(waiting, until) => {
+                    state.waiting.push(Poll { waiting, until, answer: Some(answer), latency });
+                    let world = self.clone();
+                    self.1.after(ms(until - now), move || world.deliver());
+                }
+            }
+        }
+        self.deliver();
+    }
+
+    fn answers(&self, after: Duration, outcome: Result<Reply, Error>, answer: oneshot::Sender<Result<Reply, Error>>) {
+        self.1.after(after, move || drop(answer.send(outcome)));
+    }
+
+    /// The answer to a ReceiveMessage is on its way.
+    fn brings(
+        &self,
+        after: Duration,
+        outcome: Result<Vec<u8>, Refused>,
+        answer: oneshot::Sender<Result<Reply, Error>>,
+    ) {
+        let brought = outcome.as_ref().map(|body| messages(body)).unwrap_or_default();
+        let world = self.clone();
+        self.1.after(after, move || {
+            if answer.send(reply(outcome)).is_err() {
+                world.lock().stranded.extend(brought.into_iter().map(|(handle, ..)| handle));
+            }
+        });
+    }
+
+    /// As [`Self::answers`], with a failure.
+    fn fails(
+        &self,
+        action: Action,
+        after: Duration,
+        outcome: Result<Reply, Error>,
+        answer: oneshot::Sender<Result<Reply, Error>>,
+    ) {
+        let polls = matches!(action, Action::ReceiveMessage | Action::GetQueueAttributes);
+        self.lock().doomed += u32::from(polls);
+        let world = self.clone();
+        self.1.after(after, move || {
+            world.lock().doomed -= u32::from(polls);
+            drop(answer.send(outcome));
+        });
+    }
+
+    /// Long polls that have something, or whose time is up, are answered.
+    pub fn deliver(&self) {
+        let now = self.now();
+        let mut state = self.lock();
+        state.sqs.tick(now);
+        let mut waiting = std::mem::take(&mut state.waiting);
+        let mut stranded = Vec::new();
+        waiting.retain_mut(|poll| {
+            if poll.answer.as_ref().is_none_or(oneshot::Sender::is_closed) {
+                // The service notices it too late to keep what it has just handed out.
+                let brought = poll.waiting.answer().and_then(Result::ok).map(|body| messages(&body));
+                stranded.extend(brought.into_iter().flatten().map(|(handle, ..)| handle));
+                return false;
+            }
+            let outcome = match poll.waiting.answer() {
+                Some(outcome) => outcome,
+                None if poll.until <= now => Ok(b"{}".to_vec()),
+                None => return true,
+            };
+            if let Ok(body) = &outcome {
+                state.note_received(Action::ReceiveMessage, body);
+            }
+            if let Some(answer) = poll.answer.take() {
+                self.brings(ms(poll.latency), outcome, answer);
+            }
+            false
+        });
+        state.waiting.append(&mut waiting);
+        state.stranded.extend(stranded);
+        // A poll that waits is served when something becomes visible.
+        if let Some(next) = state.sqs.next_event() {
+            let world = self.clone();
+            drop(state);
+            self.1.after(ms(next.saturating_sub(now).max(1)), move || world.deliver());
+        }
+    }
+}
+
+impl PollerState {
+    /// Whether a delete has left for the message of this handle.
+    pub fn deletes(&self, handle: &str) -> bool {
+        self.received.get(handle).is_some_and(|body| self.deleting.contains(body))
+    }
+
+    /// How many polls the service has waiting.
+    pub fn polls(&self) -> usize {
+        self.waiting.iter().filter(|poll| poll.answer.as_ref().is_some_and(|answer| !answer.is_closed())).count()
+    }
+
+    fn note_received(&mut self, action: Action, body: &[u8]) {
+        if action == Action::ReceiveMessage {
+            self.received.extend(messages(body).into_iter().map(|(handle, body, _)| (handle, body)));
+        }
+    }
+
+    /// Nothing of others' is disturbed.
+    fn check_others(&mut self, handle: &str, until: u64, now: u64) {
+        if now < until && !self.was_late {
+            let standing = self.sqs.standing(handle, now);
+            assert_eq!(standing, Standing::Ours(until), "another consumer's message was disturbed, at {now} ms");
+        }
+    }
+
+    pub fn check_all_others(&mut self, now: u64) {
+        for (handle, until) in self.others.clone() {
+            self.check_others(&handle, until, now);
+        }
+    }
+
+    /// At the moment when a request leaves: it is about what is ours.
+    fn check_leaves(&mut self, request: &Request, now: u64) {
+        if !matches!(
+            request.action,
+            Action::DeleteMessage
+                | Action::DeleteMessageBatch
+                | Action::ChangeMessageVisibility
+                | Action::ChangeMessageVisibilityBatch
+        ) {
+            return;
+        }
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        let entries = body["Entries"].as_array().cloned().unwrap_or_else(|| vec![body]);
+        for entry in entries {
+            let handle = entry["ReceiptHandle"].as_str().unwrap();
+            if matches!(request.action, Action::DeleteMessage | Action::DeleteMessageBatch) {
+                self.deleting.extend(self.received.get(handle).cloned());
+            }
+            if self.was_late || self.unknown.contains(handle) {
+                continue;
+            }
+            let standing = self.sqs.standing(handle, now);
+            let ours = matches!(standing, Standing::Deleted | Standing::Ours(_));
+            assert!(ours, "{:?} left at {now} ms for a message that is {standing:?}", request.action);
+        }
+    }
+}
+
+/// Handle, body and group of each message of a reply.
+pub fn messages(reply: &[u8]) -> Vec<(String, String, Option<String>)> {
+    let reply: Value = serde_json::from_slice(reply).unwrap();
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let messages = reply["Messages"].as_array().cloned().unwrap_or_default();
+    messages
+        .iter()
+        .map(|message| {
+            let group = text(&message["Attributes"]["MessageGroupId"]);
+            (text(&message["ReceiptHandle"]).unwrap(), text(&message["Body"]).unwrap(), group)
+        })
+        .collect()
+}
+
+#[derive(Debug)]
+struct Wire(World);
+
+impl Transport for Wire {
+    fn send(&self, request: Request) -> ResponseFuture<Reply> {
+        let world = self.0.clone();
+        let (answer, answered) = oneshot::channel();
+        let now = world.now();
+        let mut guard = world.lock();
+        let state = &mut *guard;
+        state.requests += 1;
+        state.check_leaves(&request, now);
+        let faults = match request.action {
+            Action::ReceiveMessage | Action::GetQueueAttributes => state.way.polls,
+            Action::ChangeMessageVisibility | Action::ChangeMessageVisibilityBatch => state.way.extensions,
+            _ => state.way.deletes,
+        };
+        let mut struck = |of: u64| of > 0 && state.random.u64(..1_000) < of;
+        let latency = state.way.latency;
+        let out = world.1.elapsed() < state.out_until;
+        let (throttled, denied, lost_there) =
+            (struck(faults.throttled), struck(faults.denied), out || struck(faults.lost));
+        let unanswered = struck(faults.unanswered);
+        if unanswered {
+            let body: Value = serde_json::from_slice(&request.body).unwrap();
+            let entries = body["Entries"].as_array().cloned().unwrap_or_else(|| vec![body]);
+            let handles = entries.iter().filter_map(|entry| entry["ReceiptHandle"].as_str().map(str::to_owned));
+            state.unknown.extend(handles);
+        }
+        let extra = if faults.late > 0 { state.random.u64(..=faults.late) } else { 0 };
+        state.was_late |= extra > 0;
+        drop(guard);
+        if lost_there {
+            world.fails(request.action, ms(latency * 3), lost(), answer);
+        } else if throttled {
+            world.fails(request.action, ms(latency * 2), refusal(400, "RequestThrottled"), answer);
+        } else if denied {
+            world.fails(request.action, ms(latency * 2), refusal(403, "AccessDenied"), answer);
+        } else {
+            let (there, scheduler) = (world.clone(), world.1.clone());
+            let arrives = move || there.arrives(&request, latency, unanswered, answer);
+            scheduler.after(ms(latency + extra), arrives);
+        }
+        Box::pin(async move { answered.await.unwrap_or_else(|_| lost()) })
+    }
+
+    fn presign(&self, _: Presign) -> ResponseFuture<String> {
+        unreachable!("nothing is signed here")
+    }
+
+    fn credentials(&self) -> ResponseFuture<Option<StaticCredentials>> {
+        unreachable!("nothing is signed here")
+    }
+
+    fn retry(&self, attempts: u32, _: Retry) -> Option<Duration> {
+        (attempts < MAX_ATTEMPTS).then_some(ms(50))
+    }
+
+    fn recovered(&self, _: Retry) {}
+}
+
+fn reply(outcome: Result<Vec<u8>, Refused>) -> Result<Reply, Error> {
+    match outcome {
+        Ok(body) => Ok(Reply {
+            status: 200,
+            headers: Arc::from([]),
+            body: Bytes::from(body),
+            attempts: 1,
+            max_attempts: MAX_ATTEMPTS,
+        }),
+        Err(Refused { status, code }) => refusal(status, &code),
+    }
+}
+
+fn lost() -> Result<Reply, Error> {
+    Err(Error::Lost(Box::new(Lost { failure: Failure::Closed, url: "http://q".into(), detail: "gone".into() })))
+}

@@ -1,0 +1,57 @@
+//! A request on its way out, and the reply that came back.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::model::Action;
+
+/// An operation on its way out.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub action: Action,
+    /// The JSON document of the operation's input.
+    pub body: Bytes,
+    /// How long the service may hold the request before it answers (`WaitTimeSeconds`); a read timeout
+    /// starts counting after it.
+    pub long_poll: Duration,
+    /// Attempts that were made with its content before, as part of other requests.
+    pub attempts: u32,
+    /// The moment after which no further attempt is to be made with it.
+    pub not_after: Option<Instant>,
+}
+
+/// What came back over HTTP, of whatever status. Cheap to clone: those who shared a request each get one, whose body is
+/// their part of it.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    pub status: u16,
+    /// Names in lower case, in the order of arrival; values of a repeated name are separate entries.
+    pub headers: Arc<[(Box<str>, Box<str>)]>,
+    pub body: Bytes,
+    /// How many attempts were made, this reply's included.
+    pub attempts: u32,
+    /// How many attempts the configuration allows.
+    pub max_attempts: u32,
+}
+
+impl Reply {
+    /// A header; `name` in lower case. The values of a repeated header are joined, as HTTP allows.
+    pub fn header(&self, name: &str) -> Option<Cow<'_, str>> {
+        let mut values = self.headers.iter().filter(|(key, _)| &**key == name).map(|(_, value)| &**value);
+        let first = values.next()?;
+        Some(values.fold(Cow::Borrowed(first), |joined, value| Cow::Owned(format!("{joined}, {value}"))))
+    }
+}
+
+/// A request that somebody else will send.
+#[derive(Clone, Debug)]
+pub struct Presign {
+    pub action: Action,
+    /// The operation's arguments, percent-encoded, without a leading `?`.
+    pub query: String,
+    pub method: String,
+    pub expires_in: Duration,
+}

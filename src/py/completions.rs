@@ -1,0 +1,462 @@
+//! `turbosqs._core.CompletionQueue`: one event loop's side of the core.
+//!
+//! The loop's thread keeps a future for each call under a number, and gives the core the number alone: what runs on the
+//! reactor touches no Python object and needs no interpreter. What the loop begins within one of its ticks leaves at
+//! the tick's end, in order, and the entries of one queue together.
+
+use std::collections::HashMap;
+use std::os::fd::RawFd;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use pyo3::IntoPyObjectExt;
+use pyo3::exceptions::{PyOSError, PyRuntimeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+
+use super::client::{Client, find};
+use super::poller::Poller;
+use super::reply::Replies;
+use super::writer::Writer;
+use super::{error, wait};
+use crate::client::{Call, Underway};
+use crate::model::{Action, Operation};
+use crate::protocol::entry::{Entry, Single};
+use crate::protocol::error::Error;
+use crate::protocol::message::{Reply, Request};
+use crate::runtime as reactor;
+use crate::runtime::completions::CompletionQueue as Core;
+use crate::runtime::lock::lock;
+use crate::runtime::responder::{Responder, Sink};
+use crate::send::writer::WaitFor;
+
+#[pyclass(frozen, module = "turbosqs._core")]
+pub struct CompletionQueue {
+    completions: Arc<Core<Completion>>,
+    state: Mutex<LoopState>,
+}
+
+#[derive(Default)]
+struct LoopState {
+    calls: HashMap<u64, Begun>,
+    /// What was begun since the last tick's end.
+    tick: Vec<u64>,
+    /// What is unanswered, by the client's address: while an account is open, a call of it keeps the client.
+    accounts: HashMap<usize, Account>,
+}
+
+/// What one client owes this loop.
+#[derive(Default)]
+struct Account {
+    calls: usize,
+    requests: usize,
+    entries: usize,
+    bytes: usize,
+}
+
+/// A call without an answer.
+struct Begun {
+    client: Py<Client>,
+    weight: Weight,
+    stage: CallStage,
+}
+
+/// What a call counts for on its client's account.
+#[derive(Clone, Copy)]
+enum Weight {
+    Request,
+    /// Of so many bytes.
+    Entry(usize),
+    /// It waits for others.
+    Nothing,
+}
+
+enum CallStage {
+    /// It leaves at the end of this tick.
+    Here(Call),
+    /// It cannot be taken back.
+    Away,
+    Underway(Underway),
+    /// Nobody waits for it any more.
+    Abandoned,
+}
+
+/// An answer, and whose it is.
+struct Completion {
+    number: u64,
+    answer: Payload,
+}
+
+enum Payload {
+    Reply(&'static Operation, Reply),
+    Text(String),
+    Done,
+    Failed(Action, Error),
+}
+
+/// Where to send an answer.
+struct Address {
+    completions: Arc<Core<Completion>>,
+    number: u64,
+    operation: &'static Operation,
+}
+
+impl Address {
+    fn send<T>(&self, answer: Result<T, Error>, wrap: impl FnOnce(T) -> Payload) {
+        let answer = match answer {
+            Ok(answer) => wrap(answer),
+            Err(error) => Payload::Failed(self.operation.action, error),
+        };
+        self.completions.push(Completion { number: self.number, answer });
+    }
+}
+
+impl Sink<Reply> for Address {
+    fn deliver(self: Box<Self>, answer: Result<Reply, Error>) {
+        self.send(answer, |reply| Payload::Reply(self.operation, reply));
+    }
+}
+
+impl Sink<String> for Address {
+    fn deliver(self: Box<Self>, answer: Result<String, Error>) {
+        self.send(answer, Payload::Text);
+    }
+}
+
+impl Sink<()> for Address {
+    fn deliver(self: Box<Self>, answer: Result<(), Error>) {
+        self.send(answer, |()| Payload::Done);
+    }
+}
+
+#[pymethods]
+impl CompletionQueue {
+    #[new]
+    fn new() -> PyResult<Self> {
+        let completions = Core::new().map_err(|error| PyOSError::new_err(error.to_string()))?;
+        Ok(CompletionQueue { completions, state: Mutex::default() })
+    }
+
+    /// What the loop watches: readable while there is something to drain.
+    #[getter]
+    fn descriptor(&self) -> RawFd {
+        self.completions.descriptor()
+    }
+
+    /// Begin an operation, to leave with the tick; False if as much of the client is unanswered as may be.
+    fn begin(
+        &self,
+        number: u64,
+        client: &Bound<'_, Client>,
+        operation: &str,
+        params: &Bound<'_, PyDict>,
+    ) -> PyResult<bool> {
+        let operation = find(operation)?;
+        let core = client.get();
+        if self.is_full(client, core.batches(operation.action)) {
+            return Ok(false);
+        }
+        // What follows may run the caller's own code, so nothing is locked.
+        let call = core.prepare(client.py(), operation, params)?;
+        let weight = match &call {
+            Call::Entry(_, _, entry) => Weight::Entry(entry.size),
+            Call::Request(_) => Weight::Request,
+        };
+        let mut state = self.lock();
+        state.insert(number, client, weight, CallStage::Here(call));
+        state.tick.push(number);
+        Ok(true)
+    }
+
+    /// The tick is over: what was begun in it leaves.
+    fn leave(&self, py: Python<'_>) {
+        let mut state = self.lock();
+        let mut groups: HashMap<_, TickEntries> = HashMap::new();
+        let mut receives: HashMap<_, TickReceives> = HashMap::new();
+        for number in std::mem::take(&mut state.tick) {
+            // One that was abandoned is not there any more.
+            let Some(begun) = state.calls.get_mut(&number) else { continue };
+            match std::mem::replace(&mut begun.stage, CallStage::Away) {
+                CallStage::Here(Call::Request(request)) if request.action == Action::ReceiveMessage => {
+                    let responder = Responder::new(self.address(number, request.action.operation()));
+                    let (_, numbers, requests) = receives
+                        .entry(begun.client.as_ptr().addr())
+                        .or_insert_with(|| (begun.client.clone_ref(py), Vec::new(), Vec::new()));
+                    numbers.push(number);
+                    requests.push((request, responder));
+                }
+                CallStage::Here(Call::Request(request)) => {
+                    let responder = Responder::new(self.address(number, request.action.operation()));
+                    let core = begun.client.get().core();
+                    begun.stage = match core.ready() {
+                        Ok(()) => {
+                            core.begin(Call::Request(request), responder).map_or(CallStage::Away, CallStage::Underway)
+                        }
+                        Err(error) => {
+                            responder.respond(Err(error));
+                            CallStage::Away
+                        }
+                    };
+                }
+                CallStage::Here(Call::Entry(action, queue, entry)) => {
+                    let responder = Responder::new(self.address(number, action.action().operation()));
+                    let key = (begun.client.as_ptr().addr(), action.action(), queue);
+                    let group =
+                        groups.entry(key).or_insert_with(|| TickEntries::new(begun.client.clone_ref(py), action));
+                    group.numbers.push(number);
+                    group.entries.push((entry, responder));
+                }
+                stage => begun.stage = stage,
+            }
+        }
+        for ((_, _, queue), TickEntries { client, action, numbers, entries }) in groups {
+            let core = client.get().core();
+            if let Err(error) = core.ready() {
+                entries.into_iter().for_each(|(_, responder)| responder.respond(Err(error.clone())));
+                continue;
+            }
+            state.away(numbers, core.begin_all(action, &queue, entries).unwrap_or_default());
+        }
+        for (client, numbers, requests) in receives.into_values() {
+            let core = client.get().core();
+            if let Err(error) = core.ready() {
+                requests.into_iter().for_each(|(_, responder)| responder.respond(Err(error.clone())));
+                continue;
+            }
+            state.away(numbers, core.begin_receives(requests).unwrap_or_default());
+        }
+    }
+
+    /// Have a URL signed; see `Client.presign`.
+    #[pyo3(signature = (number, client, operation, params, expires_in, http_method))]
+    fn presign(
+        &self,
+        number: u64,
+        client: &Bound<'_, Client>,
+        operation: &str,
+        params: &Bound<'_, PyDict>,
+        expires_in: &Bound<'_, PyAny>,
+        http_method: Option<String>,
+    ) -> PyResult<()> {
+        let operation = find(operation)?;
+        let core = client.get();
+        let presign = core.to_presign(client.py(), operation, params, expires_in, http_method)?;
+        self.lock().insert(number, client, Weight::Request, CallStage::Away);
+        let responder = Responder::new(self.address(number, operation));
+        // What cannot be set going has told its caller.
+        if let Err(error) = core.core().ready() {
+            responder.respond(Err(error));
+        } else if let Ok(underway) = core.core().presign(presign, responder)
+            && let Some(begun) = self.lock().calls.get_mut(&number)
+        {
+            begun.stage = CallStage::Underway(underway);
+        }
+        Ok(())
+    }
+
+    /// Let everything of a client leave that lingers; the answer comes when all of it is answered.
+    fn flush(&self, py: Python<'_>, number: u64, client: &Bound<'_, Client>) -> PyResult<()> {
+        self.leave(py);
+        let responder = self.expect(number, client);
+        client.get().core().flush(responder).map_err(runtime)
+    }
+
+    /// The answer comes when a writer has room for an entry of this weight.
+    fn await_room(
+        &self,
+        number: u64,
+        client: &Bound<'_, Client>,
+        writer: &Bound<'_, Writer>,
+        weight: usize,
+    ) -> PyResult<()> {
+        writer.get().core().tell(WaitFor::Room(weight), self.expect(number, client)).map_err(runtime)
+    }
+
+    /// The answer comes when all is answered that a writer was given.
+    fn await_answers(&self, number: u64, client: &Bound<'_, Client>, writer: &Bound<'_, Writer>) -> PyResult<()> {
+        writer.get().core().tell(WaitFor::Answers, self.expect(number, client)).map_err(runtime)
+    }
+
+    /// The answer comes when a poller may have messages for so many takers.
+    fn await_messages(
+        &self,
+        number: u64,
+        client: &Bound<'_, Client>,
+        poller: &Bound<'_, Poller>,
+        takers: usize,
+    ) -> PyResult<()> {
+        poller.get().core().notify(takers, self.expect(number, client)).map_err(runtime)
+    }
+
+    /// The answer comes when a poller has troubles to tell, or will have none any more.
+    fn await_background_errors(
+        &self,
+        number: u64,
+        client: &Bound<'_, Client>,
+        poller: &Bound<'_, Poller>,
+    ) -> PyResult<()> {
+        poller.get().core().watch(self.expect(number, client)).map_err(runtime)
+    }
+
+    /// The answer comes when so many seconds are over, by a clock that nothing of Python's can replace.
+    fn sleep(&self, number: u64, client: &Bound<'_, Client>, seconds: f64) -> PyResult<()> {
+        let deadline = wait::deadline(seconds)?;
+        let reactor = reactor::handle().map_err(runtime)?;
+        let responder = self.expect(number, client);
+        let task = reactor.spawn(async move {
+            tokio::time::sleep_until(deadline.into()).await;
+            responder.respond(Ok(()));
+        });
+        if let Some(begun) = self.lock().calls.get_mut(&number) {
+            begun.stage = CallStage::Underway(Underway::Task(task));
+        }
+        Ok(())
+    }
+
+    /// Whether a closed poller has nothing under way any more; if it has, the answer comes when that may have changed.
+    fn await_quiet(&self, number: u64, client: &Bound<'_, Client>, poller: &Bound<'_, Poller>) -> PyResult<bool> {
+        poller.get().core().is_quiet(self.expect(number, client)).map_err(runtime)
+    }
+
+    /// Nobody waits for an answer any more. What has not left does not leave; see `Underway::abandon`.
+    fn abandon(&self, number: u64) {
+        let mut state = self.lock();
+        let Some(begun) = state.calls.get_mut(&number) else { return };
+        match std::mem::replace(&mut begun.stage, CallStage::Abandoned) {
+            CallStage::Here(_) => drop(state.remove(number)),
+            CallStage::Underway(underway) => {
+                // It answers by a letter, which wants no lock of ours; still, first things first.
+                drop(state);
+                underway.abandon();
+            }
+            CallStage::Away | CallStage::Abandoned => {}
+        }
+    }
+
+    /// The answers that have come: a number and what its call has come to, a reply or an exception.
+    fn drain<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let mut answers = Vec::new();
+        let mut replies = Replies::default();
+        for Completion { number, answer } in self.completions.drain() {
+            let begun = self.lock().remove(number);
+            // To make a Python object may run a collection, and with it anybody's finalizers: nothing is locked here.
+            if begun.is_some_and(|begun| !matches!(begun.stage, CallStage::Abandoned)) {
+                answers.push((number, value(py, &mut replies, answer)?));
+            }
+        }
+        PyList::new(py, answers)
+    }
+}
+
+impl CompletionQueue {
+    fn address(&self, number: u64, operation: &'static Operation) -> Address {
+        Address { completions: Arc::clone(&self.completions), number, operation }
+    }
+
+    /// An answer that says no more than that it is there.
+    fn expect(&self, number: u64, client: &Bound<'_, Client>) -> Responder<()> {
+        self.lock().insert(number, client, Weight::Nothing, CallStage::Away);
+        // It never fails but by being dropped, which is no operation's failure.
+        Responder::new(self.address(number, Action::SendMessage.operation()))
+    }
+
+    fn is_full(&self, client: &Bound<'_, Client>, as_entry: bool) -> bool {
+        let settings = client.get().core().settings();
+        let state = self.lock();
+        let Some(account) = state.accounts.get(&address_of(client)) else { return false };
+        match settings.batching {
+            Some(limits) if as_entry => {
+                account.entries >= limits.max_waiting || account.bytes >= limits.max_waiting_bytes
+            }
+            _ => account.requests >= settings.max_pool_connections.max(REQUESTS),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LoopState> {
+        // No Python runs inside, and nothing panics.
+        lock(&self.state)
+    }
+}
+
+/// How many requests of one client a loop has on their way at least, before calls wait their turn: each may need a
+/// connection of its own.
+const REQUESTS: usize = 100;
+
+fn address_of(client: &Bound<'_, Client>) -> usize {
+    client.as_ptr().addr()
+}
+
+impl LoopState {
+    fn insert(&mut self, number: u64, client: &Bound<'_, Client>, weight: Weight, stage: CallStage) {
+        let account = self.accounts.entry(address_of(client)).or_default();
+        account.calls += 1;
+        match weight {
+            Weight::Request => account.requests += 1,
+            Weight::Entry(bytes) => {
+                account.entries += 1;
+                account.bytes += bytes;
+            }
+            Weight::Nothing => {}
+        }
+        self.calls.insert(number, Begun { client: client.clone().unbind(), weight, stage });
+    }
+
+    /// These have left.
+    fn away(&mut self, numbers: Vec<u64>, underway: Vec<Underway>) {
+        for (number, underway) in numbers.into_iter().zip(underway) {
+            if let Some(begun) = self.calls.get_mut(&number) {
+                begun.stage = CallStage::Underway(underway);
+            }
+        }
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Begun> {
+        let begun = self.calls.remove(&number)?;
+        let key = begun.client.as_ptr().addr();
+        if let Some(account) = self.accounts.get_mut(&key) {
+            account.calls -= 1;
+            match begun.weight {
+                Weight::Request => account.requests -= 1,
+                Weight::Entry(bytes) => {
+                    account.entries -= 1;
+                    account.bytes -= bytes;
+                }
+                Weight::Nothing => {}
+            }
+            if account.calls == 0 {
+                self.accounts.remove(&key);
+            }
+        }
+        Some(begun)
+    }
+}
+
+/// The receives of one tick by one client.
+type TickReceives = (Py<Client>, Vec<u64>, Vec<(Request, Responder<Reply>)>);
+
+/// The entries of one tick for one queue, action and client.
+struct TickEntries {
+    client: Py<Client>,
+    action: Single,
+    numbers: Vec<u64>,
+    entries: Vec<(Entry, Responder<Reply>)>,
+}
+
+impl TickEntries {
+    fn new(client: Py<Client>, action: Single) -> TickEntries {
+        TickEntries { client, action, numbers: Vec::new(), entries: Vec::new() }
+    }
+}
+
+fn value<'py>(py: Python<'py>, replies: &mut Replies<'py>, answer: Payload) -> PyResult<Bound<'py, PyAny>> {
+    let made = match answer {
+        Payload::Reply(operation, reply) => replies.dict(py, operation, &reply).map(Bound::into_any),
+        Payload::Text(text) => text.into_bound_py_any(py),
+        Payload::Done => Ok(py.None().into_bound(py)),
+        Payload::Failed(action, error) => Err(error::failure(py, error, action)),
+    };
+    Ok(made.unwrap_or_else(|error| error.into_value(py).into_bound(py).into_any()))
+}
+
+fn runtime(error: Error) -> PyErr {
+    PyRuntimeError::new_err(error.to_string())
+}

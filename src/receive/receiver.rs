@@ -1,0 +1,290 @@
+//! The driver of shared receives: calls in, requests out, each caller its part of the reply.
+//!
+//! As with batchers, no task runs the machine: whoever makes something happen holds the lock for that moment and sets
+//! going what follows.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use super::call::{ReceiveCall, ShareKey};
+use super::sharing::{Left, ReceiveOutcome, ReceiveRequest, SharedReceives};
+use crate::model::Action;
+use crate::protocol::entry::{Single, visibility};
+use crate::protocol::error::Error;
+use crate::protocol::message::{Reply, Request};
+use crate::receive::call;
+use crate::runtime::lock::lock;
+use crate::runtime::responder::{Responder, Sink};
+use crate::runtime::{self, Reactor, Task};
+use crate::send::batcher::Batchers;
+use crate::stats::Stats;
+use crate::transport::Transport;
+
+/// How long a poll that nobody waits for any more may take to come back by itself. To break it off may cost messages that
+/// are on their way: nobody would see them before their visibility timeout is over.
+pub const GRACE: Duration = Duration::from_secs(1);
+
+/// The shared receives of one client in one process.
+#[derive(Debug)]
+pub struct Receivers {
+    transport: Arc<dyn Transport>,
+    batchers: Arc<Batchers>,
+    stats: Arc<Stats>,
+    linger: Duration,
+    began: Instant,
+    shared_polls: Mutex<HashMap<ShareKey, SharedPoll>>,
+    /// Never given twice: a line that has ended begins anew, and one who leaves late must not be taken for another.
+    next_caller: AtomicU64,
+}
+
+/// The calls of one key, for as long as there are any.
+#[derive(Debug)]
+struct SharedPoll {
+    machine: SharedReceives,
+    queue: Arc<[u8]>,
+    callers: HashMap<u64, WaitingCall>,
+    /// Requests under way.
+    tasks: HashMap<u64, Task>,
+    /// When a task will look again, if one will.
+    timer: Option<Duration>,
+}
+
+#[derive(Debug)]
+struct WaitingCall {
+    responder: Responder<Reply>,
+    /// The call as it was made.
+    request: Request,
+}
+
+/// A call that was set going.
+#[derive(Debug)]
+pub struct EnteredReceive {
+    receivers: Arc<Receivers>,
+    key: ShareKey,
+    id: u64,
+}
+
+impl EnteredReceive {
+    /// Its caller does not wait any more. What was to be its part of a reply goes to another who waits, or back to the queue.
+    pub fn leave(&self) {
+        let mut shared_polls = self.receivers.lock();
+        let Some(shared_poll) = shared_polls.get_mut(&self.key) else { return };
+        let gone = shared_poll.callers.remove(&self.id);
+        let orphan = match shared_poll.machine.leave(self.id) {
+            Left::Orphaned(request) => shared_poll.tasks.get(&request).cloned(),
+            Left::Quietly | Left::Unknown => None,
+        };
+        self.receivers.forget_if_idle(&mut shared_polls, &self.key);
+        drop(shared_polls);
+        drop(gone);
+        if let (Some(task), Ok(reactor)) = (orphan, runtime::handle()) {
+            reactor.spawn(async move {
+                runtime::sleep(GRACE).await;
+                task.abort();
+            });
+        }
+    }
+}
+
+impl Receivers {
+    /// `linger` is how long a call lingers while others are under way.
+    pub fn new(
+        transport: Arc<dyn Transport>,
+        batchers: Arc<Batchers>,
+        stats: Arc<Stats>,
+        linger: Duration,
+    ) -> Receivers {
+        Receivers {
+            transport,
+            batchers,
+            stats,
+            linger,
+            began: runtime::now(),
+            shared_polls: Mutex::default(),
+            next_caller: AtomicU64::new(0),
+        }
+    }
+
+    /// Calls that were made at the same moment: they share if they can.
+    pub fn enter(
+        self: &Arc<Self>,
+        calls: Vec<(ReceiveCall, Request, Responder<Reply>)>,
+    ) -> Result<Vec<EnteredReceive>, Error> {
+        let reactor = runtime::handle()?;
+        let now = self.now();
+        let mut shared_polls = self.lock();
+        let mut received: Vec<EnteredReceive> = Vec::with_capacity(calls.len());
+        for (call, request, responder) in calls {
+            let shared_poll =
+                shared_polls.entry(call.key.clone()).or_insert_with(|| SharedPoll::new(&call, self.linger));
+            let id = self.next_caller.fetch_add(1, Ordering::Relaxed);
+            shared_poll.callers.insert(id, WaitingCall { responder, request });
+            self.stats.entered(Action::ReceiveMessage);
+            shared_poll.machine.arrive(now, id, call.want, call.wait);
+            received.push(EnteredReceive { receivers: Arc::clone(self), key: call.key, id });
+        }
+        for EnteredReceive { key, .. } in &received {
+            if let Some(shared_poll) = shared_polls.get_mut(key) {
+                let sends = shared_poll.machine.tick(now);
+                self.go(&reactor, key, shared_poll, sends);
+            }
+        }
+        Ok(received)
+    }
+
+    /// Set going what leaves now, and see to it that somebody looks again in time.
+    fn go(
+        self: &Arc<Self>,
+        reactor: &Reactor,
+        key: &ShareKey,
+        shared_poll: &mut SharedPoll,
+        sends: Vec<ReceiveRequest>,
+    ) {
+        for send in sends {
+            let own = send.own.and_then(|id| shared_poll.callers.get(&id)).map(|waiting| waiting.request.clone());
+            let request = own.unwrap_or_else(|| call::request(key, &send));
+            let flight = InFlightReceive { receivers: Arc::clone(self), key: key.clone(), request: Some(send.request) };
+            let transport = Arc::clone(&self.transport);
+            let task = reactor.spawn(async move { flight.returned(transport.send(request).await) });
+            shared_poll.tasks.insert(send.request, task);
+        }
+        let due = shared_poll.machine.next_tick().filter(|due| shared_poll.timer.is_none_or(|timer| *due < timer));
+        if let Some(due) = due {
+            shared_poll.timer = Some(due);
+            reactor.spawn(Arc::clone(self).look_again(key.clone(), due));
+        }
+    }
+
+    async fn look_again(self: Arc<Self>, key: ShareKey, due: Duration) {
+        runtime::sleep_until(self.began + due).await;
+        let now = self.now();
+        let mut shared_polls = self.lock();
+        let Some(shared_poll) = shared_polls.get_mut(&key) else { return };
+        if shared_poll.timer == Some(due) {
+            shared_poll.timer = None;
+        }
+        let sends = shared_poll.machine.tick(now);
+        if let Ok(reactor) = runtime::current() {
+            self.go(&reactor, &key, shared_poll, sends);
+        }
+    }
+
+    fn settle(self: &Arc<Self>, reactor: &Reactor, key: &ShareKey, request: u64, answer: Result<Reply, Error>) {
+        let now = self.now();
+        let mut shared_polls = self.lock();
+        let Some(shared_poll) = shared_polls.get_mut(key) else { return };
+        shared_poll.tasks.remove(&request);
+        let queue = Arc::clone(&shared_poll.queue);
+        let (told, surplus, sends) = match answer {
+            Ok(reply) => shared_poll.divide(now, request, &reply),
+            Err(error) => {
+                let (callers, sends) = shared_poll.machine.failed(now, request);
+                (callers.into_iter().map(|id| (id, Err(error.clone()))).collect(), Vec::new(), sends)
+            }
+        };
+        let told: Vec<_> = told
+            .into_iter()
+            .filter_map(|(id, answer)| Some((shared_poll.callers.remove(&id)?.responder, answer)))
+            .collect();
+        self.go(reactor, key, shared_poll, sends);
+        self.forget_if_idle(&mut shared_polls, key);
+        drop(shared_polls);
+        for (responder, answer) in told {
+            responder.respond(answer);
+        }
+        give_back(&self.batchers, &queue, surplus);
+    }
+
+    fn forget_if_idle(&self, shared_polls: &mut HashMap<ShareKey, SharedPoll>, key: &ShareKey) {
+        if shared_polls.get(key).is_some_and(|shared_poll| shared_poll.machine.is_idle()) {
+            shared_polls.remove(key);
+        }
+    }
+
+    fn now(&self) -> Duration {
+        runtime::now().saturating_duration_since(self.began)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ShareKey, SharedPoll>> {
+        lock(&self.shared_polls)
+    }
+}
+
+/// Callers and their answers, receipt handles that nobody wants, requests to send.
+type Division = (Vec<(u64, Result<Reply, Error>)>, Vec<String>, Vec<ReceiveRequest>);
+
+impl SharedPoll {
+    fn new(call: &ReceiveCall, linger: Duration) -> SharedPoll {
+        SharedPoll {
+            machine: SharedReceives::new(call.key.kind, linger),
+            queue: Arc::clone(&call.queue),
+            callers: HashMap::new(),
+            tasks: HashMap::new(),
+            timer: None,
+        }
+    }
+
+    fn divide(&mut self, now: Duration, request: u64, reply: &Reply) -> Division {
+        let messages = call::messages(&reply.body);
+        // A reply that cannot be cut is one caller's whole: there is no telling what is in it.
+        let count = messages.as_ref().map_or(1, Vec::len);
+        let ReceiveOutcome { answers, surplus, sends } = self.machine.returned(now, request, count);
+        let answers = answers.into_iter().map(|(id, range)| {
+            let part = match &messages {
+                Some(messages) if range.len() < count => call::part(reply, messages.get(range).unwrap_or_default()),
+                _ => reply.clone(),
+            };
+            (id, Ok(part))
+        });
+        let unwanted = messages.iter().flat_map(|messages| messages.get(surplus.clone()).unwrap_or_default());
+        let handles = unwanted.filter_map(|message| call::receipt_handle(message)).map(str::to_owned).collect();
+        (answers.collect(), handles, sends)
+    }
+}
+
+/// A request under way. Its callers are told even if its task ends before its time.
+struct InFlightReceive {
+    receivers: Arc<Receivers>,
+    key: ShareKey,
+    request: Option<u64>,
+}
+
+impl InFlightReceive {
+    fn returned(mut self, answer: Result<Reply, Error>) {
+        self.settle(answer);
+    }
+
+    fn settle(&mut self, answer: Result<Reply, Error>) {
+        if let (Some(request), Ok(reactor)) = (self.request.take(), runtime::current()) {
+            self.receivers.settle(&reactor, &self.key, request, answer);
+        }
+    }
+}
+
+impl Drop for InFlightReceive {
+    fn drop(&mut self) {
+        self.settle(Err(Error::Runtime("the request was given up".into())));
+    }
+}
+
+/// Make messages visible again that were received for nobody. `handles` are JSON.
+fn give_back(batchers: &Batchers, queue: &[u8], handles: Vec<String>) {
+    if handles.is_empty() {
+        return;
+    }
+    let entries = handles.into_iter().map(|handle| (visibility(&handle, 0), Responder::new(Unheard))).collect();
+    // Where nothing can be sent any more they become visible by themselves, when their time is over.
+    drop(batchers.of(Single::ChangeMessageVisibility, queue).enter_all(entries));
+}
+
+/// Nobody waits for this answer: a message that cannot be given back comes back when its time is over.
+struct Unheard;
+
+impl Sink<Reply> for Unheard {
+    fn deliver(self: Box<Self>, _: Result<Reply, Error>) {}
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,75 @@
+//! A value that belongs to the process that made it.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+
+/// A value that belongs to the process that made it.
+#[derive(Debug)]
+pub struct ProcessBound<T> {
+    current: ArcSwapOption<Owned<T>>,
+}
+
+#[derive(Debug)]
+struct Owned<T> {
+    pid: u32,
+    value: T,
+}
+
+impl<T: Clone> ProcessBound<T> {
+    pub const fn new() -> Self {
+        ProcessBound { current: ArcSwapOption::const_empty() }
+    }
+
+    /// This process's value, made now if there is none. Lock-free, so that a fork can find nothing locked: two
+    /// threads that arrive together may both make one, and one of the two is dropped unused.
+    pub fn get_or_try_make<E>(&self, make: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        let pid = std::process::id();
+        let seen = self.current.load();
+        if let Some(owned) = seen.as_ref().filter(|owned| owned.pid == pid) {
+            return Ok(owned.value.clone());
+        }
+        let made = Arc::new(Owned { pid, value: make()? });
+        let previous = self.current.compare_and_swap(&seen, Some(Arc::clone(&made)));
+        match previous.as_ref() {
+            // Another thread of this process was first.
+            Some(owned) if owned.pid == pid => Ok(owned.value.clone()),
+            stale => {
+                // The parent's: never dropped here.
+                std::mem::forget(stale.cloned());
+                Ok(made.value.clone())
+            }
+        }
+    }
+}
+
+impl<T: Clone> ProcessBound<T> {
+    /// This process's value, if there is one.
+    pub fn get(&self) -> Option<T> {
+        let pid = std::process::id();
+        self.current.load().as_ref().filter(|owned| owned.pid == pid).map(|owned| owned.value.clone())
+    }
+}
+
+impl<T> ProcessBound<T> {
+    /// Let go of this process's value; the next use makes a new one.
+    pub fn clear(&self) {
+        if let Some(owned) = self.current.swap(None)
+            && owned.pid != std::process::id()
+        {
+            std::mem::forget(owned);
+        }
+    }
+}
+
+impl<T: Clone> Default for ProcessBound<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> Drop for ProcessBound<T> {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}

@@ -1,0 +1,105 @@
+//! Responders: how an answer reaches the one who waits for it. One operation, several ways to wait.
+//!
+//! Whatever carries an operation holds a [`Responder`] and responds exactly once, from any thread. A sync caller blocks
+//! on a [`Pending`]; other ways to wait are other [`Sink`]s.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::lock::lock;
+use crate::protocol::error::Error;
+
+/// What a responder answers to, on whatever thread has the answer. It must not block, and it must not panic.
+pub trait Sink<T>: Send + Sync {
+    fn deliver(self: Box<Self>, answer: Result<T, Error>);
+
+    /// An entry of a batch has failed; it comes back as it was given, for those who want to tell which one it was.
+    #[allow(clippy::boxed_local, reason = "implementations keep it")]
+    fn fail(self: Box<Self>, error: Error, _members: Box<[u8]>) {
+        self.deliver(Err(error));
+    }
+}
+
+/// The right to answer somebody, once. Dropped without an answer it tells so: nobody waits for ever.
+pub struct Responder<T>(Option<Box<dyn Sink<T>>>);
+
+impl<T> Responder<T> {
+    pub fn new(sink: impl Sink<T> + 'static) -> Self {
+        Responder(Some(Box::new(sink)))
+    }
+
+    pub fn respond(mut self, answer: Result<T, Error>) {
+        if let Some(sink) = self.0.take() {
+            sink.deliver(answer);
+        }
+    }
+
+    pub fn fail(mut self, error: Error, members: Box<[u8]>) {
+        if let Some(sink) = self.0.take() {
+            sink.fail(error, members);
+        }
+    }
+}
+
+impl<T> Drop for Responder<T> {
+    fn drop(&mut self) {
+        if let Some(sink) = self.0.take() {
+            sink.deliver(Err(Error::Runtime(
+                "the operation ended without an answer: it was given up, or its task panicked, which is a bug in turbosqs"
+                    .into(),
+            )));
+        }
+    }
+}
+
+impl<T> std::fmt::Debug for Responder<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Caller")
+    }
+}
+
+/// An answer that will come: a thread's place to wait for it.
+#[derive(Debug)]
+pub struct PendingResponse<T> {
+    slot: Arc<ResponseSlot<T>>,
+}
+
+/// Where the answer is put, and who is woken then.
+#[derive(Debug)]
+struct ResponseSlot<T> {
+    answer: Mutex<Option<Result<T, Error>>>,
+    answered: Condvar,
+}
+
+impl<T> ResponseSlot<T> {
+    fn lock(&self) -> MutexGuard<'_, Option<Result<T, Error>>> {
+        // One value, set in one step: it is whole whatever panicked beside it.
+        lock(&self.answer)
+    }
+}
+
+impl<T: Send + 'static> PendingResponse<T> {
+    /// A place to wait, and what answers it.
+    pub fn new() -> (PendingResponse<T>, Responder<T>) {
+        let slot = Arc::new(ResponseSlot { answer: Mutex::new(None), answered: Condvar::new() });
+        (PendingResponse { slot: Arc::clone(&slot) }, Responder::new(Deliver(slot)))
+    }
+
+    /// Block until the answer is there or `timeout` is over; `None` is the latter.
+    pub fn wait_for(&self, timeout: Duration) -> Option<Result<T, Error>> {
+        let answer = self.slot.lock();
+        let waited = self.slot.answered.wait_timeout_while(answer, timeout, |answer| answer.is_none());
+        let (mut answer, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        answer.take()
+    }
+}
+
+/// The sink that puts an answer into its slot.
+struct Deliver<T>(Arc<ResponseSlot<T>>);
+
+impl<T: Send> Sink<T> for Deliver<T> {
+    fn deliver(self: Box<Self>, answer: Result<T, Error>) {
+        *self.0.lock() = Some(answer);
+        self.0.answered.notify_one();
+    }
+}
