@@ -128,12 +128,6 @@ fn run_out() -> Error {
     Error::Runtime(detail.into())
 }
 
-/// Whether the service says that the credentials have run out.
-pub(super) fn is_expired(error: &Error) -> bool {
-    const CODES: [&str; 3] = ["ExpiredToken", "ExpiredTokenException", "RequestExpired"];
-    matches!(error, Error::Service(refusal) if CODES.contains(&refusal.code.as_str()))
-}
-
 /// Where the answer to an act goes.
 struct CommandSink {
     shared: Arc<PollerCore>,

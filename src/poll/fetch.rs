@@ -7,12 +7,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Deserialize;
 
-use super::commands::is_expired;
 use super::leases::{GroupMode, Incoming};
 use super::scaler::PollScaler;
 use super::{About, BackgroundError, Phase, PollerCore, PollerOptions, PollerState, life};
 use crate::model::Action;
-use crate::protocol::classify::may_pass;
+use crate::protocol::classify::{is_expired, may_pass};
 use crate::protocol::error::{Error, Failure, Lost};
 use crate::protocol::message::{Reply, Request};
 use crate::receive::call;

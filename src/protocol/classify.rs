@@ -44,34 +44,31 @@ pub fn is_gone(error: &Error) -> bool {
     const CODES: [&str; 4] =
         ["MessageNotInflight", "ReceiptHandleIsInvalid", "InvalidParameterValue", "InvalidParameterValueException"];
     match error {
-        Error::Service(error) => {
-            let code = error.code.strip_prefix("AWS.SimpleQueueService.").unwrap_or(&error.code);
-            CODES.contains(&code) || CODES.contains(&error.class_name())
-        }
+        Error::Service(refusal) => is_named(refusal, &CODES),
         _ => false,
     }
+}
+
+/// Whether a refusal has one of these codes, by whichever of its names.
+fn is_named(refusal: &ServiceError, codes: &[&str]) -> bool {
+    let code = refusal.code.strip_prefix("AWS.SimpleQueueService.").unwrap_or(&refusal.code);
+    codes.contains(&code) || codes.contains(&refusal.class_name())
+}
+
+/// Whether the service says that the credentials have run out.
+pub fn is_expired(error: &Error) -> bool {
+    const CODES: [&str; 3] = ["ExpiredToken", "ExpiredTokenException", "RequestExpired"];
+    matches!(error, Error::Service(refusal) if is_named(refusal, &CODES))
 }
 
 /// Failures after which it is worth asking again: the way there, the service's own trouble, too much asked of it or of KMS,
 /// credentials that have run out, a source of them that does not answer. Not: no such queue, no access.
 pub fn may_pass(error: &Error) -> bool {
-    const CODES: [&str; 8] = [
-        "OverLimit",
-        "KmsThrottled",
-        "KMS.ThrottlingException",
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "RequestExpired",
-        "RequestThrottled",
-        "ServiceUnavailable",
-    ];
+    const CODES: [&str; 5] =
+        ["OverLimit", "KmsThrottled", "KMS.ThrottlingException", "RequestThrottled", "ServiceUnavailable"];
     match error {
         Error::Service(refusal) => {
-            let code = refusal.code.strip_prefix("AWS.SimpleQueueService.").unwrap_or(&refusal.code);
-            refusal.retry().is_some()
-                || refusal.reply.status >= 500
-                || CODES.contains(&code)
-                || CODES.contains(&refusal.class_name())
+            refusal.retry().is_some() || refusal.reply.status >= 500 || is_expired(error) || is_named(refusal, &CODES)
         }
         Error::Lost(_) | Error::Credentials { .. } | Error::Source(_) => true,
         Error::NoCredentials | Error::Runtime(_) => false,
