@@ -84,7 +84,7 @@ lock: ## renew the locked environments (ARGS='--keep NAME' for less), and check 
 
 fuzz: build ## random inputs, beside boto3 and to the embedded SQS (ARGS='--seconds 600 --only replies', TURBOSQS_SEED=...)
 	@$(STEP) --closing '^TURBOSQS_SEED|cases passed' "Random inputs" \
-		env PYTHONPATH=$(CURDIR)/tests $(BIN)/python -m fuzz $(ARGS)
+		env PYTHONPATH=$(CURDIR)/tests:$(CURDIR)/tests/python $(BIN)/python -m fuzz $(ARGS)
 
 bench: build ## side by side with boto3 and others, cores pinned, as ratios; writes docs/bench.md (ARGS=--quick)
 	$(BIN)/python -m benches.environments

@@ -12,12 +12,7 @@ its seed.
 from __future__ import annotations
 
 import random
-import sys
 from collections.abc import Callable
-from pathlib import Path
-
-# What the tests have: servers, the two libraries, the comparison.
-sys.path.insert(0, str(Path(__file__).parent.parent / "python"))
 
 
 class Failed(AssertionError):  # noqa: N818 - not an error of the program

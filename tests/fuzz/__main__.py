@@ -1,4 +1,4 @@
-"""``python -m fuzz``, with the folder ``tests`` in ``PYTHONPATH``."""
+"""``python -m fuzz``, with the folders ``tests`` and ``tests/python`` in ``PYTHONPATH``."""
 
 from __future__ import annotations
 

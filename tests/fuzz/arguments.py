@@ -6,11 +6,10 @@ import random
 from typing import Any
 
 from botocore.model import Shape
-from fakes import Reply, Scripted
-from libraries import BOTO3, SUBJECT
-from observe import same
-from parity.arguments import OPERATIONS, VALUES
-from parity.test_arguments import asked
+from support.arguments import OPERATIONS, VALUES, asked
+from support.fakes import Reply, Scripted
+from support.libraries import BOTO3, SUBJECT
+from support.observe import same
 
 import fuzz
 

@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from libraries import BOTO3, SUBJECT, Library
-from observe import Raised, outcome, same
+from support.libraries import BOTO3, SUBJECT, Library
+from support.observe import Raised, outcome, same
 
 import fuzz
 

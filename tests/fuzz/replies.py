@@ -6,11 +6,10 @@ import json
 import random
 from typing import Any
 
-from fakes import JSON, Reply, Scripted
-from libraries import BOTO3, SUBJECT
-from observe import Outcome, Raised, outcome, same
-from parity.arguments import OPERATIONS, example, model
-from parity.test_replies import shaken
+from support.arguments import OPERATIONS, example, model, shaken
+from support.fakes import JSON, Reply, Scripted
+from support.libraries import BOTO3, SUBJECT
+from support.observe import Outcome, Raised, outcome, same
 
 import fuzz
 

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from libraries import BOTO3, SUBJECT, Library
-from service import Service
+from support.fakes import Scripted, ok
+from support.libraries import BOTO3, SUBJECT, Library
+from support.service import Service
 
 # What runs the tests may ignore signals (``nohup``, a shell's ``&``), and programs that tests start would inherit that.
 for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
@@ -77,9 +78,25 @@ def moto_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     drain.wait(30)
 
 
+@pytest.fixture
+def scripted() -> Iterator[Scripted]:
+    """A server of the test's own that says what it is told to; at first, where a queue is."""
+    with Scripted(ok(QueueUrl="u")) as listening:
+        yield listening
+
+
+@pytest.fixture
+def server() -> Iterator[Any]:
+    """An embedded SQS of the test's own: a ``turbosqs.local.Server``."""
+    from turbosqs.local import Server
+
+    with Server() as running:
+        yield running
+
+
 @pytest.fixture(scope="session")
 def embedded() -> Iterator[Any]:
-    """The embedded SQS: a ``turbosqs.local.Server``."""
+    """An embedded SQS that tests share: a ``turbosqs.local.Server``, to be reset by each."""
     from turbosqs.local import Server
 
     with Server() as server:

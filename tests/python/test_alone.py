@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
-from fakes import HANG_UP, Reply, Scripted, fault, ok, refused_port
-from libraries import SUBJECT
-
-from scripts import PRELUDE, run
+from support.fakes import HANG_UP, Reply, Scripted, fault, ok, refused_port
+from support.libraries import SUBJECT
+from support.scripts import PRELUDE, run
 
 FOREIGN = ("boto3", "botocore", "urllib3", "jmespath", "dateutil", "s3transfer", "six", "requests", "certifi")
 BLOCKED = f"""
@@ -26,17 +23,11 @@ sys.meta_path.insert(0, Blocked())
 """
 
 
-@pytest.fixture
-def server() -> Iterator[Scripted]:
-    with Scripted(ok(QueueUrl="u")) as listening:
-        yield listening
-
-
-def test_import_brings_nothing_else(server: Scripted) -> None:
+def test_import_brings_nothing_else(scripted: Scripted) -> None:
     """Neither the import nor a client nor a call imports botocore, or anything beyond the standard library."""
     printed = run(
         SUBJECT,
-        server.url,
+        scripted.url,
         """
         def foreign():
             mine = {module.__name__, "__main__", "__mp_main__"}
@@ -101,13 +92,13 @@ REPLIES = (
 )
 
 
-def test_the_same_errors_without_botocore(server: Scripted) -> None:
+def test_the_same_errors_without_botocore(scripted: Scripted) -> None:
     """Every way to fail: the same names, texts and attributes as with botocore installed."""
     script = FAILURES.replace("{port}", str(refused_port()))
     results: list[dict[str, Any]] = []
     for blocked in ("", BLOCKED):
-        server.play(*REPLIES)
-        printed = run(SUBJECT, server.url, script, prelude=blocked + PRELUDE)
+        scripted.play(*REPLIES)
+        printed = run(SUBJECT, scripted.url, script, prelude=blocked + PRELUDE)
         # An object's default text has its module, botocore's or ours, and its address.
         results.append(json.loads(re.sub(r"<[\w.]+ object at 0x[0-9a-f]+>", "<an object>", printed)))
     with_botocore, without = results
@@ -117,12 +108,12 @@ def test_the_same_errors_without_botocore(server: Scripted) -> None:
     assert with_botocore["refused"]["class"] == "EndpointConnectionError"
 
 
-def test_work_without_botocore(server: Scripted) -> None:
+def test_work_without_botocore(scripted: Scripted) -> None:
     """Everything of a client is there: paginators with search, presigned URLs, meta, the unknown service."""
-    server.play(ok(QueueUrls=["a"], NextToken="t"), ok(QueueUrls=["b"]))
+    scripted.play(ok(QueueUrls=["a"], NextToken="t"), ok(QueueUrls=["b"]))
     printed = run(
         SUBJECT,
-        server.url,
+        scripted.url,
         """
         sqs = client()
         print(sqs.get_paginator("list_queues").paginate().build_full_result()["QueueUrls"])
@@ -133,11 +124,11 @@ def test_work_without_botocore(server: Scripted) -> None:
     assert printed == "['a', 'b']\nTrue us-east-1 []\n"
 
 
-def test_other_services_without_boto3(server: Scripted) -> None:
+def test_other_services_without_boto3(scripted: Scripted) -> None:
     """One line says what to install."""
     printed = run(
         SUBJECT,
-        server.url,
+        scripted.url,
         """
         for make in (lambda: module.client("s3"), lambda: module.Session(region_name="eu-west-1").client("s3")):
             try:
@@ -154,11 +145,11 @@ def test_other_services_without_boto3(server: Scripted) -> None:
         assert "pip install boto3" in line
 
 
-def test_a_subinterpreter_gets_a_clear_answer(server: Scripted) -> None:
+def test_a_subinterpreter_gets_a_clear_answer(scripted: Scripted) -> None:
     """It works there or says in an ImportError that it does not; the main interpreter goes on either way."""
     printed = run(
         SUBJECT,
-        server.url,
+        scripted.url,
         """
         name = "_interpreters" if sys.version_info >= (3, 13) else "_xxsubinterpreters"
         interpreters = importlib.import_module(name)

@@ -8,8 +8,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from exits import IN_THE_CORE, KINDS, ends
-from test_interpreters import OTHERS
+from support.exits import IN_THE_CORE, KINDS, ends
+from support.interpreters import OTHERS
 from turbosqs.local import Server
 
 PYTHONS = [sys.executable, *OTHERS.values()]

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import turbosqs
-from fakes import Reply, Scripted, ok
-from libraries import BOTO3, SUBJECT
-from test_interpreters import OTHERS
-
-from scripts import PRELUDE, run
+from support.fakes import Reply, Scripted, ok
+from support.interpreters import OTHERS
+from support.libraries import BOTO3, SUBJECT
+from support.scripts import PRELUDE, run
 
 pytestmark = pytest.mark.skipif(SUBJECT == BOTO3, reason="this is about turbosqs alone")
 #: With Python's own warnings of forks.
 LOUD = "\n".join(line for line in PRELUDE.splitlines() if not line.startswith("warnings.")) + "\n"
 PYTHONS = {"{}.{}".format(*sys.version_info[:2]): sys.executable, **OTHERS}
-
-
-@pytest.fixture
-def server() -> Iterator[Scripted]:
-    with Scripted(ok(QueueUrl="u")) as listening:
-        yield listening
 
 
 @pytest.fixture(params=PYTHONS)
@@ -35,7 +27,7 @@ def python(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_a_fork_after_a_call_gives_no_warning(host: str, python: tuple[str, ...], server: Scripted) -> None:
+def test_a_fork_after_a_call_gives_no_warning(host: str, python: tuple[str, ...], scripted: Scripted) -> None:
     """Forks of every kind, again and again; both sides go on calling. A host's name is looked up in another thread."""
     script = """
     import multiprocessing, subprocess
@@ -54,11 +46,11 @@ def test_a_fork_after_a_call_gives_no_warning(host: str, python: tuple[str, ...]
         subprocess.run(["true"], preexec_fn=int, check=True)
     say(url_of(sqs))
     """
-    url = server.url.replace("127.0.0.1", host)
+    url = scripted.url.replace("127.0.0.1", host)
     assert run(SUBJECT, url, script, prelude=LOUD, python=python) == "u\n"
 
 
-def test_what_is_under_way_survives_forks(python: tuple[str, ...], server: Scripted) -> None:
+def test_what_is_under_way_survives_forks(python: tuple[str, ...], scripted: Scripted) -> None:
     """Calls of other threads, and entries that linger, are answered though the thread that carries them stops for every
     fork. Those threads are Python's own, and of them it warns."""
     script = """
@@ -78,5 +70,5 @@ def test_what_is_under_way_survives_forks(python: tuple[str, ...], server: Scrip
     """
     taken = {"MessageId": "m", "MD5OfMessageBody": "x"}
     entries = [{"Id": f"{n}", **taken} for n in range(10)]
-    server.play(Reply(delay=0.3, body=ok(**taken).body), Reply(delay=0.1, body=ok(**taken, Successful=entries).body))
-    assert run(SUBJECT, server.url, script, python=python) == "30\n"
+    scripted.play(Reply(delay=0.3, body=ok(**taken).body), Reply(delay=0.1, body=ok(**taken, Successful=entries).body))
+    assert run(SUBJECT, scripted.url, script, python=python) == "30\n"

@@ -5,13 +5,8 @@ from __future__ import annotations
 import importlib
 import os
 import random
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
 from fuzz import Failed, run
 from fuzz.__main__ import kinds
 

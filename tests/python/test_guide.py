@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 import pytest
-from libraries import BOTO3, SUBJECT, Library
+from support.libraries import BOTO3, SUBJECT, Library
 
 HEAD = "import {library} as boto3\nimport logging\nlogging.basicConfig(level=logging.INFO)\nsqs = boto3.client('sqs')\n"
 FIND = "queue_url = sqs.get_queue_url(QueueName='my-sqs-queue')['QueueUrl']\nlogging.info(f'Queue URL: {queue_url}')\n"

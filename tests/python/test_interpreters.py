@@ -2,49 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import turbosqs
-from fakes import Reply, Scripted, ok
-from libraries import BOTO3, SUBJECT
+from support.fakes import Reply, Scripted, ok
+from support.interpreters import OTHERS
+from support.libraries import BOTO3, SUBJECT
+from support.scripts import finish, run, start
 
-from scripts import finish, run, start
-
-#: The version, where it is a CPython that the stable ABI of 3.10 is for; free-threaded ones have none.
-PROBE = """
-import sys, sysconfig
-if sys.implementation.name == "cpython" and not sysconfig.get_config_var("Py_GIL_DISABLED"):
-    print("%d.%d" % sys.version_info[:2])
-"""
-
-
-def others() -> dict[str, str]:
-    """One interpreter of each version but this one's, on PATH or among pyenv's."""
-    found: dict[str, str] = {}
-    own = "{}.{}".format(*sys.version_info[:2])
-    folders = [str(folder) for folder in sorted(Path.home().glob(".pyenv/versions/*/bin"))]
-    for version in (f"3.{minor}" for minor in range(10, 16)):
-        for path in (os.environ.get("PATH", ""), *folders):
-            name = shutil.which(f"python{version}", path=path)
-            # A shim of pyenv may stand for a version that is not installed, or not chosen: it fails.
-            if name is not None and version != own and version not in found:
-                done = subprocess.run(
-                    [name, "-S", "-c", PROBE], capture_output=True, text=True, timeout=20, check=False
-                )
-                if done.stdout.strip() == version:
-                    found[version] = name
-    return found
-
-
-OTHERS = others()
 EACH = [pytest.param(path, id=version) for version, path in OTHERS.items()] or [
     pytest.param("", marks=pytest.mark.skip("no other CPython, 3.10 or newer, is installed"))
 ]
@@ -117,26 +85,20 @@ say("end")
 """
 
 
-@pytest.fixture
-def server() -> Iterator[Scripted]:
-    with Scripted(ok(QueueUrl="u")) as listening:
-        yield listening
-
-
 @pytest.mark.skipif(SUBJECT == BOTO3, reason="this is about turbosqs alone")
 @pytest.mark.parametrize("interpreter", EACH)
-def test_interpreter(interpreter: str, server: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interpreter(interpreter: str, scripted: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Messages, exceptions, threads, a fork, Ctrl-C and an exit in the middle of a call; no package but turbosqs."""
     (tmp_path / "turbosqs").symlink_to(Path(turbosqs.__file__).parent)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     python = (interpreter, "-S")
     version = next(version for version, path in OTHERS.items() if path == interpreter)
-    assert run(SUBJECT, server.url, ROUND_TRIP, python=python) == f"{version}\n"
+    assert run(SUBJECT, scripted.url, ROUND_TRIP, python=python) == f"{version}\n"
 
-    server.play(Reply(delay=30), ok(QueueUrl="u"))
-    process = start(SUBJECT, server.url, LONG_POLL, python=python)
+    scripted.play(Reply(delay=30), ok(QueueUrl="u"))
+    process = start(SUBJECT, scripted.url, LONG_POLL, python=python)
     deadline = time.monotonic() + 10
-    while not server.requests:
+    while not scripted.requests:
         assert time.monotonic() < deadline, "nothing came"
         time.sleep(0.005)
     time.sleep(0.1)
@@ -146,7 +108,7 @@ def test_interpreter(interpreter: str, server: Scripted, tmp_path: Path, monkeyp
     assert float(caught) - sent < 0.3
     assert after == "u"
 
-    server.play(Reply(delay=30))
+    scripted.play(Reply(delay=30))
     began = time.monotonic()
-    assert run(SUBJECT, server.url, DAEMON, python=python, timeout=8) == "end\n"
+    assert run(SUBJECT, scripted.url, DAEMON, python=python, timeout=8) == "end\n"
     assert time.monotonic() - began < 5

@@ -29,26 +29,18 @@ import turbosqs
 from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import CredentialRetrievalError, HTTPClientError
 from botocore.stub import Stubber
-from fakes import Scripted, ok
-from libraries import KEYS, Library
 from moto import mock_aws
+from support.fakes import Scripted, ok
+from support.libraries import KEYS, Library
+from support.scripts import run
 from turbosqs import _delegate, _watching
-
-from scripts import run
 
 SETTINGS = {"region_name": "us-east-1", **KEYS}
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Scripted]:
-    with Scripted(ok(QueueUrl="u")) as listening:
-        yield listening
-
-
 @pytest.fixture
-def client(server: Scripted) -> Any:
-    server.play(ok(QueueUrl="u"))
-    return turbosqs.Session().client("sqs", endpoint_url=server.url, **SETTINGS)
+def client(scripted: Scripted) -> Any:
+    return turbosqs.Session().client("sqs", endpoint_url=scripted.url, **SETTINGS)
 
 
 def ways(client: Any) -> dict[str, int]:
@@ -62,14 +54,14 @@ def ask(client: Any) -> Any:
 # --- mocks -----------------------------------------------------------------------------------------------------------
 
 
-def test_nobody_listens(server: Scripted, client: Any) -> None:
+def test_nobody_listens(scripted: Scripted, client: Any) -> None:
     assert ask(client)["QueueUrl"] == "u"
     assert (ways(client), client.stats()["requests"]) == ({}, {"GetQueueUrl": 1})
     assert client._listened.delegate is None
-    assert len(server.requests) == 1
+    assert len(scripted.requests) == 1
 
 
-def test_a_mock_of_make_api_call(server: Scripted, client: Any) -> None:
+def test_a_mock_of_make_api_call(scripted: Scripted, client: Any) -> None:
     """The recipe of moto's documentation, and those of many test suites."""
     original = botocore.client.BaseClient._make_api_call
 
@@ -79,9 +71,9 @@ def test_a_mock_of_make_api_call(server: Scripted, client: Any) -> None:
 
     with mock.patch("botocore.client.BaseClient._make_api_call", new=fake):
         assert ask(client) == {"faked": {"QueueName": "q"}}
-        assert server.requests == []
+        assert scripted.requests == []
         assert "ResponseMetadata" in client.list_queues()
-    assert len(server.requests) == 1
+    assert len(scripted.requests) == 1
     with mock.patch("botocore.client.BaseClient._make_api_call", return_value=5) as whole:
         assert client.list_queues() == 5
         whole.assert_called_once_with("ListQueues", {})
@@ -106,22 +98,22 @@ def test_a_mock_of_make_api_call(server: Scripted, client: Any) -> None:
     ],
     ids=lambda part: getattr(part, "__name__", part),
 )
-def test_a_mock_further_down(owner: Any, name: str, server: Scripted, client: Any) -> None:
+def test_a_mock_further_down(owner: Any, name: str, scripted: Scripted, client: Any) -> None:
     with mock.patch.object(owner, name, side_effect=ZeroDivisionError), pytest.raises(ZeroDivisionError):
         ask(client)
-    assert (ways(client), server.requests) == ({"wrapped": 1}, [])
+    assert (ways(client), scripted.requests) == ({"wrapped": 1}, [])
 
 
-def test_a_mock_below_botocore(server: Scripted, client: Any) -> None:
+def test_a_mock_below_botocore(scripted: Scripted, client: Any) -> None:
     with (
         mock.patch("urllib3.connectionpool.HTTPConnectionPool.urlopen", side_effect=OSError("mocked")),
         pytest.raises(HTTPClientError, match="mocked"),
     ):
         ask(client)
-    assert (ways(client), server.requests) == ({"wrapped": 1}, [])
+    assert (ways(client), scripted.requests) == ({"wrapped": 1}, [])
 
 
-def test_sockets_that_are_forbidden(server: Scripted, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sockets_that_are_forbidden(scripted: Scripted, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """As pytest-socket does it."""
 
     class Guarded(socket.socket):
@@ -134,10 +126,10 @@ def test_sockets_that_are_forbidden(server: Scripted, client: Any, monkeypatch: 
             ask(client)
         with pytest.raises(RuntimeError, match="what has replaced Python's sockets hears nothing of it"):
             client.poll_messages(QueueUrl="u")
-    assert (ways(client), server.requests) == ({"sockets": 1}, [])
+    assert (ways(client), scripted.requests) == ({"sockets": 1}, [])
 
 
-def test_sockets_without_botocore(server: Scripted) -> None:
+def test_sockets_without_botocore(scripted: Scripted) -> None:
     """Where botocore is not imported, sockets are looked at all the same; not installed, the core is all there is."""
     program = """
         import sys, socket
@@ -152,9 +144,9 @@ def test_sockets_without_botocore(server: Scripted) -> None:
         socket.socket = Replaced
         print(client.get_queue_url(QueueName="q")["QueueUrl"], client.stats()["botocore"])
     """
-    server.play(ok(QueueUrl="u"))
-    assert alone(program, server.url, "installed") == "u {'sockets': 1}\n"
-    assert alone(program, server.url, "missing") == "u {}\n"
+    scripted.play(ok(QueueUrl="u"))
+    assert alone(program, scripted.url, "installed") == "u {'sockets': 1}\n"
+    assert alone(program, scripted.url, "missing") == "u {}\n"
 
 
 def test_the_history(client: Any) -> None:
@@ -197,7 +189,7 @@ def test_instrumentation(embedded: Any) -> None:
     assert ways(client) == {"wrapped": 1}
 
 
-def test_beside_patched_clients(server: Scripted, client: Any) -> None:
+def test_beside_patched_clients(scripted: Scripted, client: Any) -> None:
     """Neither takes the other for what it is not."""
     assert isinstance(client, botocore.client.BaseClient)
     kind = client.__class__.__mro__
@@ -207,18 +199,18 @@ def test_beside_patched_clients(server: Scripted, client: Any) -> None:
         assert client.__class__.__mro__ == kind
         stubber.deactivate()
         ask(client)
-        other = turbosqs.Session().client("sqs", endpoint_url=server.url, **SETTINGS)
+        other = turbosqs.Session().client("sqs", endpoint_url=scripted.url, **SETTINGS)
         other.meta.events.register("before-call", print_nothing)
         ask(other)
     assert (ways(client), ways(other)) == ({"stubber": 1}, {"events": 1})
 
 
-def test_a_forked_child_has_connections_of_its_own(server: Scripted) -> None:
-    server.play(ok(QueueUrl="u"))
-    before = server.connections
+def test_a_forked_child_has_connections_of_its_own(scripted: Scripted) -> None:
+    scripted.play(ok(QueueUrl="u"))
+    before = scripted.connections
     printed = run(
         Library("turbosqs"),
-        server.url,
+        scripted.url,
         """
         sqs = client()
         sqs.meta.events.register("before-call", lambda **_: None)
@@ -235,7 +227,7 @@ def test_a_forked_child_has_connections_of_its_own(server: Scripted) -> None:
         timeout=50,
     )
     assert printed == "{'events': 3}\n"
-    assert (server.connections - before, len(server.requests)) == (2, 5)
+    assert (scripted.connections - before, len(scripted.requests)) == (2, 5)
 
 
 # --- moto ------------------------------------------------------------------------------------------------------------
@@ -336,7 +328,7 @@ def print_nothing(**_: Any) -> None:
 # --- asyncio ---------------------------------------------------------------------------------------------------------
 
 
-def test_asyncio_clients_are_mocked_and_listened_to(server: Scripted, client: Any) -> None:
+def test_asyncio_clients_are_mocked_and_listened_to(scripted: Scripted, client: Any) -> None:
     async def calls() -> None:
         sqs = turbosqs.aio.SQS(client)
         assert (await ask(sqs))["QueueUrl"] == "u"
@@ -360,7 +352,7 @@ def test_asyncio_clients_are_mocked_and_listened_to(server: Scripted, client: An
         await sqs.close()
 
     asyncio.run(calls())
-    assert len(server.requests) == 2
+    assert len(scripted.requests) == 2
 
 
 # --- credentials of a botocore session -------------------------------------------------------------------------------
@@ -391,20 +383,20 @@ def signer(server: Scripted) -> str:
     return server.requests[-1].headers["authorization"].partition("Credential=")[2].partition("/")[0]
 
 
-def test_credentials_of_a_botocore_session_are_refreshed(server: Scripted) -> None:
-    server.play(ok(QueueUrl="u"))
+def test_credentials_of_a_botocore_session_are_refreshed(scripted: Scripted) -> None:
+    scripted.play(ok(QueueUrl="u"))
     refreshed = Refreshed()
     session = turbosqs.Session(botocore_session=refreshed.session)
-    client = session.client("sqs", "us-east-1", endpoint_url=server.url)
+    client = session.client("sqs", "us-east-1", endpoint_url=scripted.url)
     for expected in ("key-1", "key-2"):
         ask(client)
-        assert signer(server) == expected
+        assert signer(scripted) == expected
         refreshed.expire()
     asyncio_client = turbosqs.aio.Session(botocore_session=refreshed.session).client(
-        "sqs", "us-east-1", endpoint_url=server.url
+        "sqs", "us-east-1", endpoint_url=scripted.url
     )
     asyncio.run(ask(asyncio_client))
-    assert signer(server) == "key-3"
+    assert signer(scripted) == "key-3"
     assert client._get_credentials().access_key == "key-3"
     refreshed.is_failing = True
     refreshed.expire()
@@ -465,21 +457,21 @@ def test_pollers_and_writers_have_them_refreshed(
     assert not keeper.is_alive()
 
 
-def test_a_botocore_session_that_the_core_cannot_follow(server: Scripted) -> None:
+def test_a_botocore_session_that_the_core_cannot_follow(scripted: Scripted) -> None:
     """It is said, and the client is boto3's."""
     session = turbosqs.Session("a", "b", botocore_session=botocore.session.Session())
     with (
         mock.patch.object(botocore.signers.RequestSigner, "signature_version", "v4-mine"),
         pytest.warns(RuntimeWarning, match="boto3's own, .*: the signature version is v4-mine"),
     ):
-        client = session.client("sqs", "us-east-1", endpoint_url=server.url)
+        client = session.client("sqs", "us-east-1", endpoint_url=scripted.url)
     assert type(client).__module__ == "botocore.client"
 
 
-def test_batching_with_a_botocore_session(server: Scripted) -> None:
+def test_batching_with_a_botocore_session(scripted: Scripted) -> None:
     session = turbosqs.Session("a", "b", botocore_session=botocore.session.Session())
     for batching in (False, True):
-        client = session.client("sqs", "us-east-1", endpoint_url=server.url, batching=batching)
+        client = session.client("sqs", "us-east-1", endpoint_url=scripted.url, batching=batching)
         assert client._core.is_batching is batching
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
 from textwrap import dedent
 
 import pytest
-from fakes import Reply, Scripted, ok
-from libraries import BOTO3, SUBJECT, Library
-
-from scripts import finish, run, start
+from support.fakes import Reply, Scripted, ok
+from support.libraries import BOTO3, SUBJECT, Library
+from support.scripts import finish, run, start
 
 SUCCESS = ok(QueueUrl="u")
 
@@ -23,12 +21,6 @@ BY_BOTH = pytest.mark.parametrize("library", [BOTO3, SUBJECT], ids=["boto3", "su
 @pytest.fixture
 def library() -> Library:
     return SUBJECT
-
-
-@pytest.fixture
-def server() -> Iterator[Scripted]:
-    with Scripted(SUCCESS) as listening:
-        yield listening
 
 
 def arrived(server: Scripted, count: int = 1) -> None:
@@ -64,11 +56,11 @@ def forked(library: Library, server: Scripted, script: str) -> str:
 
 
 @BY_BOTH
-def test_fork_before_use(library: Library, server: Scripted) -> None:
+def test_fork_before_use(library: Library, scripted: Scripted) -> None:
     """A client that was made and not used works on both sides of a fork."""
     printed = forked(
         library,
-        server,
+        scripted,
         """
         sqs = client()
         ended_well(child(lambda: say("child", url_of(sqs))))
@@ -78,11 +70,11 @@ def test_fork_before_use(library: Library, server: Scripted) -> None:
     assert printed == "child u\nparent u\n"
 
 
-def test_fork_after_use(library: Library, server: Scripted) -> None:
+def test_fork_after_use(library: Library, scripted: Scripted) -> None:
     """So does one that was used, again and again, and neither side uses the other's connection."""
     printed = forked(
         library,
-        server,
+        scripted,
         """
         sqs = client()
         url_of(sqs)
@@ -94,13 +86,13 @@ def test_fork_after_use(library: Library, server: Scripted) -> None:
         """,
     )
     assert sorted(printed.splitlines()) == ["child u"] * 12 + ["parent u"] * 3
-    assert len(server.requests) == 16
+    assert len(scripted.requests) == 16
 
 
-def test_fork_of_a_fork(library: Library, server: Scripted) -> None:
+def test_fork_of_a_fork(library: Library, scripted: Scripted) -> None:
     printed = forked(
         library,
-        server,
+        scripted,
         """
         sqs = client()
         url_of(sqs)
@@ -117,12 +109,12 @@ def test_fork_of_a_fork(library: Library, server: Scripted) -> None:
     assert printed == "grandchild u\nchild u\nparent u\n"
 
 
-def test_fork_with_a_call_in_flight(library: Library, server: Scripted) -> None:
+def test_fork_with_a_call_in_flight(library: Library, scripted: Scripted) -> None:
     """A call of another thread is the parent's alone: it ends there, and the child works."""
-    server.play(Reply(body=b'{"QueueUrl": "slow"}', delay=0.5), SUCCESS)
+    scripted.play(Reply(body=b'{"QueueUrl": "slow"}', delay=0.5), SUCCESS)
     printed = forked(
         library,
-        server,
+        scripted,
         """
         sqs = client()
         caller = threading.Thread(target=lambda: say("thread", url_of(sqs)))
@@ -136,10 +128,10 @@ def test_fork_with_a_call_in_flight(library: Library, server: Scripted) -> None:
     assert printed == "child u\nthread slow\nparent u\n"
 
 
-def test_fork_and_a_new_client(library: Library, server: Scripted) -> None:
+def test_fork_and_a_new_client(library: Library, scripted: Scripted) -> None:
     printed = forked(
         library,
-        server,
+        scripted,
         """
         url_of(client())
         ended_well(child(lambda: say("child", url_of(client()))))
@@ -149,11 +141,11 @@ def test_fork_and_a_new_client(library: Library, server: Scripted) -> None:
     assert printed == "child u\nparent u\n"
 
 
-def test_child_exits_as_any_other(library: Library, server: Scripted) -> None:
+def test_child_exits_as_any_other(library: Library, scripted: Scripted) -> None:
     """A child that ends through the interpreter, not by _exit, ends well."""
     printed = run(
         library,
-        server.url,
+        scripted.url,
         """
         sqs = client()
         url_of(sqs)
@@ -167,11 +159,11 @@ def test_child_exits_as_any_other(library: Library, server: Scripted) -> None:
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-def test_multiprocessing(method: str, library: Library, server: Scripted) -> None:
+def test_multiprocessing(method: str, library: Library, scripted: Scripted) -> None:
     """A pool, however it makes its processes."""
     printed = run(
         library,
-        server.url,
+        scripted.url,
         f"""
         import multiprocessing
         sqs = client()
@@ -184,11 +176,11 @@ def test_multiprocessing(method: str, library: Library, server: Scripted) -> Non
     assert printed == "[1, 2]\nu\n"
 
 
-def test_pool_of_workers(library: Library, server: Scripted) -> None:
+def test_pool_of_workers(library: Library, scripted: Scripted) -> None:
     """Workers made by fork use the client that they inherit."""
     printed = run(
         library,
-        server.url,
+        scripted.url,
         """
         import multiprocessing
         sqs = client()
@@ -239,11 +231,11 @@ def test_one_client_32_threads(library: Library, embedded: object) -> None:
     assert printed == "[] 640 640\n"
 
 
-def test_clients_made_at_once(server: Scripted) -> None:
+def test_clients_made_at_once(scripted: Scripted) -> None:
     """32 threads make a client each, from the default session, at the same moment; boto3's own cannot."""
     printed = run(
         SUBJECT,
-        server.url,
+        scripted.url,
         """
         gate, results = threading.Barrier(32), []
         def work():
@@ -261,12 +253,12 @@ def test_clients_made_at_once(server: Scripted) -> None:
 
 
 @BY_BOTH
-def test_ctrl_c_in_a_long_poll(library: Library, server: Scripted) -> None:
+def test_ctrl_c_in_a_long_poll(library: Library, scripted: Scripted) -> None:
     """KeyboardInterrupt comes at once, and the client is as good as new."""
-    server.play(Reply(delay=30), SUCCESS)
+    scripted.play(Reply(delay=30), SUCCESS)
     process = start(
         library,
-        server.url,
+        scripted.url,
         """
         sqs = client()
         try:
@@ -276,7 +268,7 @@ def test_ctrl_c_in_a_long_poll(library: Library, server: Scripted) -> None:
         print(url_of(sqs))
         """,
     )
-    arrived(server)
+    arrived(scripted)
     time.sleep(0.1)
     sent = time.monotonic()
     process.send_signal(signal.SIGINT)
@@ -285,12 +277,12 @@ def test_ctrl_c_in_a_long_poll(library: Library, server: Scripted) -> None:
     assert after == "u"
 
 
-def test_a_signal_handler_runs_during_a_call(library: Library, server: Scripted) -> None:
+def test_a_signal_handler_runs_during_a_call(library: Library, scripted: Scripted) -> None:
     """A handler that returns runs at once and leaves the call alone; what it raises ends the call."""
-    server.play(Reply(body=b'{"QueueUrl": "slow"}', delay=0.6), Reply(delay=30))
+    scripted.play(Reply(body=b'{"QueueUrl": "slow"}', delay=0.6), Reply(delay=30))
     process = start(
         library,
-        server.url,
+        scripted.url,
         """
         import signal
         def stop(*_):
@@ -305,19 +297,19 @@ def test_a_signal_handler_runs_during_a_call(library: Library, server: Scripted)
             print(error)
         """,
     )
-    arrived(server)
+    arrived(scripted)
     process.send_signal(signal.SIGUSR1)
-    arrived(server, 2)
+    arrived(scripted, 2)
     process.send_signal(signal.SIGUSR2)
     assert finish(process, 5) == "handled\nslow\nenough\n"
 
 
 @BY_BOTH
-def test_ctrl_c_that_nobody_catches(library: Library, server: Scripted) -> None:
+def test_ctrl_c_that_nobody_catches(library: Library, scripted: Scripted) -> None:
     """It ends the program as it ends any other."""
-    server.play(Reply(delay=30))
-    process = start(library, server.url, "client().receive_message(QueueUrl='u', WaitTimeSeconds=20)")
-    arrived(server)
+    scripted.play(Reply(delay=30))
+    process = start(library, scripted.url, "client().receive_message(QueueUrl='u', WaitTimeSeconds=20)")
+    arrived(scripted)
     process.send_signal(signal.SIGINT)
     _, noise = process.communicate(timeout=5)
     assert process.returncode == -signal.SIGINT
@@ -334,41 +326,41 @@ time.sleep(0.2)
 
 
 @BY_BOTH
-def test_exit_with_a_daemon_in_a_call(library: Library, server: Scripted) -> None:
+def test_exit_with_a_daemon_in_a_call(library: Library, scripted: Scripted) -> None:
     """A daemon thread's call holds nobody up."""
-    server.play(Reply(delay=30))
+    scripted.play(Reply(delay=30))
     began = time.monotonic()
-    assert run(library, server.url, IN_FLIGHT.replace("DAEMON", "True"), timeout=8) == ""
+    assert run(library, scripted.url, IN_FLIGHT.replace("DAEMON", "True"), timeout=8) == ""
     assert time.monotonic() - began < 5
 
 
-def test_exit_as_a_daemons_reply_arrives(library: Library, server: Scripted) -> None:
+def test_exit_as_a_daemons_reply_arrives(library: Library, scripted: Scripted) -> None:
     """Replies that come while the interpreter goes down bring nothing down with them."""
     script = IN_FLIGHT.replace("time.sleep(0.2)", "time.sleep(0.05)").replace("DAEMON", "True")
     for delay in (0.05, 0.06, 0.07, 0.08, 0.1):
-        server.play(Reply(body=b'{"QueueUrl": "late"}', delay=delay))
-        assert run(library, server.url, script, timeout=8) in ("", "late\n")
+        scripted.play(Reply(body=b'{"QueueUrl": "late"}', delay=delay))
+        assert run(library, scripted.url, script, timeout=8) in ("", "late\n")
 
 
 @BY_BOTH
-def test_exit_with_a_thread_in_a_call(library: Library, server: Scripted) -> None:
+def test_exit_with_a_thread_in_a_call(library: Library, scripted: Scripted) -> None:
     """A thread that is no daemon gets its reply before the interpreter ends."""
-    server.play(Reply(body=b'{"QueueUrl": "late"}', delay=0.6))
-    assert run(library, server.url, IN_FLIGHT.replace("DAEMON", "False"), timeout=8) == "late\n"
+    scripted.play(Reply(body=b'{"QueueUrl": "late"}', delay=0.6))
+    assert run(library, scripted.url, IN_FLIGHT.replace("DAEMON", "False"), timeout=8) == "late\n"
 
 
-def test_exit_with_32_daemons_in_calls(library: Library, server: Scripted) -> None:
-    server.play(Reply(delay=30))
+def test_exit_with_32_daemons_in_calls(library: Library, scripted: Scripted) -> None:
+    scripted.play(Reply(delay=30))
     script = """
     sqs = client()
     for _ in range(32):
         threading.Thread(target=url_of, args=(sqs,), daemon=True).start()
     time.sleep(0.3)
     """
-    assert run(library, server.url, script, timeout=8) == ""
+    assert run(library, scripted.url, script, timeout=8) == ""
 
 
-def test_exit_with_daemons_that_fail(library: Library, server: Scripted) -> None:
+def test_exit_with_daemons_that_fail(library: Library, scripted: Scripted) -> None:
     """A daemon that is being told what is wrong with its call when the interpreter ends takes nothing down."""
     script = """
     sqs = client()
@@ -383,11 +375,11 @@ def test_exit_with_daemons_that_fail(library: Library, server: Scripted) -> None
     time.sleep(0.1)
     """
     for _ in range(4):
-        assert run(library, server.url, script, timeout=8) == ""
+        assert run(library, scripted.url, script, timeout=8) == ""
 
 
 @BY_BOTH
-def test_a_daemon_flushes_at_exit(library: Library, server: Scripted) -> None:
+def test_a_daemon_flushes_at_exit(library: Library, scripted: Scripted) -> None:
     """A worker's calls go on while an exit handler waits for them, one registered before the first client included."""
     script = """
     import atexit, queue
@@ -403,10 +395,10 @@ def test_a_daemon_flushes_at_exit(library: Library, server: Scripted) -> None:
     for number in range(5):
         work.put(number)
     """
-    assert run(library, server.url, script, timeout=8) == "u\n" * 5
+    assert run(library, scripted.url, script, timeout=8) == "u\n" * 5
 
 
-def test_fork_while_another_thread_makes_exceptions(server: Scripted) -> None:
+def test_fork_while_another_thread_makes_exceptions(scripted: Scripted) -> None:
     """A child forked while a thread makes the classes of exceptions can make its own.
 
     What they are made of has been imported: a fork in the middle of an import is CPython's own affair.
@@ -432,11 +424,11 @@ def test_fork_while_another_thread_makes_exceptions(server: Scripted) -> None:
         assert os.waitpid(child, 0)[1] == 0
         thread.join()
     """
-    assert run(SUBJECT, server.url, script, timeout=15) == ""
+    assert run(SUBJECT, scripted.url, script, timeout=15) == ""
 
 
 @BY_BOTH
-def test_call_at_exit(library: Library, server: Scripted) -> None:
+def test_call_at_exit(library: Library, scripted: Scripted) -> None:
     """A call in an atexit handler is answered, registered before the client was made or after."""
     script = """
     import atexit
@@ -445,19 +437,19 @@ def test_call_at_exit(library: Library, server: Scripted) -> None:
     url_of(sqs)
     atexit.register(lambda: print("after", url_of(sqs), flush=True))
     """
-    assert run(library, server.url, script) == "after u\nbefore u\n"
+    assert run(library, scripted.url, script) == "after u\nbefore u\n"
 
 
-def test_first_call_at_exit(library: Library, server: Scripted) -> None:
+def test_first_call_at_exit(library: Library, scripted: Scripted) -> None:
     script = """
     import atexit
     sqs = client()
     atexit.register(lambda: print(url_of(sqs), flush=True))
     """
-    assert run(library, server.url, script) == "u\n"
+    assert run(library, scripted.url, script) == "u\n"
 
 
-def test_call_in_module_teardown(server: Scripted) -> None:
+def test_call_in_module_teardown(scripted: Scripted) -> None:
     """A finalizer that calls when modules are being torn down gets a reply or an exception."""
     script = """
     class Last:
@@ -473,10 +465,10 @@ def test_call_in_module_teardown(server: Scripted) -> None:
     url_of(sqs)
     sys.last = Last(sqs)
     """
-    assert run(SUBJECT, server.url, script) in ("reply\n", "exception\n")
+    assert run(SUBJECT, scripted.url, script) in ("reply\n", "exception\n")
 
 
-def test_clients_come_and_go(library: Library, server: Scripted) -> None:
+def test_clients_come_and_go(library: Library, scripted: Scripted) -> None:
     """A hundred clients, used and dropped, leave no descriptor behind."""
     script = """
     import gc
@@ -496,4 +488,4 @@ def test_clients_come_and_go(library: Library, server: Scripted) -> None:
         time.sleep(0.01)
     print(descriptors() <= before + 2)
     """
-    assert run(library, server.url, script) == "True\n"
+    assert run(library, scripted.url, script) == "True\n"

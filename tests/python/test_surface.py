@@ -15,7 +15,7 @@ import botocore
 import pytest
 import turbosqs.types
 from botocore.config import Config as BotocoreConfig
-from libraries import name_of
+from support.libraries import name_of
 from turbosqs import service_model
 from turbosqs._operations import ERRORS, METHOD_TO_API
 from turbosqs.meta import Events

@@ -1,20 +1,13 @@
-"""Each test on both kinds of event loops, on an embedded SQS of its own."""
+"""Each test on both kinds of event loops."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-from aio.loops import LOOPS, Run
-from turbosqs.local import Server
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with Server() as running:
-        yield running
+from support.loops import LOOPS, Run
 
 
 @pytest.fixture(params=LOOPS)

@@ -7,16 +7,10 @@ from typing import Any
 
 import pytest
 import turbosqs
-from libraries import BOTO3
-from relay import Relay
-from together import connect
+from support.libraries import BOTO3
+from support.relay import Relay
+from support.together import connect
 from turbosqs.local import Server
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with Server() as server:
-        yield server
 
 
 @pytest.fixture

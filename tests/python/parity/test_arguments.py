@@ -7,21 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fakes import Reply, Request, Scripted
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from libraries import BOTO3, SUBJECT, ours
-from observe import Outcome, Raised, Returned, describe, outcome, same
-from parity.arguments import OPERATIONS, some, variations
+from support.arguments import OPERATIONS, asked, some, variations
+from support.fakes import Reply, Scripted
+from support.libraries import BOTO3, SUBJECT, ours
+from support.observe import Outcome, Raised, Returned, describe, outcome, same
 
 Both = tuple[Scripted, Any, Any]
-
-
-@pytest.fixture(scope="module")
-def both() -> Iterator[Both]:
-    """A server that says yes to everything, and the two clients."""
-    with Scripted(Reply()) as server:
-        yield server, BOTO3.client(server.url), SUBJECT.client(server.url)
 
 
 @pytest.fixture(scope="module")
@@ -33,28 +26,6 @@ def unchecked() -> Iterator[Both]:
             for library in (BOTO3, SUBJECT)
         )
         yield server, boto3, subject
-
-
-def asked(server: Scripted, client: Any, method: str, arguments: dict[str, Any]) -> tuple[Outcome, list[Any]]:
-    """What it came to, and what was sent."""
-    server.play(Reply())
-    result = outcome(getattr(client, method), **arguments)
-    return result, [essence(request) for request in server.requests]
-
-
-def essence(request: Request) -> list[Any]:
-    """The part of a request that the arguments decide. NaN is told apart from itself by ``repr``."""
-    return [request.method, request.target, request.headers["x-amz-target"], repr(sorted_members(request.json))]
-
-
-def sorted_members(value: Any) -> Any:
-    """JSON without an order of keys, which means nothing on the wire."""
-    match value:
-        case dict():
-            return {key: sorted_members(value[key]) for key in sorted(value)}
-        case list():
-            return [sorted_members(member) for member in value]
-    return value
 
 
 @pytest.mark.parametrize("method", OPERATIONS)

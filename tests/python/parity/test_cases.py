@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from libraries import BOTO3, SUBJECT
-from observe import same
-from parity.cases import CASES
-from parity.language import Case, drive
-from service import Service
+from support.cases import CASES, PLAYED
+from support.cases.language import Case, drive
+from support.libraries import BOTO3, SUBJECT
+from support.observe import same
+from support.service import Service
 
 
 @pytest.fixture(scope="module")
@@ -19,9 +19,6 @@ def clients(service: Service) -> Iterator[tuple[Any, Any]]:
     yield with_both
     for client in with_both:
         client.close()
-
-
-PLAYED = [(server, case) for server in ("moto", "embedded") for case in CASES if server in case.servers]
 
 
 @pytest.mark.parametrize(("service", "case"), PLAYED, ids=str, indirect=["service"], scope="session")

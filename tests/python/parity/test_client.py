@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import botocore.exceptions
 import pytest
-from fakes import Scripted, fault, ok
-from libraries import BOTO3, SUBJECT, Library
-from observe import Raised, Returned, alike, outcome, same
-from parity.arguments import OPERATIONS, model
+from support.arguments import OPERATIONS, model
+from support.fakes import Scripted, fault, ok
+from support.libraries import BOTO3, SUBJECT, Library
+from support.observe import Raised, Returned, alike, outcome, same
 
 Pair = tuple[Any, Any]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Scripted]:
-    with Scripted(ok(QueueUrl="u")) as listening:
-        yield listening
-
-
-@pytest.fixture
-def pair(server: Scripted) -> Pair:
-    """Clients of its own for each test: some of them are changed."""
-    server.play(ok(QueueUrl="u"))
-    boto3, subject = (library.client(server.url) for library in (BOTO3, SUBJECT))
-    return boto3, subject
 
 
 def compare(pair: Pair, look: Callable[[Any], Any]) -> None:
@@ -135,23 +121,23 @@ def test_config_merge(other: dict[str, Any]) -> None:
     alike(lambda library: merged(library.config))
 
 
-def test_botocores_config_is_taken(server: Scripted) -> None:
+def test_botocores_config_is_taken(scripted: Scripted) -> None:
     """The subject takes botocore's own Config, and what it says holds."""
-    server.play(fault(503))
+    scripted.play(fault(503))
     config = BOTO3.config(retries={"total_max_attempts": 1}, user_agent_extra="mine/1.0")
-    client = SUBJECT.client(server.url, config=config)
+    client = SUBJECT.client(scripted.url, config=config)
     with pytest.raises(botocore.exceptions.ClientError):
         client.list_queues()
-    assert len(server.requests) == 1
-    assert "mine/1.0" in server.requests[0].headers["user-agent"]
+    assert len(scripted.requests) == 1
+    assert "mine/1.0" in scripted.requests[0].headers["user-agent"]
 
 
 @pytest.mark.parametrize("config", [{"read_timeout": 1}, 5, "config"], ids=repr)
-def test_a_config_that_is_none(config: Any, library: Library, server: Scripted) -> None:
+def test_a_config_that_is_none(config: Any, library: Library, scripted: Scripted) -> None:
     """Something else for a Config is refused before anything is asked."""
-    server.play()
-    assert isinstance(outcome(lambda: library.client(server.url, config=config).list_queues()), Raised)
-    assert server.requests == []
+    scripted.play()
+    assert isinstance(outcome(lambda: library.client(scripted.url, config=config).list_queues()), Raised)
+    assert scripted.requests == []
 
 
 def test_exceptions(pair: Pair) -> None:
@@ -233,25 +219,25 @@ WALKS: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("name", WALKS)
-def test_pages(name: str, server: Scripted, pair: Pair) -> None:
+def test_pages(name: str, scripted: Scripted, pair: Pair) -> None:
     """What a paginator hands out, and what it asks for."""
     results = []
     for client in pair:
-        server.play(*TOKENS)
+        scripted.play(*TOKENS)
         result = outcome(WALKS[name], client.get_paginator("list_queues").paginate)
         if name == "a position":
             # Python's own sentence names the function as its author wrote it.
             assert isinstance(result, Raised)
             result = Returned(type(result.error))
-        results.append([result, [request.json for request in server.requests]])
+        results.append([result, [request.json for request in scripted.requests]])
     same(*results)
 
 
-def test_the_same_token_twice(server: Scripted, pair: Pair) -> None:
+def test_the_same_token_twice(scripted: Scripted, pair: Pair) -> None:
     """A server that goes round in circles is a PaginationError."""
     results = []
     for client in pair:
-        server.play(ok(QueueUrls=["a"], NextToken="same"))
+        scripted.play(ok(QueueUrls=["a"], NextToken="same"))
         results.append(outcome(list, client.get_paginator("list_queues").paginate()))
     assert isinstance(results[0], Raised)
     same(*results)

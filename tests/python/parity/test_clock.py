@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,8 +13,8 @@ import freezegun
 import pytest
 import time_machine
 import turbosqs.aio
-from fakes import Reply, Scripted, fault, ok
-from libraries import BOTO3, KEYS, PATCHED, SUBJECT, Library
+from support.fakes import Reply, Scripted, fault, ok
+from support.libraries import BOTO3, KEYS, PATCHED, SUBJECT, Library
 from turbosqs.aio import client as aio_client
 
 LONG_AGO = datetime.datetime(2015, 10, 21, 16, 29, 8, tzinfo=datetime.timezone.utc)
@@ -25,12 +25,6 @@ WAYS: dict[str, Callable[[datetime.datetime], Any]] = {
     "time-machine, ticking": lambda moment: time_machine.travel(moment, tick=True),
 }
 LIBRARIES = list(dict.fromkeys([BOTO3, SUBJECT, PATCHED]))
-
-
-@pytest.fixture
-def server() -> Iterator[Scripted]:
-    with Scripted(ok(QueueUrl="u")) as listening:
-        yield listening
 
 
 def moment(text: str) -> datetime.datetime:
@@ -56,17 +50,19 @@ def is_about(found: datetime.datetime, expected: datetime.datetime) -> bool:
 @pytest.mark.parametrize("mode", ["standard", "adaptive"])
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("library", LIBRARIES, ids=lambda library: library.name)
-def test_everything_is_dated_by_the_clock_of_the_test(library: Library, way: str, mode: str, server: Scripted) -> None:
-    client = library.client(server.url, config=library.config(retries={"mode": mode}))
+def test_everything_is_dated_by_the_clock_of_the_test(
+    library: Library, way: str, mode: str, scripted: Scripted
+) -> None:
+    client = library.client(scripted.url, config=library.config(retries={"mode": mode}))
     client.get_queue_url(QueueName="before")
     with WAYS[way](LONG_AGO):
         client.get_queue_url(QueueName="q")
         assert is_about(url_date(client), LONG_AGO)
-        made_inside = library.client(server.url)
+        made_inside = library.client(scripted.url)
         made_inside.get_queue_url(QueueName="q")
     client.get_queue_url(QueueName="after")
     now = datetime.datetime.now(datetime.timezone.utc)
-    before, *inside, after = dates(server)
+    before, *inside, after = dates(scripted)
     assert is_about(before, now)
     assert is_about(after, now)
     assert len(inside) == 2
@@ -77,28 +73,28 @@ def test_everything_is_dated_by_the_clock_of_the_test(library: Library, way: str
 
 
 @pytest.mark.parametrize("library", LIBRARIES, ids=lambda library: library.name)
-def test_attempts_that_are_repeated_are_dated_alike(library: Library, server: Scripted) -> None:
-    server.play(fault(503), ok(QueueUrl="u"))
-    client = library.client(server.url)
+def test_attempts_that_are_repeated_are_dated_alike(library: Library, scripted: Scripted) -> None:
+    scripted.play(fault(503), ok(QueueUrl="u"))
+    client = library.client(scripted.url)
     with time_machine.travel(LONG_AGO, tick=False):
         client.get_queue_url(QueueName="q")
-    assert dates(server) == [LONG_AGO] * 2
+    assert dates(scripted) == [LONG_AGO] * 2
 
 
-def test_the_clock_is_moved_between_calls(server: Scripted) -> None:
-    client = SUBJECT.client(server.url)
+def test_the_clock_is_moved_between_calls(scripted: Scripted) -> None:
+    client = SUBJECT.client(scripted.url)
     with freezegun.freeze_time(LONG_AGO) as frozen:
         for _ in range(3):
             client.get_queue_url(QueueName="q")
             frozen.tick(datetime.timedelta(days=1))
-    assert dates(server) == [LONG_AGO + datetime.timedelta(days=days) for days in range(3)]
+    assert dates(scripted) == [LONG_AGO + datetime.timedelta(days=days) for days in range(3)]
 
 
 @pytest.mark.skipif(SUBJECT == BOTO3, reason="boto3 has neither")
-def test_entries_that_share_requests_and_coroutines(server: Scripted) -> None:
+def test_entries_that_share_requests_and_coroutines(scripted: Scripted) -> None:
     taken = {"MessageId": "m", "MD5OfMessageBody": "x"}
-    server.play(Reply(body=ok(**taken, Successful=[{"Id": f"{n}", **taken} for n in range(10)]).body))
-    settings = {"region_name": "us-east-1", "endpoint_url": server.url, **KEYS}
+    scripted.play(Reply(body=ok(**taken, Successful=[{"Id": f"{n}", **taken} for n in range(10)]).body))
+    settings = {"region_name": "us-east-1", "endpoint_url": scripted.url, **KEYS}
     client = turbosqs.client("sqs", **settings)
     with freezegun.freeze_time(LONG_AGO):
         with client.batch_writer(QueueUrl="u") as batch:
@@ -119,4 +115,4 @@ def test_entries_that_share_requests_and_coroutines(server: Scripted) -> None:
                 assert "X-Amz-Date=20151021T162908Z" in url
 
         asyncio.run(work())
-    assert set(dates(server)) == {LONG_AGO}
+    assert set(dates(scripted)) == {LONG_AGO}

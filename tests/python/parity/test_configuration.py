@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import Scripted, ok
-from libraries import BOTO3, DIFFERENCES, KEYS, SUBJECT, Library, ours
-from observe import alike, outcome, same
+from support.fakes import Scripted, ok
+from support.libraries import BOTO3, DIFFERENCES, KEYS, SUBJECT, Library, ours
+from support.observe import alike, outcome, same
 
 UNSIGNED_HEADERS = ("x-amz-target", "content-type", "x-amzn-query-mode", "host", "content-length")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Scripted]:
-    with Scripted(ok(QueueUrl="u")) as listening:
-        yield listening
-
-
-@pytest.fixture
-def aws(environment: dict[str, str]) -> Path:
-    """The folder of the shared files, empty."""
-    folder = Path(environment["HOME"]) / ".aws"
-    folder.mkdir()
-    return folder
 
 
 def where(
@@ -56,9 +41,9 @@ def arrived(server: Scripted, library: Library, session: dict[str, Any] | None =
     ]
 
 
-def test_a_request(server: Scripted) -> None:
+def test_a_request(scripted: Scripted) -> None:
     """Path, target, content type, query mode and length are boto3's."""
-    same(*(arrived(server, library) for library in (BOTO3, SUBJECT)))
+    same(*(arrived(scripted, library) for library in (BOTO3, SUBJECT)))
 
 
 @pytest.mark.parametrize(
@@ -78,8 +63,8 @@ def test_a_request(server: Scripted) -> None:
         "#fragment",
     ],
 )
-def test_a_path_in_the_endpoint(path: str, server: Scripted) -> None:
-    same(*(arrived(server, library, endpoint_url=server.url + path) for library in (BOTO3, SUBJECT)))
+def test_a_path_in_the_endpoint(path: str, scripted: Scripted) -> None:
+    same(*(arrived(scripted, library, endpoint_url=scripted.url + path) for library in (BOTO3, SUBJECT)))
 
 
 REGIONS = (
@@ -142,11 +127,11 @@ def test_a_fips_region(region: str) -> None:
     compare(region_name=region)
 
 
-def test_endpoint_with_a_variant(server: Scripted) -> None:
+def test_endpoint_with_a_variant(scripted: Scripted) -> None:
     """An endpoint of one's own and FIPS or dual-stack do not go together, or do, as with boto3."""
     for config in ({"use_fips_endpoint": True}, {"use_dualstack_endpoint": True}):
-        compare(region_name="us-east-1", endpoint_url=server.url, config=config)
-        alike(lambda library, config=config: arrived(server, library, config=library.config(**config)))
+        compare(region_name="us-east-1", endpoint_url=scripted.url, config=config)
+        alike(lambda library, config=config: arrived(scripted, library, config=library.config(**config)))
 
 
 @pytest.mark.parametrize("name", ["AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"])
@@ -211,8 +196,8 @@ def test_no_region() -> None:
     assert compare(session={"region_name": ""}) is None
 
 
-def test_no_region_but_an_endpoint(server: Scripted) -> None:
-    compare(endpoint_url=server.url)
+def test_no_region_but_an_endpoint(scripted: Scripted) -> None:
+    compare(endpoint_url=scripted.url)
 
 
 @pytest.mark.parametrize("unknown", ["nowhere", ""])
@@ -296,24 +281,24 @@ def test_services_section_that_is_missing(aws: Path) -> None:
     compare()
 
 
-def test_queue_url_is_not_the_endpoint(server: Scripted) -> None:
+def test_queue_url_is_not_the_endpoint(scripted: Scripted) -> None:
     """A QueueUrl of another host changes where nothing goes."""
     for library in (BOTO3, SUBJECT):
-        server.play(ok(MessageId="m"))
-        client = library.client(server.url)
+        scripted.play(ok(MessageId="m"))
+        client = library.client(scripted.url)
         client.send_message(QueueUrl="http://127.0.0.1:1/123456789012/elsewhere", MessageBody="b")
-        assert len(server.requests) == 1
+        assert len(scripted.requests) == 1
 
 
-def test_an_endpoint_without_a_scheme(server: Scripted) -> None:
+def test_an_endpoint_without_a_scheme(scripted: Scripted) -> None:
     """It is asked by http."""
-    same(*(arrived(server, library, endpoint_url=server.url.removeprefix("http:")) for library in (BOTO3, SUBJECT)))
+    same(*(arrived(scripted, library, endpoint_url=scripted.url.removeprefix("http:")) for library in (BOTO3, SUBJECT)))
 
 
-def test_use_ssl_and_an_endpoint(server: Scripted) -> None:
+def test_use_ssl_and_an_endpoint(scripted: Scripted) -> None:
     """The endpoint's own scheme wins over use_ssl."""
-    same(*(arrived(server, library, use_ssl=True) for library in (BOTO3, SUBJECT)))
-    same(*(arrived(server, library, use_ssl=False) for library in (BOTO3, SUBJECT)))
+    same(*(arrived(scripted, library, use_ssl=True) for library in (BOTO3, SUBJECT)))
+    same(*(arrived(scripted, library, use_ssl=False) for library in (BOTO3, SUBJECT)))
 
 
 AGENTS: dict[str, tuple[dict[str, Any], dict[str, str], list[str]]] = {
@@ -326,26 +311,26 @@ AGENTS: dict[str, tuple[dict[str, Any], dict[str, str], list[str]]] = {
 
 
 @pytest.mark.parametrize("name", AGENTS)
-def test_user_agent(name: str, server: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_user_agent(name: str, scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the caller adds to the User-Agent is in it; the product tokens are DIFFERENCES["product tokens"]."""
     assert "product tokens" in DIFFERENCES
     settings, environment, expected = AGENTS[name]
     for variable, value in environment.items():
         monkeypatch.setenv(variable, value)
     for library in (BOTO3, SUBJECT):
-        server.play(ok(QueueUrl="u"))
-        library.client(server.url, config=library.config(**settings)).get_queue_url(QueueName="q")
-        agent = server.requests[0].headers["user-agent"]
+        scripted.play(ok(QueueUrl="u"))
+        library.client(scripted.url, config=library.config(**settings)).get_queue_url(QueueName="q")
+        agent = scripted.requests[0].headers["user-agent"]
         assert library.name in agent.lower() or library == BOTO3
         for part in expected:
             assert part in agent, library.name
 
 
-def test_user_agent_replaced(server: Scripted) -> None:
+def test_user_agent_replaced(scripted: Scripted) -> None:
     for library in (BOTO3, SUBJECT):
-        server.play(ok(QueueUrl="u"))
-        library.client(server.url, config=library.config(user_agent="mine/1.0")).get_queue_url(QueueName="q")
-        assert server.requests[0].headers["user-agent"].startswith("mine/1.0"), library.name
+        scripted.play(ok(QueueUrl="u"))
+        library.client(scripted.url, config=library.config(user_agent="mine/1.0")).get_queue_url(QueueName="q")
+        assert scripted.requests[0].headers["user-agent"].startswith("mine/1.0"), library.name
 
 
 @pytest.mark.parametrize("arguments", [(), ("sqs", "us-east-1"), (5,), ("",), (None,)], ids=repr)

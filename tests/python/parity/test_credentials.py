@@ -5,31 +5,17 @@ from __future__ import annotations
 import json
 import re
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import botocore
 import botocore.exceptions
 import pytest
-from fakes import Request, Scripted, ok
-from libraries import BOTO3, SUBJECT, Library, ours
-from observe import Outcome, Raised, alike, outcome, same
+from support.fakes import Request, Scripted, ok
+from support.libraries import BOTO3, SUBJECT, Library, ours
+from support.observe import Outcome, Raised, alike, outcome, same
 
 ENVIRONMENT = {"AWS_ACCESS_KEY_ID": "AKIDENV", "AWS_SECRET_ACCESS_KEY": "secret-env"}
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Scripted]:
-    with Scripted(ok(QueueUrl="u")) as listening:
-        yield listening
-
-
-@pytest.fixture
-def aws(environment: dict[str, str]) -> Path:
-    folder = Path(environment["HOME"]) / ".aws"
-    folder.mkdir()
-    return folder
 
 
 def set_environment(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
@@ -80,20 +66,20 @@ def arguments(**more: str) -> dict[str, str]:
     return {"aws_access_key_id": "AKIDARG", "aws_secret_access_key": "secret-arg", **more}
 
 
-def test_arguments(server: Scripted) -> None:
-    assert key(compare(server, **arguments())) == "AKIDARG"
-    compare(server, **arguments(aws_session_token="token-arg"))
-    compare(server, session=arguments(aws_session_token="token-arg"))
-    compare(server, session=arguments(), aws_access_key_id="OTHER", aws_secret_access_key="secret-other")
+def test_arguments(scripted: Scripted) -> None:
+    assert key(compare(scripted, **arguments())) == "AKIDARG"
+    compare(scripted, **arguments(aws_session_token="token-arg"))
+    compare(scripted, session=arguments(aws_session_token="token-arg"))
+    compare(scripted, session=arguments(), aws_access_key_id="OTHER", aws_secret_access_key="secret-other")
 
 
 @pytest.mark.parametrize(
     "options", [{"aws_access_key_id": "A"}, {"aws_secret_access_key": "B"}, {"aws_session_token": "C"}], ids=str
 )
-def test_half_an_argument(options: dict[str, str], server: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert isinstance(compare(server, **options), Raised)
+def test_half_an_argument(options: dict[str, str], scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(compare(scripted, **options), Raised)
     set_environment(monkeypatch, **ENVIRONMENT)
-    compare(server, **options)
+    compare(scripted, **options)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +102,7 @@ def test_half_an_argument_of_a_session(options: dict[str, str], missing: str, mo
 
 
 @pytest.mark.parametrize("key", ["AKID\n", "AKID\r\nx-injected: 1", "AKID\0", "AKID\x7f"], ids=repr)
-def test_a_key_that_no_header_can_carry(key: str, server: Scripted, aws: Path) -> None:
+def test_a_key_that_no_header_can_carry(key: str, scripted: Scripted, aws: Path) -> None:
     """Refused at the call, wherever it is from, and not shown; boto3 refuses line breaks alone, and shows the key."""
     if not ours("unprintable keys"):
         return
@@ -124,48 +110,48 @@ def test_a_key_that_no_header_can_carry(key: str, server: Scripted, aws: Path) -
     helper = script(aws, f"cat <<'END'\n{found}\nEND\n")
     (aws / "config").write_text(f"[default]\ncredential_process = {helper}\n")
     for provider, options in (("explicit", arguments(aws_access_key_id=key)), ("custom-process", {})):
-        result = signed(server, SUBJECT, **options)
+        result = signed(scripted, SUBJECT, **options)
         assert isinstance(result, Raised)
         assert type(result.error) is botocore.exceptions.CredentialRetrievalError
         assert result.error.kwargs["provider"] == provider
         assert "AKID" not in str(result.error)
-    assert server.requests == []
+    assert scripted.requests == []
 
 
-def test_an_empty_region(server: Scripted) -> None:
+def test_an_empty_region(scripted: Scripted) -> None:
     """It is signed as it is."""
-    result = compare(server, **arguments(region_name=""))
+    result = compare(scripted, **arguments(region_name=""))
     assert result.value[0]["scope"] == "/sqs/aws4_request"  # type: ignore[union-attr]
 
 
-def test_environment(server: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment(scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
     set_environment(monkeypatch, **ENVIRONMENT)
-    assert key(compare(server)) == "AKIDENV"
+    assert key(compare(scripted)) == "AKIDENV"
     monkeypatch.setenv("AWS_SESSION_TOKEN", "token-env")
-    compare(server)
-    compare(server, **arguments())
+    compare(scripted)
+    compare(scripted, **arguments())
     monkeypatch.delenv("AWS_SESSION_TOKEN")
     monkeypatch.setenv("AWS_SECURITY_TOKEN", "old-token")
-    compare(server)
+    compare(scripted)
 
 
 @pytest.mark.parametrize("name", ENVIRONMENT)
-def test_half_an_environment(name: str, server: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_half_an_environment(name: str, scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, ENVIRONMENT[name])
-    compare(server)
+    compare(scripted)
 
 
 @pytest.mark.parametrize("name", ENVIRONMENT)
-def test_an_empty_environment(name: str, server: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_environment(name: str, scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
     set_environment(monkeypatch, **{**ENVIRONMENT, name: ""})
-    compare(server)
+    compare(scripted)
 
 
-def test_none_at_all(server: Scripted) -> None:
-    result = compare(server)
+def test_none_at_all(scripted: Scripted) -> None:
+    result = compare(scripted)
     assert isinstance(result, Raised)
     assert type(result.error).__name__ == "NoCredentialsError"
-    assert server.requests == []
+    assert scripted.requests == []
 
 
 CREDENTIALS = """
@@ -180,42 +166,42 @@ aws_session_token = t2
 """
 
 
-def test_shared_files(aws: Path, server: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shared_files(aws: Path, scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
     (aws / "credentials").write_text(CREDENTIALS)
-    assert key(compare(server)) == "AKIDDEFAULT"
-    assert key(compare(server, session={"profile_name": "other"})) == "AKIDOTHER"
+    assert key(compare(scripted)) == "AKIDDEFAULT"
+    assert key(compare(scripted, session={"profile_name": "other"})) == "AKIDOTHER"
     monkeypatch.setenv("AWS_PROFILE", "other")
-    assert key(compare(server)) == "AKIDOTHER"
+    assert key(compare(scripted)) == "AKIDOTHER"
     # A profile that is asked for beats keys in the environment; one that the environment names does not.
     set_environment(monkeypatch, **ENVIRONMENT)
-    compare(server)
-    assert key(compare(server, session={"profile_name": "other"})) == "AKIDOTHER"
+    compare(scripted)
+    assert key(compare(scripted, session={"profile_name": "other"})) == "AKIDOTHER"
 
 
-def test_credentials_in_the_config_file(aws: Path, server: Scripted) -> None:
+def test_credentials_in_the_config_file(aws: Path, scripted: Scripted) -> None:
     (aws / "config").write_text("[default]\naws_access_key_id = AKIDCONFIG\naws_secret_access_key = s\n")
-    assert key(compare(server)) == "AKIDCONFIG"
+    assert key(compare(scripted)) == "AKIDCONFIG"
     (aws / "credentials").write_text(CREDENTIALS)
-    assert key(compare(server)) == "AKIDDEFAULT"
+    assert key(compare(scripted)) == "AKIDDEFAULT"
 
 
-def test_credentials_elsewhere(tmp_path: Path, server: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_credentials_elsewhere(tmp_path: Path, scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "elsewhere"
     path.write_text(CREDENTIALS)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(path))
-    assert key(compare(server)) == "AKIDDEFAULT"
+    assert key(compare(scripted)) == "AKIDDEFAULT"
 
 
 @pytest.mark.parametrize("line", ["aws_access_key_id = AKIDHALF", "aws_secret_access_key = half"])
-def test_half_a_profile(line: str, aws: Path, server: Scripted) -> None:
+def test_half_a_profile(line: str, aws: Path, scripted: Scripted) -> None:
     (aws / "credentials").write_text(f"[default]\n{line}\n")
-    compare(server)
+    compare(scripted)
 
 
 @pytest.mark.parametrize("content", ["nonsense", "[default\n", "[default]\nnonsense\n"], ids=repr)
-def test_a_broken_file(content: str, aws: Path, server: Scripted) -> None:
+def test_a_broken_file(content: str, aws: Path, scripted: Scripted) -> None:
     (aws / "credentials").write_text(content)
-    compare(server)
+    compare(scripted)
 
 
 def script(folder: Path, text: str) -> Path:
@@ -238,27 +224,27 @@ PROCESSES = {
 
 
 @pytest.mark.parametrize("name", ["good", "expiring"])
-def test_credential_process(name: str, aws: Path, server: Scripted) -> None:
+def test_credential_process(name: str, aws: Path, scripted: Scripted) -> None:
     helper = script(aws, PROCESSES[name])
     (aws / "config").write_text(f"[default]\ncredential_process = {helper}\n")
-    assert key(compare(server)) == "AKIDPROCESS"
+    assert key(compare(scripted)) == "AKIDPROCESS"
 
 
 @pytest.mark.parametrize("name", ["failing", "of another version", "short of a member", "garbage", "nothing"])
-def test_bad_credential_process(name: str, aws: Path, server: Scripted) -> None:
+def test_bad_credential_process(name: str, aws: Path, scripted: Scripted) -> None:
     """It says that credentials could not be had, by the same class; the helper's own words may follow."""
     helper = script(aws, PROCESSES[name])
     (aws / "config").write_text(f"[default]\ncredential_process = {helper}\n")
-    results = [signed(server, library) for library in (BOTO3, SUBJECT)]
+    results = [signed(scripted, library) for library in (BOTO3, SUBJECT)]
     assert all(isinstance(result, Raised) for result in results)
     if type(results[0].error).__module__ == "botocore.exceptions":  # type: ignore[union-attr]
         same(*(str(type(result.error)) for result in results))  # type: ignore[union-attr]
 
 
-def test_unsigned(server: Scripted) -> None:
+def test_unsigned(scripted: Scripted) -> None:
     """UNSIGNED needs no credentials and sends no signature."""
     result = [
-        signed(server, library, config=library.config(signature_version=botocore.UNSIGNED))
+        signed(scripted, library, config=library.config(signature_version=botocore.UNSIGNED))
         for library in (BOTO3, SUBJECT)
     ]
     same(*result)
@@ -288,9 +274,9 @@ def test_sessions(aws: Path) -> None:
     alike(lambda library: look(library))
 
 
-def test_a_changed_environment_is_seen_by_the_next_client(server: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_changed_environment_is_seen_by_the_next_client(scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is remembered from one session to the next."""
     set_environment(monkeypatch, **ENVIRONMENT)
-    assert key(compare(server)) == "AKIDENV"
+    assert key(compare(scripted)) == "AKIDENV"
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDLATER")
-    assert key(compare(server)) == "AKIDLATER"
+    assert key(compare(scripted)) == "AKIDLATER"

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import botocore.exceptions
 import pytest
-from fakes import JSON, Reply, Scripted, fault
-from libraries import BOTO3, SUBJECT, ours
-from observe import outcome, same
-from parity.arguments import model
+from support.arguments import model
+from support.fakes import JSON, Reply, Scripted, fault
+from support.libraries import ours
+from support.observe import outcome, same
 
 Both = tuple[Scripted, Any, Any]
 PREFIX = "com.amazonaws.sqs#"
 MODELLED = [shape.name for shape in model().error_shapes]
-
-
-@pytest.fixture(scope="module")
-def both() -> Iterator[Both]:
-    with Scripted() as server:
-        boto3, subject = (
-            library.client(server.url, config=library.config(retries={"total_max_attempts": 1}))
-            for library in (BOTO3, SUBJECT)
-        )
-        yield server, boto3, subject
 
 
 def compare(both: Both, reply: Reply) -> None:

@@ -8,24 +8,12 @@ from typing import Any
 import botocore.session
 import pytest
 from botocore.awsrequest import AWSResponse
-from fakes import HANG_UP, Reply, Scripted, fault, ok
-from libraries import BOTO3, KEYS, SUBJECT, Library, name_of
-from observe import Raised, alike, outcome, same
+from support.fakes import HANG_UP, Reply, Scripted, fault, ok
+from support.libraries import BOTO3, KEYS, SUBJECT, Library, name_of
+from support.observe import Raised, alike, outcome, same
 from turbosqs.patching.listeners import EVENTS
 
 Pair = tuple[Any, Any]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Scripted]:
-    with Scripted(ok(QueueUrl="u")) as listening:
-        yield listening
-
-
-@pytest.fixture
-def pair(server: Scripted) -> Pair:
-    boto3, subject = (library.client(server.url) for library in (BOTO3, SUBJECT))
-    return boto3, subject
 
 
 def arrived(server: Scripted) -> list[Any]:
@@ -79,20 +67,20 @@ def everything(events: Any, heard: list[Any]) -> None:
     ],
     ids=["success", "refusal", "one retry", "one lost"],
 )
-def test_all_events(server: Scripted, pair: Pair, replies: tuple[Reply, ...]) -> None:
-    heard = compare(server, pair, everything, *replies)[1]
+def test_all_events(scripted: Scripted, pair: Pair, replies: tuple[Reply, ...]) -> None:
+    heard = compare(scripted, pair, everything, *replies)[1]
     assert {name.partition(".")[0] for name, _ in heard} >= set(EVENTS) - {"after-call-error"}
 
 
-def test_all_events_of_a_call_that_does_not_fit(server: Scripted, pair: Pair) -> None:
-    compare(server, pair, everything, QueueName=5)
+def test_all_events_of_a_call_that_does_not_fit(scripted: Scripted, pair: Pair) -> None:
+    compare(scripted, pair, everything, QueueName=5)
 
 
 @pytest.mark.parametrize("event", EVENTS)
-def test_an_event(event: str, server: Scripted, pair: Pair) -> None:
+def test_an_event(event: str, scripted: Scripted, pair: Pair) -> None:
     """Under its full name and under every shorter one."""
     for name in (event, f"{event}.sqs", f"{event}.sqs.GetQueueUrl", f"{event}.*.GetQueueUrl", f"{event}.sqs.Nonsense"):
-        compare(server, pair, lambda events, heard, name=name: events.register(name, note(heard)))
+        compare(scripted, pair, lambda events, heard, name=name: events.register(name, note(heard)))
 
 
 def _other_params(params: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -145,37 +133,37 @@ CHANGES: dict[str, tuple[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_what_a_handler_changes(name: str, server: Scripted, pair: Pair) -> None:
+def test_what_a_handler_changes(name: str, scripted: Scripted, pair: Pair) -> None:
     event, handler = CHANGES[name]
-    compare(server, pair, lambda events, _: events.register(event, handler))
+    compare(scripted, pair, lambda events, _: events.register(event, handler))
 
 
-def test_retries_that_a_handler_asks_for(server: Scripted, pair: Pair) -> None:
+def test_retries_that_a_handler_asks_for(scripted: Scripted, pair: Pair) -> None:
     """It is botocore's own loop that asks it."""
 
     def once(attempts: int, **_: Any) -> int | None:
         return 0 if attempts == 1 else None
 
-    seen = compare(server, pair, lambda events, _: events.register("needs-retry.sqs.GetQueueUrl", once))
+    seen = compare(scripted, pair, lambda events, _: events.register("needs-retry.sqs.GetQueueUrl", once))
     assert len(seen[2]) == 2
 
 
-def test_a_failure_is_told_of(server: Scripted, pair: Pair) -> None:
+def test_a_failure_is_told_of(scripted: Scripted, pair: Pair) -> None:
     def told(events: Any, heard: list[Any]) -> None:
         events.register("before-send", _raised)
         events.register("after-call-error", lambda exception, **_: heard.append(repr(exception)))
 
-    assert compare(server, pair, told)[1] == ["ZeroDivisionError('mine')"]
+    assert compare(scripted, pair, told)[1] == ["ZeroDivisionError('mine')"]
 
 
-def test_the_order_of_handlers(server: Scripted, pair: Pair) -> None:
+def test_the_order_of_handlers(scripted: Scripted, pair: Pair) -> None:
     def in_order(events: Any, heard: list[Any]) -> None:
         for register, word in ((events.register_last, 3), (events.register, 2), (events.register_first, 1)):
             register("before-call.sqs", lambda word=word, **_: heard.append(word), unique_id=f"mine-{word}")
             # The same again is one.
             register("before-call.sqs", lambda **_: None, unique_id=f"mine-{word}")
 
-    assert compare(server, pair, in_order)[1] == [1, 2, 3]
+    assert compare(scripted, pair, in_order)[1] == [1, 2, 3]
 
 
 @pytest.mark.parametrize("arguments", [("before-call", 5), ("before-call", lambda: None), ("before-call",), (5, print)])
@@ -183,10 +171,10 @@ def test_what_is_no_handler(arguments: tuple[Any, ...], pair: Pair) -> None:
     alike(lambda client: client.meta.events.register(*arguments), pair)
 
 
-def test_one_that_is_taken_out(server: Scripted, pair: Pair) -> None:
+def test_one_that_is_taken_out(scripted: Scripted, pair: Pair) -> None:
     heard: list[Any] = []
     for client in pair:
-        server.play(ok(QueueUrl="u"))
+        scripted.play(ok(QueueUrl="u"))
         handler = note(heard)
         client.meta.events.register("before-call", handler, unique_id="mine")
         client.get_queue_url(QueueName="q")
@@ -221,31 +209,31 @@ SETTINGS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=name_of)
-def test_a_call_that_is_listened_to_has_the_clients_settings(settings: dict[str, Any], server: Scripted) -> None:
+def test_a_call_that_is_listened_to_has_the_clients_settings(settings: dict[str, Any], scripted: Scripted) -> None:
     slow = [Reply(delay=1)] if "read_timeout" in settings else [fault(503)]
     clients = [
-        library.client(server.url, config=botocore.config.Config(**settings), aws_session_token="t")
+        library.client(scripted.url, config=botocore.config.Config(**settings), aws_session_token="t")
         for library in (BOTO3, SUBJECT)
     ]
     arguments: dict[str, Any] = {"QueueName": 5} if "parameter_validation" in settings else {"QueueName": "q"}
-    requests = compare(server, tuple(clients), everything, *slow, **arguments)[2]
+    requests = compare(scripted, tuple(clients), everything, *slow, **arguments)[2]
     assert requests
 
 
-def test_it_has_the_clients_environment(server: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_has_the_clients_environment(scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
     """That of the moment when the client was made, as boto3's."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "early")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "early")
-    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", server.url)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", scripted.url)
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     clients = [library.bare(region_name="us-east-1") for library in (BOTO3, SUBJECT)]
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "late")
     monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", "http://127.0.0.1:1")
     for client in clients:
-        server.play(ok(QueueUrl="u"))
+        scripted.play(ok(QueueUrl="u"))
         client.meta.events.register("before-send", lambda **_: None)
         client.get_queue_url(QueueName="q")
-        (request,) = server.requests
+        (request,) = scripted.requests
         assert "Credential=early/" in request.headers["authorization"]
 
 
@@ -253,17 +241,17 @@ def session_with(library: Library, **options: Any) -> Any:
     return library.session(**KEYS, region_name="us-east-1", **options)
 
 
-def test_handlers_of_a_session(server: Scripted) -> None:
+def test_handlers_of_a_session(scripted: Scripted) -> None:
     """Clients have those that were there when they were made, and later ones not."""
     seen = []
     for library in (BOTO3, SUBJECT):
-        server.play(ok(QueueUrl="u"))
+        scripted.play(ok(QueueUrl="u"))
         heard: list[Any] = []
         session = session_with(library)
-        clients = [session.client("sqs", endpoint_url=server.url)]
+        clients = [session.client("sqs", endpoint_url=scripted.url)]
         for name in ("before-call.sqs", "before-send.*.GetQueueUrl"):
             session.events.register(name, note(heard))
-            clients.append(session.client("sqs", endpoint_url=server.url))
+            clients.append(session.client("sqs", endpoint_url=scripted.url))
         counts = []
         for client in clients:
             before = len(heard)
@@ -283,18 +271,18 @@ def botocore_session() -> Any:
     return given
 
 
-def test_a_botocore_session(server: Scripted) -> None:
+def test_a_botocore_session(scripted: Scripted) -> None:
     """Its region, credentials, configuration and handlers."""
     seen = []
     for library in (BOTO3, SUBJECT):
-        server.play(fault(503))
+        scripted.play(fault(503))
         heard: list[Any] = []
         given = botocore_session()
         given.register("before-call.sqs.ListQueues", note(heard))
         session = library.module.Session(botocore_session=given)
-        client = session.client("sqs", endpoint_url=server.url)
+        client = session.client("sqs", endpoint_url=scripted.url)
         results = [outcome(client.get_queue_url, QueueName="q"), outcome(client.list_queues)]
-        for request in server.requests:
+        for request in scripted.requests:
             authorization = request.headers["authorization"]
             assert "Credential=theirs/" in authorization
             assert "/eu-west-3/sqs/" in authorization
@@ -303,15 +291,15 @@ def test_a_botocore_session(server: Scripted) -> None:
             assert "by-session/1" in request.headers["user-agent"]
         meta = client.meta
         about = [meta.region_name, meta.endpoint_url, meta.partition, meta.config.retries, session.region_name]
-        seen.append([results, heard, len(server.requests), about])
+        seen.append([results, heard, len(scripted.requests), about])
         assert isinstance(results[0], Raised)
     same(*seen)
 
 
-def test_a_botocore_session_without_credentials_or_region(server: Scripted) -> None:
+def test_a_botocore_session_without_credentials_or_region(scripted: Scripted) -> None:
     def call(library: Library) -> Any:
         session = library.module.Session(botocore_session=botocore.session.Session())
-        return session.client("sqs", "us-east-1", endpoint_url=server.url).list_queues()
+        return session.client("sqs", "us-east-1", endpoint_url=scripted.url).list_queues()
 
     assert isinstance(alike(call), Raised)
     assert isinstance(

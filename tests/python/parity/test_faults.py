@@ -7,9 +7,9 @@ from typing import Any
 
 import botocore.exceptions
 import pytest
-from fakes import HANG_UP, JSON, Reply, Scripted, black_hole, ok, refused_port
-from libraries import BOTO3, DIFFERENCES, SUBJECT, Library, ours
-from observe import Outcome, Raised, Returned, alike, outcome, same
+from support.fakes import HANG_UP, JSON, Reply, Scripted, black_hole, ok, refused_port
+from support.libraries import BOTO3, DIFFERENCES, SUBJECT, Library, ours
+from support.observe import Outcome, Raised, Returned, alike, outcome, same
 
 pytestmark = pytest.mark.timeout(20)
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import botocore
 import pytest
 from botocore.config import Config as BotocoreConfig
-from fakes import Scripted, ok
-from libraries import BOTO3, KEYS, SUBJECT, Library, name_of, ours
-from observe import Raised, alike, same
+from support.fakes import Scripted, ok
+from support.libraries import BOTO3, KEYS, SUBJECT, Library, name_of, ours
+from support.observe import Raised, alike, same
 
 #: Which product it is, is what the libraries differ in.
 SHOWN = sorted(set(BotocoreConfig.OPTION_DEFAULTS) - {"user_agent"})
@@ -180,22 +179,16 @@ def test_several_that_are_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(variable, raising=False)
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Scripted]:
-    with Scripted(ok(QueueUrl="u")) as listening:
-        yield listening
-
-
 @pytest.mark.parametrize("before", [" ", "   ", "\0", "\x1f", "\t", "\n", "\u00a0"], ids=repr)
 @pytest.mark.parametrize("without_scheme", [False, True])
-def test_what_stands_unseen_before_an_endpoint(before: str, without_scheme: bool, server: Scripted) -> None:
-    url = before + (server.url.removeprefix("http:") if without_scheme else server.url)
+def test_what_stands_unseen_before_an_endpoint(before: str, without_scheme: bool, scripted: Scripted) -> None:
+    url = before + (scripted.url.removeprefix("http:") if without_scheme else scripted.url)
 
     def call(library: Library) -> Any:
-        server.play(ok(QueueUrl="u"))
+        scripted.play(ok(QueueUrl="u"))
         client = library.client(url)
         signed = client.generate_presigned_url("list_queues").partition("?")[0]
-        return client.get_queue_url(QueueName="q"), client.meta.endpoint_url, signed, len(server.requests)
+        return client.get_queue_url(QueueName="q"), client.meta.endpoint_url, signed, len(scripted.requests)
 
     alike(call)
 
@@ -205,12 +198,12 @@ def test_an_endpoint_where_nobody_is() -> None:
 
 
 @pytest.mark.parametrize("attempts", [2**31, 2**32 + 1, 2**63, 2**100])
-def test_attempts_without_end(attempts: int, server: Scripted) -> None:
+def test_attempts_without_end(attempts: int, scripted: Scripted) -> None:
     """They are taken for what they are: more than will ever be made."""
     seen = []
     for library in (BOTO3, SUBJECT):
-        server.play(ok(QueueUrl="u"))
-        client = library.client(server.url, config=library.config(retries={"max_attempts": attempts}))
+        scripted.play(ok(QueueUrl="u"))
+        client = library.client(scripted.url, config=library.config(retries={"max_attempts": attempts}))
         seen.append([client.get_queue_url(QueueName="q"), client.meta.config.retries])
     same(*seen)
 
@@ -218,15 +211,15 @@ def test_attempts_without_end(attempts: int, server: Scripted) -> None:
 # --- isinstance, private names ---------------------------------------------------------------------------------------
 
 
-def test_it_is_one_of_botocores(server: Scripted) -> None:
+def test_it_is_one_of_botocores(scripted: Scripted) -> None:
     import botocore.client
 
-    alike(lambda library: isinstance(library.client(server.url), botocore.client.BaseClient))
-    alike(lambda library: library.client(server.url).__class__.__name__)
-    client = SUBJECT.client(server.url)
+    alike(lambda library: isinstance(library.client(scripted.url), botocore.client.BaseClient))
+    alike(lambda library: library.client(scripted.url).__class__.__name__)
+    client = SUBJECT.client(scripted.url)
     assert isinstance(client, type(client))
     assert issubclass(client.__class__, botocore.client.BaseClient)
-    assert client.__class__ is SUBJECT.client(server.url).__class__ or SUBJECT.is_boto3
+    assert client.__class__ is SUBJECT.client(scripted.url).__class__ or SUBJECT.is_boto3
 
 
 PRIVATE = {
@@ -253,12 +246,12 @@ PRIVATE = {
 
 
 @pytest.mark.parametrize("name", PRIVATE)
-def test_private_names(name: str, server: Scripted) -> None:
-    alike(lambda library: PRIVATE[name](library.client(server.url, aws_session_token="token")))
+def test_private_names(name: str, scripted: Scripted) -> None:
+    alike(lambda library: PRIVATE[name](library.client(scripted.url, aws_session_token="token")))
 
 
-def test_private_credentials_where_there_are_none(server: Scripted) -> None:
-    settings = {"region_name": "us-east-1", "endpoint_url": server.url}
+def test_private_credentials_where_there_are_none(scripted: Scripted) -> None:
+    settings = {"region_name": "us-east-1", "endpoint_url": scripted.url}
     alike(lambda library: library.bare(**settings)._request_signer._credentials)
     alike(lambda library: library.bare(**settings)._get_credentials())
     unsigned = {**settings, "config": BotocoreConfig(signature_version=botocore.UNSIGNED)}
@@ -266,8 +259,8 @@ def test_private_credentials_where_there_are_none(server: Scripted) -> None:
 
 
 @pytest.mark.skipif(SUBJECT.is_boto3, reason="boto3's can be set")
-def test_private_names_are_read_only(server: Scripted) -> None:
-    client = SUBJECT.client(server.url)
+def test_private_names_are_read_only(scripted: Scripted) -> None:
+    client = SUBJECT.client(scripted.url)
     for owner, name in (
         (client._endpoint, "host"),
         (client._request_signer, "_credentials"),

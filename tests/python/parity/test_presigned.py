@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl, urlsplit
 import botocore
 import botocore.auth
 import pytest
-from libraries import BOTO3, SUBJECT, Library, ours
-from observe import Raised, Returned, outcome, same
+from support.libraries import BOTO3, SUBJECT, Library, ours
+from support.observe import Raised, Returned, outcome, same
 
 OPTIONS: dict[str, Callable[[Library], dict[str, Any]]] = {
     "by default": lambda _: {},

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from certificates import Authority
-from fakes import Proxy, Reply, Scripted, ok, refused_port
-from libraries import BOTO3, SUBJECT, Library
-from observe import Outcome, Raised, Returned, alike, describe, outcome, same
+from support.certificates import Authority
+from support.fakes import Proxy, Reply, Scripted, ok, refused_port
+from support.libraries import BOTO3, SUBJECT, Library
+from support.observe import Outcome, Raised, Returned, alike, describe, outcome, same
 
 pytestmark = pytest.mark.timeout(20)
 
@@ -19,15 +19,9 @@ SUCCESS = ok(QueueUrl="u")
 AWAY = "http://sqs.far-away.invalid"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Scripted]:
-    with Scripted(SUCCESS) as listening:
-        yield listening
-
-
 @pytest.fixture
-def proxy(server: Scripted) -> Iterator[Proxy]:
-    with Proxy(server.port) as listening:
+def proxy(scripted: Scripted) -> Iterator[Proxy]:
+    with Proxy(scripted.port) as listening:
         yield listening
 
 
@@ -83,11 +77,11 @@ def test_lower_case_beats_upper_case(proxy: Proxy, monkeypatch: pytest.MonkeyPat
     ],
 )
 @pytest.mark.parametrize("name", ["NO_PROXY", "no_proxy"])
-def test_exemptions(name: str, exempt: str, server: Scripted, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exemptions(name: str, exempt: str, scripted: Scripted, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     """NO_PROXY, as boto3 reads it."""
     monkeypatch.setenv("HTTP_PROXY", proxy.url)
-    monkeypatch.setenv(name, exempt.format(port=server.port))
-    assert compare(proxy, server.url)[0] == Returned("u")
+    monkeypatch.setenv(name, exempt.format(port=scripted.port))
+    assert compare(proxy, scripted.url)[0] == Returned("u")
 
 
 def test_config(proxy: Proxy) -> None:
@@ -99,14 +93,14 @@ def test_config_beats_the_environment(proxy: Proxy, monkeypatch: pytest.MonkeyPa
     assert compare(proxy, AWAY, {"proxies": {"http": proxy.url}})[1]
 
 
-def test_no_proxies_by_config(server: Scripted, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_proxies_by_config(scripted: Scripted, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", proxy.url)
-    compare(proxy, server.url, {"proxies": {}})
+    compare(proxy, scripted.url, {"proxies": {}})
 
 
-def test_config_ignores_exemptions(server: Scripted, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_config_ignores_exemptions(scripted: Scripted, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "*")
-    compare(proxy, server.url, {"proxies": {"http": proxy.url}})
+    compare(proxy, scripted.url, {"proxies": {"http": proxy.url}})
 
 
 def test_credentials_of_a_proxy(proxy: Proxy) -> None:
@@ -150,9 +144,9 @@ def test_a_tunnel_that_is_refused(status: int) -> None:
 
 
 @pytest.mark.parametrize("proxies", [{"http": ""}, {"http": None}, {"ftp": "x"}], ids=repr)
-def test_bad_settings(proxies: Any, server: Scripted) -> None:
+def test_bad_settings(proxies: Any, scripted: Scripted) -> None:
     def made(library: Library) -> Any:
         config = library.config(retries={"total_max_attempts": 1}, proxies=proxies)
-        return library.client(server.url, config=config).get_queue_url(QueueName="q")["QueueUrl"]
+        return library.client(scripted.url, config=config).get_queue_url(QueueName="q")["QueueUrl"]
 
     alike(lambda library: made(library))

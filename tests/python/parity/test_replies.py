@@ -5,28 +5,15 @@ from __future__ import annotations
 import copy
 import json
 import pickle
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from botocore.model import Shape
-from fakes import JSON, Reply, Scripted, fault, ok
-from libraries import BOTO3, SUBJECT, ours
-from observe import describe, outcome, same
-from parity.arguments import OPERATIONS, example
+from support.arguments import OPERATIONS, example, shaken
+from support.fakes import JSON, Reply, Scripted, fault, ok
+from support.libraries import ours
+from support.observe import describe, outcome, same
 
 Both = tuple[Scripted, Any, Any]
-
-
-@pytest.fixture(scope="module")
-def both() -> Iterator[Both]:
-    """A scripted server, and the two clients, which ask once and do not retry."""
-    with Scripted() as server:
-        boto3, subject = (
-            library.client(server.url, config=library.config(retries={"total_max_attempts": 1}))
-            for library in (BOTO3, SUBJECT)
-        )
-        yield server, boto3, subject
 
 
 def compare(both: Both, reply: Reply, method: str = "receive_message", **arguments: Any) -> None:
@@ -38,24 +25,6 @@ def compare(both: Both, reply: Reply, method: str = "receive_message", **argumen
         result = outcome(getattr(client, method), **{"QueueUrl": "u", **arguments})
         results.append([result, len(server.requests)])
     same(*results)
-
-
-def wire(value: Any) -> Any:
-    """A Python value as the JSON protocol carries it."""
-    match value:
-        case dict():
-            return {key: wire(member) for key, member in value.items()}
-        case list():
-            return [wire(member) for member in value]
-        case bytes():
-            return "YmxvYg=="
-    return value
-
-
-def shaken(shape: Shape) -> dict[str, Any]:
-    """A reply with everything in it, members in the wrong order, and members that nobody knows."""
-    full = wire(example(shape))
-    return {"Unknown": {"a": [1]}, **dict(reversed(list(full.items()))), "unknown": None}
 
 
 @pytest.mark.parametrize("method", OPERATIONS)

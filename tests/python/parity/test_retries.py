@@ -13,9 +13,9 @@ from typing import Any
 import botocore.endpoint
 import botocore.retries.adaptive
 import pytest
-from fakes import HANG_UP, Reply, Scripted, fault, ok
-from libraries import BOTO3, SUBJECT, Library
-from observe import alike, describe, outcome, same
+from support.fakes import HANG_UP, Reply, Scripted, fault, ok
+from support.libraries import BOTO3, SUBJECT, Library
+from support.observe import alike, describe, outcome, same
 
 pytestmark = pytest.mark.timeout(20)
 

@@ -7,35 +7,22 @@ import datetime
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from certificates import Authority
-from fakes import Answering, Proxy, Reply, Request, Scripted, ok
-from libraries import BOTO3, SUBJECT, Library, ours
-from observe import Outcome, Raised, Returned, outcome, same
+from support.certificates import Authority
+from support.fakes import Answering, Proxy, Reply, Request, Scripted, ok
+from support.libraries import BOTO3, SUBJECT, Library, ours
+from support.observe import Outcome, Raised, Returned, outcome, same
 
 pytestmark = pytest.mark.timeout(30)
 
 XML = [("Content-Type", "text/xml")]
 ROLE = "arn:aws:iam::123456789012:role/r"
-
-
-@pytest.fixture
-def sqs() -> Iterator[Scripted]:
-    with Scripted(ok(QueueUrl="u")) as listening:
-        yield listening
-
-
-@pytest.fixture
-def aws(environment: dict[str, str]) -> Path:
-    folder = Path(environment["HOME"]) / ".aws"
-    folder.mkdir()
-    return folder
 
 
 def stamp(seconds: float) -> str:
@@ -126,7 +113,7 @@ BASE = "[profile base]\naws_access_key_id = AKIDBASE\naws_secret_access_key = s\
 @pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
 @pytest.mark.parametrize("source", ["web identity", "role"])
 def test_verify_is_about_sqs_alone(
-    source: str, request: pytest.FixtureRequest, tmp_path: Path, sqs: Scripted, monkeypatch: pytest.MonkeyPatch
+    source: str, request: pytest.FixtureRequest, tmp_path: Path, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who can put himself between us and STS gets nothing, whatever a client takes for SQS."""
     if source == "web identity":
@@ -140,15 +127,15 @@ def test_verify_is_about_sqs_alone(
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         for verify in (False, str(authority.bundle)):
             for library in (BOTO3, SUBJECT):
-                name, text = error(who(sqs, library, verify=verify))
+                name, text = error(who(scripted, library, verify=verify))
                 assert name == "SSLError"
                 assert text.startswith("SSL validation failed for https://sts.us-east-1.amazonaws.com/ ")
                 assert impostor.requests == []
-                assert sqs.requests == []
+                assert scripted.requests == []
         assert {seen.target for seen in proxy.seen} == {"sts.us-east-1.amazonaws.com:443"}
         # It goes by the environment, as in boto3.
         monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.bundle))
-        assert compare(sqs, verify=True) == Returned(("AKIDROLE", "t&"))
+        assert compare(scripted, verify=True) == Returned(("AKIDROLE", "t&"))
 
 
 def container_reply(_: Request) -> Reply:
@@ -158,19 +145,19 @@ def container_reply(_: Request) -> Reply:
 
 @pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY"])
 def test_no_proxy_sees_the_token_of_a_container(
-    variable: str, sqs: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    variable: str, scripted: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Answering(container_reply) as agent, Proxy(agent.port) as proxy:
         monkeypatch.setenv(variable, proxy.url)
         monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{agent.url}/v1/credentials")
         monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "agent-token")
         for library in (BOTO3, SUBJECT):
-            result = who(sqs, library, config=library.config(proxies={}))
+            result = who(scripted, library, config=library.config(proxies={}))
             assert result == Returned(("AKIDTASK", "t")), library.name
         token = tmp_path / "token"
         token.write_text("token-of-a-file")
         monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", str(token))
-        assert isinstance(who(sqs, SUBJECT, config=SUBJECT.config(proxies={})), Returned)
+        assert isinstance(who(scripted, SUBJECT, config=SUBJECT.config(proxies={})), Returned)
         assert proxy.seen == []
         asked = [(each.method, each.target, each.headers["authorization"]) for each in agent.requests]
         assert set(asked[:-1]) == {("GET", "/v1/credentials", "agent-token")}
@@ -178,22 +165,22 @@ def test_no_proxy_sees_the_token_of_a_container(
 
 
 @pytest.mark.parametrize("host", ["127.1", "2130706433", "10.0.0.1", "evil.example", "localhost@evil.example"])
-def test_hosts_that_a_container_may_not_ask(host: str, sqs: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hosts_that_a_container_may_not_ask(host: str, scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://{host}/")
-    name, text = error(compare(sqs))
+    name, text = error(compare(scripted))
     assert name == "ValueError"
     assert "Unsupported host" in text
 
 
-def test_a_token_that_no_header_can_carry(sqs: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_that_no_header_can_carry(scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:1/")
     monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "a\r\nb: c")
-    assert error(compare(sqs)) == ("ValueError", "Auth token value is not a legal header value")
+    assert error(compare(scripted)) == ("ValueError", "Auth token value is not a legal header value")
 
 
 @pytest.mark.parametrize(("status", "body"), [(500, b"out of order"), (200, b"no JSON")])
 def test_a_container_without_credentials(
-    status: int, body: bytes, sqs: Scripted, monkeypatch: pytest.MonkeyPatch
+    status: int, body: bytes, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three attempts; boto3 sleeps between them, which is not waited for here."""
     import botocore.utils
@@ -201,7 +188,7 @@ def test_a_container_without_credentials(
     monkeypatch.setattr(botocore.utils.ContainerMetadataFetcher, "SLEEP_TIME", 0)
     with Answering(lambda _: Reply(status, body)) as agent:
         monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", agent.url)
-        assert error(compare(sqs))[0] == "CredentialRetrievalError"
+        assert error(compare(scripted))[0] == "CredentialRetrievalError"
         assert len(agent.requests) == 6
 
 
@@ -225,17 +212,17 @@ print(json.dumps({"Version": 1, "AccessKeyId": "AKIDECHO", "SecretAccessKey": "s
     "argument", ["pa$$word", "`id`", "/*", "~", "$HOME", "a;b", "a>b", "a|b", "a&b", "#x", "{a,b}"]
 )
 @pytest.mark.parametrize("quote", ["", "'", '"'])
-def test_no_shell_reads_the_command(argument: str, quote: str, aws: Path, sqs: Scripted) -> None:
+def test_no_shell_reads_the_command(argument: str, quote: str, aws: Path, scripted: Scripted) -> None:
     command = f"{helper(aws, ECHO)} {quote}{argument}{quote}"
     (aws / "config").write_text(f"[default]\ncredential_process = {command}\n")
-    assert compare(sqs) == Returned(("AKIDECHO", argument))
+    assert compare(scripted) == Returned(("AKIDECHO", argument))
 
 
-def test_a_command_after_a_semicolon_is_an_argument(aws: Path, sqs: Scripted) -> None:
+def test_a_command_after_a_semicolon_is_an_argument(aws: Path, scripted: Scripted) -> None:
     made = aws / "made"
     command = f"{helper(aws, ECHO)} 'pa$$word' ; touch {made} > {made} && touch {made}"
     (aws / "config").write_text(f"[default]\ncredential_process = {command}\n")
-    assert compare(sqs) == Returned(("AKIDECHO", "pa$$word"))
+    assert compare(scripted) == Returned(("AKIDECHO", "pa$$word"))
     assert not made.exists()
 
 
@@ -252,50 +239,50 @@ OUTPUTS = {
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
-def test_outputs_that_are_no_credentials(name: str, aws: Path, sqs: Scripted) -> None:
+def test_outputs_that_are_no_credentials(name: str, aws: Path, scripted: Scripted) -> None:
     command = helper(aws, f"print({OUTPUTS[name]!r})")
     (aws / "config").write_text(f"[default]\ncredential_process = {command}\n")
-    assert isinstance(compare(sqs), Raised)
+    assert isinstance(compare(scripted), Raised)
 
 
 @pytest.mark.parametrize("command", ["/no/such/program -x", "no-such-program-at-all", "/etc", "'unclosed"])
-def test_programs_that_cannot_be_run(command: str, aws: Path, sqs: Scripted) -> None:
+def test_programs_that_cannot_be_run(command: str, aws: Path, scripted: Scripted) -> None:
     (aws / "config").write_text(f"[default]\ncredential_process = {command}\n")
-    compare(sqs)
+    compare(scripted)
 
 
-def test_a_program_that_fails(aws: Path, sqs: Scripted) -> None:
+def test_a_program_that_fails(aws: Path, scripted: Scripted) -> None:
     command = helper(aws, "import sys; sys.exit('no luck')")
     (aws / "config").write_text(f"[default]\ncredential_process = {command}\n")
-    assert error(compare(sqs))[1] == "Error when retrieving credentials from custom-process: no luck\n"
+    assert error(compare(scripted))[1] == "Error when retrieving credentials from custom-process: no luck\n"
 
 
 # Roles
 
 
-def test_a_role(aws: Path, sqs: Scripted) -> None:
+def test_a_role(aws: Path, scripted: Scripted) -> None:
     settings = "external_id = e&x\nduration_seconds = 900\nrole_session_name = me\n"
     with Answering(sts) as listening:
         (aws / "config").write_text(f"{ASSUMED}{settings}endpoint_url = {listening.url}\n{BASE}")
-        assert compare(sqs) == Returned(("AKIDROLE", "t&"))
+        assert compare(scripted) == Returned(("AKIDROLE", "t&"))
         assert signer(listening.requests[0])[0] == signer(listening.requests[1])[0] == "AKIDBASE"
         same(*(sorted(form(each).items()) for each in listening.requests))
 
 
-def test_a_role_by_way_of_another(aws: Path, sqs: Scripted) -> None:
+def test_a_role_by_way_of_another(aws: Path, scripted: Scripted) -> None:
     middle = f"[profile base]\nrole_arn = {ROLE[:-1]}e\nsource_profile = keys\n"
     keys = "[profile keys]\naws_access_key_id = AKIDKEYS\naws_secret_access_key = s\n"
     with Answering(lambda each: role_given("AssumeRole", f"AKID{form(each)['RoleArn'][-1]}")) as listening:
         (aws / "config").write_text(f"{ASSUMED}endpoint_url = {listening.url}\n{middle}{keys}")
-        assert compare(sqs) == Returned(("AKIDr", "t&"))
+        assert compare(scripted) == Returned(("AKIDr", "t&"))
         assert [signer(each)[0] for each in listening.requests] == ["AKIDKEYS", "AKIDe"] * 2
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "ValidationError"])
-def test_a_role_that_is_refused(code: str, aws: Path, sqs: Scripted) -> None:
+def test_a_role_that_is_refused(code: str, aws: Path, scripted: Scripted) -> None:
     with Answering(lambda _: sts_refused(code, "not you")) as listening:
         (aws / "config").write_text(f"{ASSUMED}endpoint_url = {listening.url}\n{BASE}")
-        name, text = error(compare(sqs))
+        name, text = error(compare(scripted))
         assert (name, text) == (
             "ClientError",
             f"An error occurred ({code}) when calling the AssumeRole operation: not you",
@@ -320,24 +307,26 @@ def test_a_role_that_is_refused(code: str, aws: Path, sqs: Scripted) -> None:
         "[sso-session s]\nsso_region = b\nsso_start_url = u\n",
     ],
 )
-def test_profiles_that_make_no_sense(config: str, aws: Path, sqs: Scripted) -> None:
+def test_profiles_that_make_no_sense(config: str, aws: Path, scripted: Scripted) -> None:
     (aws / "config").write_text(config)
-    assert isinstance(compare(sqs), Raised)
+    assert isinstance(compare(scripted), Raised)
 
 
-def test_a_role_with_the_keys_of_the_environment(aws: Path, sqs: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_role_with_the_keys_of_the_environment(
+    aws: Path, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDENV")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
     with Answering(sts) as listening:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", listening.url)
         (aws / "config").write_text(f"[profile p]\nrole_arn = {ROLE}\ncredential_source = Environment\n")
         for library in (BOTO3, SUBJECT):
-            client = library.session(profile_name="p").client("sqs", region_name="us-east-1", endpoint_url=sqs.url)
-            assert who(sqs, library, client) == Returned(("AKIDROLE", "t&"))
+            client = library.session(profile_name="p").client("sqs", region_name="us-east-1", endpoint_url=scripted.url)
+            assert who(scripted, library, client) == Returned(("AKIDROLE", "t&"))
             assert signer(listening.requests[-1])[0] == "AKIDENV"
 
 
-def test_a_code_is_asked_for_once(aws: Path, sqs: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_code_is_asked_for_once(aws: Path, scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the thread of the first call, with botocore's words; when the role has run out nobody is asked again."""
     import getpass
     import threading
@@ -361,7 +350,7 @@ def test_a_code_is_asked_for_once(aws: Path, sqs: Scripted, monkeypatch: pytest.
             asked.clear()
             listening.requests.clear()
             session = library.session()
-            clients = [session.client("sqs", region_name="us-east-1", endpoint_url=sqs.url) for _ in range(2)]
+            clients = [session.client("sqs", region_name="us-east-1", endpoint_url=scripted.url) for _ in range(2)]
             assert asked == []
             with ThreadPoolExecutor(8, thread_name_prefix="caller") as pool:
                 results = list(pool.map(lambda client: client.get_queue_url(QueueName="q"), clients * 8))
@@ -373,8 +362,8 @@ def test_a_code_is_asked_for_once(aws: Path, sqs: Scripted, monkeypatch: pytest.
         asked.clear()
         results = []
         for library in (BOTO3, SUBJECT):
-            client = library.session().client("sqs", region_name="us-east-1", endpoint_url=sqs.url)
-            results.append([who(sqs, library, client) for _ in range(2)])
+            client = library.session().client("sqs", region_name="us-east-1", endpoint_url=scripted.url)
+            results.append([who(scripted, library, client) for _ in range(2)])
         same(*results)
         assert error(results[0][1]) == (
             "RefreshWithMFAUnsupportedError",
@@ -383,23 +372,25 @@ def test_a_code_is_asked_for_once(aws: Path, sqs: Scripted, monkeypatch: pytest.
         assert len(asked) == 2
 
 
-def test_a_web_identity(web_identity: Path, sqs: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_web_identity(web_identity: Path, scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ROLE_SESSION_NAME", "me")
     with Answering(sts) as listening:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", listening.url)
-        assert compare(sqs) == Returned(("AKIDROLE", "t&"))
+        assert compare(scripted) == Returned(("AKIDROLE", "t&"))
         same(*(sorted(form(each).items()) for each in listening.requests))
         assert form(listening.requests[0])["WebIdentityToken"] == "the-token"
         assert not any("authorization" in each.headers for each in listening.requests)
     web_identity.unlink()
-    assert error(compare(sqs))[0] == "FileNotFoundError"
+    assert error(compare(scripted))[0] == "FileNotFoundError"
 
 
-def test_a_web_identity_that_is_refused(web_identity: Path, sqs: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_web_identity_that_is_refused(
+    web_identity: Path, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert web_identity.exists()
     with Answering(lambda _: sts_refused("AccessDenied", "no such trust")) as listening:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", listening.url)
-        assert error(compare(sqs))[0] == "ClientError"
+        assert error(compare(scripted))[0] == "ClientError"
 
 
 # Logins
@@ -446,30 +437,30 @@ def sso_cache(aws: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return aws
 
 
-def test_single_sign_on(sso_cache: Path, sqs: Scripted) -> None:
+def test_single_sign_on(sso_cache: Path, scripted: Scripted) -> None:
     with Answering(portal) as listening:
         sso_profile(sso_cache, listening.url)
-        assert error(compare(sqs)) == (
+        assert error(compare(scripted)) == (
             "SSOTokenLoadError",
             "Error loading SSO Token: Token for https://start does not exist",
         )
         sso_token(sso_cache, "https://start", accessToken="bearer", expiresAt=stamp(3600))
-        assert compare(sqs) == Returned(("AKIDSSO", "bearer"))
+        assert compare(scripted) == Returned(("AKIDSSO", "bearer"))
         same(*(each.target for each in listening.requests))
         sso_token(sso_cache, "https://start", accessToken="bearer", expiresAt=stamp(-1))
-        assert error(compare(sqs))[0] == "UnauthorizedSSOTokenError"
+        assert error(compare(scripted))[0] == "UnauthorizedSSOTokenError"
         sso_token(sso_cache, "https://start", accessToken="bearer")
-        assert error(compare(sqs))[1].endswith("Token for https://start is invalid")
+        assert error(compare(scripted))[1].endswith("Token for https://start is invalid")
         assert len(listening.requests) == 2
     with Answering(unauthorized) as listening:
         sso_profile(sso_cache, listening.url)
         sso_token(sso_cache, "https://start", accessToken="bearer", expiresAt=stamp(3600))
-        name, text = error(compare(sqs))
+        name, text = error(compare(scripted))
         assert name == "UnauthorizedSSOTokenError"
         assert "run aws sso login with the corresponding profile" in text
 
 
-def test_a_session_of_single_sign_on_is_renewed(sso_cache: Path, sqs: Scripted) -> None:
+def test_a_session_of_single_sign_on_is_renewed(sso_cache: Path, scripted: Scripted) -> None:
     renewable = {
         "refreshToken": "refresh",
         "clientId": "id",
@@ -479,13 +470,13 @@ def test_a_session_of_single_sign_on_is_renewed(sso_cache: Path, sqs: Scripted) 
     fresh = {"accessToken": "renewed", "expiresIn": 3600, "refreshToken": "next"}
     with Answering(portal) as listening, Answering(lambda _: Reply(body=json.dumps(fresh).encode())) as oidc:
         sso_profile(sso_cache, listening.url, oidc.url, session=True)
-        assert error(compare(sqs))[1].endswith("Token for my does not exist")
+        assert error(compare(scripted))[1].endswith("Token for my does not exist")
 
         def expired() -> Path:
             return sso_token(sso_cache, "my", accessToken="old", expiresAt=stamp(-1), **renewable)
 
         path = expired()
-        assert compare(sqs, expired) == Returned(("AKIDSSO", "renewed"))
+        assert compare(scripted, expired) == Returned(("AKIDSSO", "renewed"))
         assert [each.target for each in oidc.requests] == ["/token"] * 2
         same(*(sorted(each.json.items()) for each in oidc.requests))
         saved = json.loads(path.read_text())
@@ -496,25 +487,25 @@ def test_a_session_of_single_sign_on_is_renewed(sso_cache: Path, sqs: Scripted) 
         )
         assert path.stat().st_mode & 0o077 == 0 or SUBJECT.is_boto3
         # What is not about to expire is used as it is.
-        assert compare(sqs) == Returned(("AKIDSSO", "renewed"))
+        assert compare(scripted) == Returned(("AKIDSSO", "renewed"))
         assert len(oidc.requests) == 2
         # What cannot be renewed is used as long as it is good.
         sso_token(sso_cache, "my", accessToken="short", expiresAt=stamp(60))
-        assert compare(sqs) == Returned(("AKIDSSO", "short"))
+        assert compare(scripted) == Returned(("AKIDSSO", "short"))
         sso_token(sso_cache, "my", accessToken="old", expiresAt=stamp(-1))
-        assert error(compare(sqs)) == (
+        assert error(compare(scripted)) == (
             "TokenRetrievalError",
             "Error when retrieving token from sso: Token has expired and refresh failed",
         )
 
 
-def test_a_session_whose_renewal_is_refused(sso_cache: Path, sqs: Scripted) -> None:
+def test_a_session_whose_renewal_is_refused(sso_cache: Path, scripted: Scripted) -> None:
     refusal = Reply(400, b'{"error": "invalid_grant"}', [("x-amzn-ErrorType", "InvalidGrantException")])
     with Answering(portal) as listening, Answering(lambda _: refusal) as oidc:
         sso_profile(sso_cache, listening.url, oidc.url, session=True)
         renewable = {"refreshToken": "r", "clientId": "i", "clientSecret": "s", "registrationExpiresAt": stamp(86400)}
         sso_token(sso_cache, "my", accessToken="old", expiresAt=stamp(-1), **renewable)
-        assert error(compare(sqs))[0] == "TokenRetrievalError"
+        assert error(compare(scripted))[0] == "TokenRetrievalError"
         assert listening.requests == []
 
 
@@ -566,7 +557,7 @@ def sign_in_refused(reason: str) -> Reply:
     return Reply(400, json.dumps({"error": reason, "message": "no"}).encode(), headers)
 
 
-def test_a_login_to_the_console(aws: Path, sqs: Scripted) -> None:
+def test_a_login_to_the_console(aws: Path, scripted: Scripted) -> None:
     """``aws login``: used while it is good, renewed with a proof of its key, and told in botocore's exceptions.
 
     Stock boto3 wants botocore[crt] for it, which is not at hand to be compared with.
@@ -578,14 +569,14 @@ def test_a_login_to_the_console(aws: Path, sqs: Scripted) -> None:
     with Answering(lambda _: answers[0]) as sign_in:
         services = f"[services s]\nsignin =\n  endpoint_url = {sign_in.url}\n"
         (aws / "config").write_text(f"[default]\nlogin_session = my-login\nservices = s\n{services}")
-        name, text = error(who(sqs, SUBJECT))
+        name, text = error(who(scripted, SUBJECT))
         assert name == "LoginTokenLoadError"
         assert text.endswith("for session my-login. Please reauthenticate with 'aws login'.")
         login(aws)
-        assert who(sqs, SUBJECT) == Returned(("AKIDLOGIN", "t"))
+        assert who(scripted, SUBJECT) == Returned(("AKIDLOGIN", "t"))
         assert sign_in.requests == []
         path = login(aws, expires=stamp(60))
-        assert who(sqs, SUBJECT) == Returned(("AKIDFRESH", "t2"))
+        assert who(scripted, SUBJECT) == Returned(("AKIDFRESH", "t2"))
         (request,) = sign_in.requests
         assert (request.method, request.target) == ("POST", "/v1/token")
         assert request.json == {
@@ -604,11 +595,11 @@ def test_a_login_to_the_console(aws: Path, sqs: Scripted) -> None:
         ]:
             answers[0] = sign_in_refused(reason)
             login(aws, expires=stamp(60))
-            assert error(who(sqs, SUBJECT))[0] == expected
+            assert error(who(scripted, SUBJECT))[0] == expected
         login(aws, dpopKey=None)
-        assert error(who(sqs, SUBJECT))[1].endswith("missing required fields: dpopKey.")
+        assert error(who(scripted, SUBJECT))[1].endswith("missing required fields: dpopKey.")
         login(aws, dpopKey="no key", expires=stamp(60))
-        assert error(who(sqs, SUBJECT))[1].endswith("Unable to load private key from cached token.")
+        assert error(who(scripted, SUBJECT))[1].endswith("Unable to load private key from cached token.")
 
 
 # Instances
@@ -646,14 +637,14 @@ def trace(request: Request) -> tuple[str, str, str | None]:
 
 @pytest.mark.parametrize("status", [200, 403, 404, 405, 500, 400])
 @pytest.mark.parametrize("disabled", ["", "true"])
-def test_instance_metadata(status: int, disabled: str, sqs: Scripted, instance: pytest.MonkeyPatch) -> None:
+def test_instance_metadata(status: int, disabled: str, scripted: Scripted, instance: pytest.MonkeyPatch) -> None:
     with Answering(Metadata(Reply(status, b"the-token"))) as service:
         instance.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", service.url)
         instance.setenv("AWS_EC2_METADATA_V1_DISABLED", disabled)
         traces, results = [], []
         for library in (BOTO3, SUBJECT):
             service.requests.clear()
-            results.append(who(sqs, library))
+            results.append(who(scripted, library))
             traces.append([trace(each) for each in service.requests])
         same(*results)
         same(*traces)
@@ -667,48 +658,48 @@ def test_instance_metadata(status: int, disabled: str, sqs: Scripted, instance: 
             assert results[0] == Returned(("AKIDINSTANCE", "t"))
 
 
-def test_metadata_that_gives_no_token_in_time(sqs: Scripted, instance: pytest.MonkeyPatch) -> None:
+def test_metadata_that_gives_no_token_in_time(scripted: Scripted, instance: pytest.MonkeyPatch) -> None:
     """A container that is one hop too far away for the token's packets."""
-    from fakes import HANG_UP
+    from support.fakes import HANG_UP
 
     for token, attempts in ((HANG_UP, 1), (HANG_UP, 3)):
         with Answering(Metadata(token)) as service:
             instance.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", service.url)
             instance.setenv("AWS_METADATA_SERVICE_NUM_ATTEMPTS", str(attempts))
-            assert compare(sqs) == Returned(("AKIDINSTANCE", "t"))
+            assert compare(scripted) == Returned(("AKIDINSTANCE", "t"))
             assert [each.method for each in service.requests] == [*["PUT"] * attempts, "GET", "GET"] * 2
 
 
 @pytest.mark.parametrize("mode", ["ipv5", "IPv4"])
-def test_modes_of_metadata(mode: str, sqs: Scripted, instance: pytest.MonkeyPatch) -> None:
+def test_modes_of_metadata(mode: str, scripted: Scripted, instance: pytest.MonkeyPatch) -> None:
     with Answering(Metadata(Reply(200, b"token"))) as service:
         instance.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", service.url)
         instance.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", mode)
-        compare(sqs)
+        compare(scripted)
     instance.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://not a host/")
-    compare(sqs)
+    compare(scripted)
 
 
 # Sessions, expiry
 
 
 @pytest.mark.parametrize("way", ["sequential", "threads"])
-def test_a_session_looks_once(way: str, aws: Path, sqs: Scripted) -> None:
+def test_a_session_looks_once(way: str, aws: Path, scripted: Scripted) -> None:
     count = aws / "count"
     text = f"open({str(count)!r}, 'a').write('x')\n{ECHO}"
     (aws / "config").write_text(f"[default]\ncredential_process = {helper(aws, text)} token\n")
     for library in (BOTO3, SUBJECT):
         count.write_text("")
         session = library.session()
-        make = lambda _: session.client("sqs", region_name="us-east-1", endpoint_url=sqs.url)  # noqa: E731, B023
+        make = lambda _: session.client("sqs", region_name="us-east-1", endpoint_url=scripted.url)  # noqa: E731, B023
         # boto3 itself looks once for each client that is made before the first one has found something.
         clients = [make(number) for number in range(4)]
         with ThreadPoolExecutor(1 if way == "sequential" else 8) as pool:
             list(pool.map(lambda client: client.get_queue_url(QueueName="q"), clients * 4))
         assert count.read_text() == "x", library.name
         keys = {"aws_access_key_id": "AKIDOWN", "aws_secret_access_key": "s"}
-        own = session.client("sqs", region_name="us-east-1", endpoint_url=sqs.url, **keys)
-        assert who(sqs, library, own) == Returned(("AKIDOWN", None))
+        own = session.client("sqs", region_name="us-east-1", endpoint_url=scripted.url, **keys)
+        assert who(scripted, library, own) == Returned(("AKIDOWN", None))
         assert count.read_text() == "x"
-        library.session().client("sqs", region_name="us-east-1", endpoint_url=sqs.url).get_queue_url(QueueName="q")
+        library.session().client("sqs", region_name="us-east-1", endpoint_url=scripted.url).get_queue_url(QueueName="q")
         assert count.read_text() == "xx"

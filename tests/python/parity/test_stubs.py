@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from botocore.stub import ANY, Stubber
-from fakes import Scripted, ok
-from libraries import BOTO3, SUBJECT
-from observe import Raised, alike
+from support.fakes import Scripted
+from support.libraries import SUBJECT
+from support.observe import Raised, alike
 
 URL = "http://stubbed/q"
 SENT = {"MessageId": "m", "MD5OfMessageBody": "d"}
 SEND = {"QueueUrl": URL, "MessageBody": "b"}
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Scripted]:
-    with Scripted(ok(QueueUrl="real")) as listening:
-        yield listening
-
-
-@pytest.fixture
-def pair(server: Scripted) -> tuple[Any, Any]:
-    server.play(ok(QueueUrl="real"))
-    boto3, subject = (library.client(server.url) for library in (BOTO3, SUBJECT))
-    return boto3, subject
 
 
 def _response(stubber: Stubber, client: Any) -> Any:
@@ -129,29 +116,29 @@ STUBS: dict[str, Callable[[Stubber, Any], Any]] = {
 
 
 @pytest.mark.parametrize("name", STUBS)
-def test_a_stub(name: str, server: Scripted, pair: tuple[Any, Any]) -> None:
+def test_a_stub(name: str, scripted: Scripted, pair: tuple[Any, Any]) -> None:
     def stubbed(client: Any) -> Any:
         with Stubber(client) as stubber:
             return STUBS[name](stubber, client)
 
     alike(stubbed, pair)
-    assert server.requests == []
+    assert scripted.requests == []
 
 
-def test_one_that_is_switched_off_and_on(server: Scripted, pair: tuple[Any, Any]) -> None:
+def test_one_that_is_switched_off_and_on(scripted: Scripted, pair: tuple[Any, Any]) -> None:
     def stubbed(client: Any) -> Any:
         with Stubber(client) as stubber:
             return _inactive(stubber, client)
 
     alike(stubbed, pair)
-    assert len(server.requests) == 2
+    assert len(scripted.requests) == 2
 
 
-def test_a_stub_needs_no_credentials(server: Scripted) -> None:
+def test_a_stub_needs_no_credentials(scripted: Scripted) -> None:
     """As in a test suite on a machine that has none."""
 
     def stubbed(library: Any) -> Any:
-        client = library.bare(region_name="us-east-1", endpoint_url=server.url)
+        client = library.bare(region_name="us-east-1", endpoint_url=scripted.url)
         with Stubber(client) as stubber:
             stubber.add_response("list_queues", {"QueueUrls": ["a"]})
             return client.list_queues()
@@ -164,16 +151,16 @@ def test_after_a_stub_calls_are_as_before(pair: tuple[Any, Any]) -> None:
     with Stubber(subject) as stubber:
         stubber.add_response("list_queues", {})
         subject.list_queues()
-    assert subject.get_queue_url(QueueName="q")["QueueUrl"] == "real"
+    assert subject.get_queue_url(QueueName="q")["QueueUrl"] == "u"
     if SUBJECT.name == "turbosqs":
         assert subject.stats()["botocore"] == {"stubber": 1}
         assert subject.stats()["requests"] == {"GetQueueUrl": 1}
 
 
-def test_a_resource(server: Scripted) -> None:
+def test_a_resource(scripted: Scripted) -> None:
     def stubbed(library: Any) -> Any:
         keys = {"aws_access_key_id": "a", "aws_secret_access_key": "b"}
-        resource = library.session().resource("sqs", "us-east-1", endpoint_url=server.url, **keys)
+        resource = library.session().resource("sqs", "us-east-1", endpoint_url=scripted.url, **keys)
         with Stubber(resource.meta.client) as stubber:
             stubber.add_response("send_message", SENT, SEND)
             return resource.Queue(URL).send_message(MessageBody="b")

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from certificates import Authority
-from fakes import Scripted, ok
-from libraries import BOTO3, DIFFERENCES, SUBJECT, Library, ours
-from observe import Outcome, Raised, Returned, describe, outcome, same
+from support.certificates import Authority
+from support.fakes import Scripted, ok
+from support.libraries import BOTO3, DIFFERENCES, SUBJECT, Library, ours
+from support.observe import Outcome, Raised, Returned, describe, outcome, same
 
 pytestmark = pytest.mark.timeout(20)
 

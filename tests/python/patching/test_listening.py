@@ -22,8 +22,8 @@ from botocore.client import BaseClient
 from botocore.exceptions import HTTPClientError, NoCredentialsError, ParamValidationError, UnknownSignatureVersionError
 from botocore.parsers import ResponseParserError
 from botocore.stub import Stubber
-from libraries import BOTO3
-from patching.ways import gone
+from support.libraries import BOTO3
+from support.ways import gone
 from turbosqs.patching.listeners import EVENTS
 
 

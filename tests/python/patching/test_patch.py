@@ -16,8 +16,8 @@ import pytest
 import turbosqs
 from boto3 import client as early
 from botocore.client import BaseClient, ClientCreator
-from libraries import BOTO3, KEYS
-from patching.ways import gone
+from support.libraries import BOTO3, KEYS
+from support.ways import gone
 
 
 @pytest.fixture(autouse=True)

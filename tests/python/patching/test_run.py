@@ -13,7 +13,7 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
-from libraries import KEYS
+from support.libraries import KEYS
 
 RUN = (sys.executable, "-m", "turbosqs", "run")
 

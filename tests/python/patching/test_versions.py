@@ -17,9 +17,9 @@ import turbosqs
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
-from libraries import KEYS
-from observe import Raised, Returned, outcome, same
-from patching.ways import gone
+from support.libraries import KEYS
+from support.observe import Raised, Returned, outcome, same
+from support.ways import gone
 from turbosqs.patching import hook
 
 SETTINGS = {"region_name": "us-east-1", **KEYS}

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from libraries import BOTO3
-from service import Service
+from support.libraries import BOTO3
+from support.service import Service
 
 #: moto's server takes milliseconds for each request.
 TASKS = {"embedded": 1000, "moto": 100}

@@ -16,9 +16,10 @@ import pytest
 import turbosqs
 from dramatiq_sqs import SQSBroker
 from dramatiq_sqs.exceptions import MessageDelayTooLong, MessageTooLarge
-from libraries import KEYS
-from patching.ways import gone
-from service import Service
+from support.libraries import KEYS
+from support.service import Service
+from support.waiting import until
+from support.ways import gone
 
 OPTIONS = {"region_name": "us-east-1", **KEYS}
 
@@ -38,13 +39,6 @@ def make(service: Service) -> Iterator[Callable[..., SQSBroker]]:
         yield make
         for broker in brokers:
             assert set(gone(broker.sqs.meta.client)) == {"fast"}
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 15
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def messages(broker: SQSBroker, queue: str, kind: str = "") -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import turbosqs
-from libraries import KEYS
+from support.libraries import KEYS
 from turbosqs.local import Server
 
 PRELUDE = {

@@ -13,9 +13,9 @@ import moto
 import pytest
 import turbosqs
 from botocore.exceptions import BotoCoreError
-from fakes import Scripted
-from libraries import BOTO3, KEYS
-from patching.ways import gone
+from support.fakes import Scripted
+from support.libraries import BOTO3, KEYS
+from support.ways import gone
 
 SUITE = Path(__file__).with_name("moto_suite.py")
 TESTS = 7

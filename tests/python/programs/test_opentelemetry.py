@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 import turbosqs
-from libraries import BOTO3
 from opentelemetry.instrumentation.botocore import BotocoreInstrumentor
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from patching.ways import gone
-from service import Service
+from support.libraries import BOTO3
+from support.service import Service
+from support.ways import gone
 
 METHODS = ["CreateQueue", "SendMessage", "ReceiveMessage", "GetQueueUrl"]
 

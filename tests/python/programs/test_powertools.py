@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import botocore
@@ -20,7 +19,7 @@ from aws_lambda_powertools.utilities.batch import (
     process_partial_response,
 )
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-from libraries import KEYS
+from support.libraries import KEYS
 from turbosqs import aio
 from turbosqs.local import Server
 
@@ -29,12 +28,6 @@ botocore.unregister_initializer(user_agent._initializer_botocore_session)
 
 #: What fails at its first attempt.
 UNLUCKY = {"3", "7"}
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with Server() as running:
-        yield running
 
 
 @pytest.fixture

@@ -1,19 +1,12 @@
-"""A server and a client of its own for each test of receiving."""
+"""A client and a queue for each test of receiving."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from queues import client
+from support.queues import client
 from turbosqs.local import Server
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with Server() as running:
-        yield running
 
 
 @pytest.fixture

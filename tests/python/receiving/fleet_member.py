@@ -1,6 +1,6 @@
 """One process of a fleet: a threads' consumer and an asyncio one on the same queue, and a journal of all they do.
 
-``python fleet_member.py OPTIONS``, which are JSON: see ``test_consumer_fleet.py``.
+``python fleet_member.py OPTIONS``, which are JSON: see ``test_fleet.py``.
 """
 
 from __future__ import annotations

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 import turbosqs
-from queues import client, consumer, counts, send, until
+from support.queues import client, consumer, counts, send
+from support.waiting import until
 from turbosqs.local import Server
 
 

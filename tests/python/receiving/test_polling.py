@@ -11,11 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from libraries import BOTO3, SUBJECT
-from queues import client, counts, send, until
+from support.libraries import BOTO3, SUBJECT
+from support.queues import client, counts, send
+from support.scripts import finish, run, start
+from support.waiting import until
 from turbosqs.local import Server
-
-from scripts import finish, run, start
 
 
 def requests(server: Server, action: str = "ReceiveMessage") -> int:

@@ -9,9 +9,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from fakes import Scripted, ok
-from libraries import BOTO3, SUBJECT
-from queues import client, counts, send, until
+from support.fakes import Scripted, ok
+from support.libraries import BOTO3, SUBJECT
+from support.queues import client, counts, send
+from support.waiting import until
 from turbosqs.local import Server
 
 
