@@ -23,7 +23,6 @@ from typing import Any
 
 import botocore
 import python_surface
-from botocore import xform_name
 from botocore.loaders import Loader
 from botocore.model import OperationModel, ServiceModel, Shape, StructureShape
 
@@ -104,8 +103,9 @@ def structure_static(index: int, shape: StructureShape) -> str:
         for name, member in shape.members.items()
     )
     required = ", ".join(quoted(name) for name in shape.required_members)
+    name = shape.name
     return (
-        f"pub static {constant(shape.name)}: Structure = Structure {{ index: {index}, name: {quoted(shape.name)}, "
+        f"pub(crate) static {constant(name)}: Structure = Structure {{ index: {index}, name: {quoted(name)}, "
         f"members: &[{members}], required: &[{required}] }};"
     )
 
@@ -122,17 +122,11 @@ def reference(shape: Shape | None) -> str:
     return optional(None if shape is None else f"&{constant(shape.name)}")
 
 
-def operation_static(operation: OperationModel, paginator: dict[str, Any] | None) -> str:
-    paging = None
-    if paginator is not None:
-        fields = ("input_token", "output_token", "limit_key", "result_key")
-        if set(paginator) != set(fields):
-            raise SystemExit(f"{operation.name}: paginator fields {sorted(paginator)} are not in the table's language")
-        paging = "Paginator {" + ", ".join(f"{field}: {quoted(paginator[field])}" for field in fields) + "}"
+def operation_static(operation: OperationModel) -> str:
     return (
         f"Operation {{ action: Action::{operation.name}, name: {quoted(operation.name)}, "
-        f"method: {quoted(xform_name(operation.name))}, input: &{constant(operation.input_shape.name)}, "
-        f"output: {reference(operation.output_shape)}, paginator: {optional(paging)} }}"
+        f"input: &{constant(operation.input_shape.name)}, "
+        f"output: {reference(operation.output_shape)} }}"
     )
 
 
@@ -144,32 +138,32 @@ def error_expression(shape: StructureShape) -> str:
     )
 
 
-def table(model: ServiceModel, paginators: dict[str, Any]) -> str:
+def table(model: ServiceModel) -> str:
     if model.metadata["protocol"] != "json" or "awsQueryCompatible" not in model.metadata:
         raise SystemExit("the core speaks the JSON protocol with query-compatible errors; the model no longer does")
     names = list(model.operation_names)
-    operations = ",\n".join(operation_static(model.operation_model(name), paginators.get(name)) for name in names)
+    operations = ",\n".join(operation_static(model.operation_model(name)) for name in names)
     error_shapes = ",\n".join(error_expression(shape) for shape in errors(model))
     shapes = list(structures(model))
     lines = [
         f"//! The SQS service model, {ORIGIN}",
         "",
-        "use super::{ErrorShape, Member, Operation, Paginator, Shape, Structure};",
+        "use super::{ErrorShape, Member, Operation, Shape, Structure};",
         "",
         "/// What SQS can be asked to do; the AWS API reference calls these actions.",
         "#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]",
         "pub enum Action {" + ", ".join(names) + "}",
         "",
-        f"pub const API_VERSION: &str = {quoted(model.api_version)};",
-        f"pub const TARGET_PREFIX: &str = {quoted(model.metadata['targetPrefix'])};",
+        f"pub(crate) const API_VERSION: &str = {quoted(model.api_version)};",
+        f"pub(crate) const TARGET_PREFIX: &str = {quoted(model.metadata['targetPrefix'])};",
         "",
         "/// Every operation, in the order of `Action`.",
-        f"pub static OPERATIONS: [Operation; {len(names)}] = [{operations}];",
+        f"pub(crate) static OPERATIONS: [Operation; {len(names)}] = [{operations}];",
         "",
         "/// Every modelled error, in the model's order.",
-        f"pub static ERRORS: [ErrorShape; {len(errors(model))}] = [{error_shapes}];",
+        f"pub(crate) static ERRORS: [ErrorShape; {len(errors(model))}] = [{error_shapes}];",
         "",
-        f"pub const STRUCTURE_COUNT: usize = {len(shapes)};",
+        f"pub(crate) const STRUCTURE_COUNT: usize = {len(shapes)};",
         "",
         *(structure_static(index, shape) for index, shape in enumerate(shapes)),
         "",
@@ -185,7 +179,7 @@ def rustfmt(source: str) -> str:
 def files() -> dict[Path, str]:
     """Every generated file with the text that it should have."""
     model, paginators = load()
-    return {TABLE: table(model, paginators), **python_surface.files(model, paginators, ORIGIN)}
+    return {TABLE: table(model), **python_surface.files(model, paginators, ORIGIN)}
 
 
 def content(text: str) -> str:

@@ -22,7 +22,7 @@ use crate::transport::{ResponseFuture, Transport};
 
 /// Settings, counters, and the resources of this process.
 #[derive(Debug)]
-pub struct Client {
+pub(crate) struct Client {
     settings: Settings,
     session: Arc<Session>,
     stats: Arc<Stats>,
@@ -31,7 +31,7 @@ pub struct Client {
 
 /// An operation, ready to go.
 #[derive(Debug)]
-pub enum Call {
+pub(crate) enum Call {
     /// As a request of its own.
     Request(Request),
     /// As one that may share a request with others of its kind: the queue's URL as JSON, and the rest.
@@ -40,7 +40,7 @@ pub enum Call {
 
 /// What a client has in one process; a forked child makes its own.
 #[derive(Debug)]
-pub struct Resources {
+pub(crate) struct Resources {
     pub transport: Arc<dyn Transport>,
     pub batchers: Arc<Batchers>,
     pub receivers: Arc<Receivers>,
@@ -57,25 +57,25 @@ impl Drop for Resources {
 
 impl Client {
     /// A client of a session, unless it has credentials of its own.
-    pub fn of(settings: Settings, session: &Arc<Session>) -> Self {
+    pub(crate) fn of(settings: Settings, session: &Arc<Session>) -> Self {
         let session = session.of(&settings);
         Client { settings, session, stats: Arc::default(), resources: ProcessBound::new() }
     }
 
-    pub fn session(&self) -> &Session {
+    pub(crate) fn session(&self) -> &Session {
         &self.session
     }
 
-    pub fn settings(&self) -> &Settings {
+    pub(crate) fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    pub fn stats(&self) -> &Stats {
+    pub(crate) fn stats(&self) -> &Stats {
         &self.stats
     }
 
     /// Set an operation going. It runs whether or not anybody waits for it, until it is abandoned.
-    pub fn begin(&self, call: Call, responder: Responder<Reply>) -> Result<Underway, Error> {
+    pub(crate) fn begin(&self, call: Call, responder: Responder<Reply>) -> Result<Underway, Error> {
         let resources = self.resources()?;
         match call {
             Call::Request(request) if request.action == Action::ReceiveMessage => {
@@ -94,7 +94,7 @@ impl Client {
     }
 
     /// Set ReceiveMessages going that were made at the same moment: they share requests if they can.
-    pub fn begin_receives(&self, receives: Vec<(Request, Responder<Reply>)>) -> Result<Vec<Underway>, Error> {
+    pub(crate) fn begin_receives(&self, receives: Vec<(Request, Responder<Reply>)>) -> Result<Vec<Underway>, Error> {
         let resources = self.resources()?;
         let (mut shared, mut alone) = (Vec::new(), Vec::new());
         let mut shares = Vec::with_capacity(receives.len());
@@ -112,7 +112,7 @@ impl Client {
     }
 
     /// Set entries going that were made at the same moment: they leave together if they fit.
-    pub fn begin_all(
+    pub(crate) fn begin_all(
         &self,
         action: Single,
         queue: &[u8],
@@ -125,22 +125,22 @@ impl Client {
     }
 
     /// Whether operations can be set going; if not, why.
-    pub fn ready(&self) -> Result<(), Error> {
+    pub(crate) fn ready(&self) -> Result<(), Error> {
         self.resources().and_then(|_| runtime::handle()).map(drop)
     }
 
     /// Have a URL signed, which may take a request for credentials.
-    pub fn presign(&self, presign: Presign, responder: Responder<String>) -> Result<Underway, Error> {
+    pub(crate) fn presign(&self, presign: Presign, responder: Responder<String>) -> Result<Underway, Error> {
         run(self.resources()?.transport.presign(presign), responder)
     }
 
     /// Ask what requests are signed with now.
-    pub fn credentials(&self, responder: Responder<Option<StaticCredentials>>) -> Result<Underway, Error> {
+    pub(crate) fn credentials(&self, responder: Responder<Option<StaticCredentials>>) -> Result<Underway, Error> {
         run(self.resources()?.transport.credentials(), responder)
     }
 
     /// The transport and the batchers of this process.
-    pub fn resources(&self) -> Result<Arc<Resources>, Error> {
+    pub(crate) fn resources(&self) -> Result<Arc<Resources>, Error> {
         self.resources.get_or_try_make(|| {
             let identity = self.session.identity()?;
             let transport = AwsTransport::with_identity(&self.settings, Arc::clone(&self.stats), identity)?;
@@ -163,7 +163,7 @@ impl Client {
     }
 
     /// Let everything leave that waits, and answer the caller when all of it has been answered.
-    pub fn flush(&self, responder: Responder<()>) -> Result<(), Error> {
+    pub(crate) fn flush(&self, responder: Responder<()>) -> Result<(), Error> {
         match self.resources.get() {
             Some(resources) => resources.batchers.flush(responder),
             None => {
@@ -174,7 +174,7 @@ impl Client {
     }
 
     /// Let go of connections. As in boto3, the client can be used afterwards.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         self.resources.clear();
     }
 }
@@ -186,7 +186,7 @@ fn run<T: Send + 'static>(answer: ResponseFuture<T>, responder: Responder<T>) ->
 
 /// An operation that was set going, for the one who may want to give it up.
 #[derive(Debug)]
-pub enum Underway {
+pub(crate) enum Underway {
     /// On its way alone.
     Task(Task),
     Entry(Entered),
@@ -197,7 +197,7 @@ pub enum Underway {
 impl Underway {
     /// Nobody waits for the answer any more. A request of its own is given up; an entry that has not left is withdrawn; one
     /// that has left stays sent, as its neighbours are.
-    pub fn abandon(&self) {
+    pub(crate) fn abandon(&self) {
         match self {
             Underway::Task(task) => task.abort(),
             Underway::Entry(entered) => entered.withdraw(),

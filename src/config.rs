@@ -21,19 +21,21 @@ mod sources;
 mod system;
 mod url;
 
-pub use arguments::{Arguments, ClientCert, Options, ProxiesConfig, RetryOptions, SignatureVersion, Timeout, Verify};
-pub use credentials::{
+pub(crate) use arguments::{
+    Arguments, ClientCert, Options, ProxiesConfig, RetryOptions, SignatureVersion, Timeout, Verify,
+};
+pub(crate) use credentials::{
     Container, ContainerToken, Credentials, Found, Login, Metadata, OneTimeCode, Role, Sso, StaticCredentials,
     WebIdentity,
 };
 #[cfg(test)]
-pub use endpoint::host;
-pub use error::{ConfigError, KwargValue};
-pub use external::{ExternalCredentials, resolved};
-pub use proxy::{Proxies, Proxy};
-pub use resolve::resolve;
-pub use services::{AwsService, Services};
-pub use settings::{Batching, Retries, RetryMode, Settings, Tls, UserAgent};
-pub use sources::{Section, SectionEntry, SharedFiles, Sources, words};
-pub use system::System;
-pub use url::{Url, trimmed};
+pub(crate) use endpoint::host;
+pub(crate) use error::{ConfigError, KwargValue};
+pub(crate) use external::{ExternalCredentials, resolved};
+pub(crate) use proxy::{Proxies, Proxy};
+pub(crate) use resolve::resolve;
+pub(crate) use services::{AwsService, Services};
+pub(crate) use settings::{Batching, Retries, RetryMode, Settings, Tls, UserAgent};
+pub(crate) use sources::{Section, SectionEntry, SharedFiles, Sources, words};
+pub(crate) use system::System;
+pub(crate) use url::{Url, trimmed};

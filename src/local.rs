@@ -34,7 +34,7 @@ mod server;
 mod service;
 mod settings;
 #[cfg(test)]
-pub mod simulated;
+pub(crate) mod simulated;
 mod standard;
 mod tasks;
 mod validate;

@@ -6,11 +6,11 @@
 
 mod table;
 
-pub use table::{API_VERSION, Action, ERRORS, MESSAGE, OPERATIONS, STRUCTURE_COUNT, TARGET_PREFIX};
+pub(crate) use table::{API_VERSION, Action, ERRORS, MESSAGE, OPERATIONS, STRUCTURE_COUNT, TARGET_PREFIX};
 
 /// The type of a member.
 #[derive(Debug)]
-pub enum Shape {
+pub(crate) enum Shape {
     String,
     /// The model's `integer` and `long`: both are JSON numbers and Python ints.
     Integer,
@@ -24,13 +24,13 @@ pub enum Shape {
 }
 
 #[derive(Debug)]
-pub struct Member {
+pub(crate) struct Member {
     pub name: &'static str,
     pub shape: Shape,
 }
 
 #[derive(Debug)]
-pub struct Structure {
+pub(crate) struct Structure {
     /// Its place among all structures, below [`STRUCTURE_COUNT`]: for side tables.
     pub index: usize,
     pub name: &'static str,
@@ -41,53 +41,41 @@ pub struct Structure {
 
 impl Structure {
     /// The position and definition of a member.
-    pub fn member(&self, name: &str) -> Option<(usize, &'static Member)> {
+    pub(crate) fn member(&self, name: &str) -> Option<(usize, &'static Member)> {
         self.members.iter().enumerate().find(|(_, member)| member.name == name)
     }
 }
 
-/// How a paged operation is paged.
 #[derive(Debug)]
-pub struct Paginator {
-    pub input_token: &'static str,
-    pub output_token: &'static str,
-    pub limit_key: &'static str,
-    pub result_key: &'static str,
-}
-
-#[derive(Debug)]
-pub struct Operation {
+pub(crate) struct Operation {
     pub action: Action,
     /// `SendMessage`, as on the wire and in error messages.
     pub name: &'static str,
-    /// `send_message`, as in Python.
-    pub method: &'static str,
     pub input: &'static Structure,
     /// `None` for operations whose reply carries nothing but its metadata.
     pub output: Option<&'static Structure>,
-    pub paginator: Option<Paginator>,
 }
 
 /// An error that SQS documents by name.
 #[derive(Debug)]
-pub struct ErrorShape {
+pub(crate) struct ErrorShape {
     /// The shape's name, which is the name of the exception class: `QueueDoesNotExist`.
     pub name: &'static str,
     /// The code of the older query protocol, where the model gives one.
     pub query_code: Option<&'static str>,
-    pub structure: &'static Structure,
+    pub(crate) structure: &'static Structure,
 }
 
 impl Action {
     /// What the model says of this action.
-    pub fn operation(self) -> &'static Operation {
+    pub(crate) fn operation(self) -> &'static Operation {
         // The generator writes OPERATIONS in the order of the enum; a test holds it to that.
         #[allow(clippy::indexing_slicing)]
         &OPERATIONS[self as usize]
     }
 
     /// The action of this name as written on the wire (`SendMessage`).
-    pub fn from_name(name: &str) -> Option<Action> {
+    pub(crate) fn from_name(name: &str) -> Option<Action> {
         OPERATIONS.iter().find(|operation| operation.name == name).map(|operation| operation.action)
     }
 }

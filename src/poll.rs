@@ -28,14 +28,14 @@ mod commands;
 mod dispatch;
 mod fetch;
 mod follow;
-pub mod leases;
-pub mod scaler;
+pub(crate) mod leases;
+pub(crate) mod scaler;
 #[cfg(test)]
 mod simulated_tests;
 mod takers;
 
-pub use leases::{Disposition, GroupMode};
-pub use scaler::Bounds;
+pub(crate) use leases::{Disposition, GroupMode};
+pub(crate) use scaler::Bounds;
 
 use fetch::Fetches;
 use leases::{LeasePolicy, Leases};
@@ -49,7 +49,7 @@ const LINGER: Duration = Duration::from_millis(10);
 
 /// What is to be received, and how.
 #[derive(Clone, Debug)]
-pub struct PollerOptions {
+pub(crate) struct PollerOptions {
     /// `QueueUrl` as JSON.
     pub queue: QueueUrl,
     /// The members of ReceiveMessage but for queue, count, wait, visibility and attempt, as `,"Name":value`.
@@ -120,7 +120,7 @@ fn pause(messages: usize, rate: f64) -> Duration {
 
 /// A message that was handed over.
 #[derive(Debug)]
-pub struct Delivery {
+pub(crate) struct Delivery {
     pub id: u64,
     /// Its JSON, as it came.
     pub json: Bytes,
@@ -128,7 +128,7 @@ pub struct Delivery {
 
 /// Something that has gone wrong and that nobody waits for.
 #[derive(Debug)]
-pub struct BackgroundError {
+pub(crate) struct BackgroundError {
     /// What has failed.
     pub action: Action,
     pub about: About,
@@ -137,7 +137,7 @@ pub struct BackgroundError {
 
 /// What a [`BackgroundError`] is about.
 #[derive(Debug)]
-pub enum About {
+pub(crate) enum About {
     /// No message; it will be repeated.
     Nothing,
     /// What a taker wanted for this message could not be done.
@@ -147,7 +147,7 @@ pub enum About {
 }
 
 #[derive(Debug)]
-pub enum Take {
+pub(crate) enum Take {
     Messages(Vec<Delivery>),
     BackgroundErrors(Vec<BackgroundError>),
     /// Nothing yet.
@@ -158,7 +158,7 @@ pub enum Take {
 
 /// What has happened so far.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct PollerCounts {
+pub(crate) struct PollerCounts {
     pub received: u64,
     pub handed_over: u64,
     /// What takers have finished, by how.
@@ -180,7 +180,7 @@ pub struct PollerCounts {
 
 /// The taker's end. Dropping it closes the poller; it belongs to the process that made it.
 #[derive(Debug)]
-pub struct Poller {
+pub(crate) struct Poller {
     shared: ManuallyDrop<Arc<PollerCore>>,
     pid: u32,
 }
@@ -245,7 +245,7 @@ enum Phase {
 
 impl Poller {
     /// Cheap: nothing leaves before the first message is asked for.
-    pub fn new(client: &Client, options: PollerOptions) -> Result<Poller, Error> {
+    pub(crate) fn new(client: &Client, options: PollerOptions) -> Result<Poller, Error> {
         Ok(Poller::over(&*client.resources()?, options))
     }
 
@@ -295,7 +295,7 @@ impl Poller {
     }
 
     /// What there is, without waiting.
-    pub fn take(&self) -> Result<Take, Error> {
+    pub(crate) fn take(&self) -> Result<Take, Error> {
         let shared = self.own()?;
         let mut state = shared.lock();
         let take = shared.take(&mut state, 1);
@@ -304,7 +304,7 @@ impl Poller {
     }
 
     /// What there is; waits for it, at most `timeout` long.
-    pub fn wait(&self, timeout: Duration) -> Result<Take, Error> {
+    pub(crate) fn wait(&self, timeout: Duration) -> Result<Take, Error> {
         let (pending, responder) = PendingResponse::new();
         match self.park(responder)? {
             Parked::Found(found) => Ok(found),
@@ -340,7 +340,7 @@ impl Poller {
 
     /// Answer the caller when there may be something to take, for one who found nothing and has better things to do than to
     /// wait. `takers` is how many there are.
-    pub fn notify(&self, takers: usize, responder: Responder<()>) -> Result<(), Error> {
+    pub(crate) fn notify(&self, takers: usize, responder: Responder<()>) -> Result<(), Error> {
         let shared = self.own()?;
         let mut state = shared.lock();
         state.takers.tell(takers, responder);
@@ -348,7 +348,7 @@ impl Poller {
     }
 
     /// A message is done with. One that is not known, or not any more, is passed over.
-    pub fn finish(&self, id: u64, disposition: Disposition) -> Result<(), Error> {
+    pub(crate) fn finish(&self, id: u64, disposition: Disposition) -> Result<(), Error> {
         let shared = self.own()?;
         let mut state = shared.lock();
         match (state.leases.is_handed_over(id), disposition) {
@@ -361,12 +361,12 @@ impl Poller {
     }
 
     /// No more polls and no more messages: what is buffered goes back to the queue, and what polls under way still bring.
-    pub fn close(&self) -> Result<(), Error> {
+    pub(crate) fn close(&self) -> Result<(), Error> {
         self.own()?.close()
     }
 
     /// Nobody will say what becomes of the messages that were handed over: they become visible.
-    pub fn abandon(&self) -> Result<(), Error> {
+    pub(crate) fn abandon(&self) -> Result<(), Error> {
         let shared = self.own()?;
         let mut state = shared.lock();
         let commands = state.leases.abandon(shared.now());
@@ -375,7 +375,7 @@ impl Poller {
     }
 
     /// What the service has not done so far is not asked for again: what there is to tell of it is among the troubles.
-    pub fn give_up(&self) -> Result<(), Error> {
+    pub(crate) fn give_up(&self) -> Result<(), Error> {
         let shared = self.own()?;
         let mut state = shared.lock();
         state.leases.give_up();
@@ -383,7 +383,7 @@ impl Poller {
     }
 
     /// Answer the caller when there are troubles, for one who is no taker: the takers may all be busy. Or when all is over.
-    pub fn watch(&self, responder: Responder<()>) -> Result<(), Error> {
+    pub(crate) fn watch(&self, responder: Responder<()>) -> Result<(), Error> {
         let shared = self.own()?;
         let mut state = shared.lock();
         state.watchers.push(responder);
@@ -391,13 +391,13 @@ impl Poller {
     }
 
     /// Whether no watcher will hear of anything any more.
-    pub fn is_abandoned(&self) -> Result<bool, Error> {
+    pub(crate) fn is_abandoned(&self) -> Result<bool, Error> {
         Ok(self.own()?.lock().abandoned)
     }
 
     /// Wait until a closed poller has nothing under way, at most `timeout` long: no poll, no delete, no visibility change.
     /// Whether it has come to that.
-    pub fn wait_until_quiet(&self, timeout: Duration) -> Result<bool, Error> {
+    pub(crate) fn wait_until_quiet(&self, timeout: Duration) -> Result<bool, Error> {
         let deadline = Instant::now().checked_add(timeout);
         loop {
             if timeout.is_zero() {
@@ -416,7 +416,7 @@ impl Poller {
     }
 
     /// Whether a closed poller has nothing under way. If it has, the caller is answered when that is over.
-    pub fn is_quiet(&self, responder: Responder<()>) -> Result<bool, Error> {
+    pub(crate) fn is_quiet(&self, responder: Responder<()>) -> Result<bool, Error> {
         let mut state = self.own()?.lock();
         if state.is_quiet() {
             drop(state);
@@ -427,7 +427,7 @@ impl Poller {
         Ok(false)
     }
 
-    pub fn background_errors(&self) -> Result<Vec<BackgroundError>, Error> {
+    pub(crate) fn background_errors(&self) -> Result<Vec<BackgroundError>, Error> {
         let shared = self.own()?;
         let mut state = shared.lock();
         let background_errors = std::mem::take(&mut state.background_errors);
@@ -435,7 +435,7 @@ impl Poller {
         Ok(background_errors)
     }
 
-    pub fn counts(&self) -> Result<PollerCounts, Error> {
+    pub(crate) fn counts(&self) -> Result<PollerCounts, Error> {
         let shared = self.own()?;
         let now = shared.now();
         let state = shared.lock();

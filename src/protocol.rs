@@ -1,7 +1,7 @@
 //! What SQS speaks: requests and replies, entries of batches, errors. No tokio, no settings.
 
-pub mod classify;
-pub mod entry;
-pub mod error;
-pub mod json;
-pub mod message;
+pub(crate) mod classify;
+pub(crate) mod entry;
+pub(crate) mod error;
+pub(crate) mod json;
+pub(crate) mod message;

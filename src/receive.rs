@@ -1,6 +1,6 @@
 //! ReceiveMessage: calls that share requests, and the visibility timeouts of queues.
 
-pub mod call;
-pub mod receiver;
-pub mod sharing;
-pub mod visibility;
+pub(crate) mod call;
+pub(crate) mod receiver;
+pub(crate) mod sharing;
+pub(crate) mod visibility;

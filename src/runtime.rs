@@ -17,22 +17,22 @@ use tokio::sync::Notify;
 use crate::protocol::error::Error;
 use crate::runtime::lock::lock;
 
-pub mod completions;
-pub mod lock;
-pub mod process_bound;
-pub mod reactor;
-pub mod responder;
+pub(crate) mod completions;
+pub(crate) mod lock;
+pub(crate) mod process_bound;
+pub(crate) mod reactor;
+pub(crate) mod responder;
 #[cfg(test)]
-pub mod simulation;
+pub(crate) mod simulation;
 
-pub use reactor::{Reactor, Task, current, now, sleep, sleep_until};
+pub(crate) use reactor::{Reactor, Task, current, now, sleep, sleep_until};
 
-pub use process_bound::ProcessBound;
+pub(crate) use process_bound::ProcessBound;
 
 static REACTOR: ProcessBound<Arc<ReactorThread>> = ProcessBound::new();
 
 /// The reactor of this process, its thread running.
-pub fn handle() -> Result<Reactor, Error> {
+pub(crate) fn handle() -> Result<Reactor, Error> {
     #[cfg(test)]
     if let Some(scheduler) = simulation::current() {
         return Ok(Reactor::Simulated(scheduler));
@@ -43,7 +43,7 @@ pub fn handle() -> Result<Reactor, Error> {
 }
 
 /// Spawn, from a task of the reactor, one that may stand still while no other is under way: it is no reason to have a thread.
-pub fn spawn_bystander(task: impl Future<Output = ()> + Send + 'static) {
+pub(crate) fn spawn_bystander(task: impl Future<Output = ()> + Send + 'static) {
     let counted = REACTOR.get().map(|reactor| Counted::new(&reactor.bystanders));
     tokio::spawn(async move {
         let _counted = counted;
@@ -52,7 +52,7 @@ pub fn spawn_bystander(task: impl Future<Output = ()> + Send + 'static) {
 }
 
 /// See to it that what stood still since a fork goes on, if there is anything.
-pub fn rouse() -> Result<(), Error> {
+pub(crate) fn rouse() -> Result<(), Error> {
     REACTOR.get().map_or(Ok(()), |reactor| reactor.run())
 }
 
@@ -60,7 +60,7 @@ pub fn rouse() -> Result<(), Error> {
 /// middle of. What is under way stays as it is until [`resume`].
 ///
 /// Who uses the reactor meanwhile loses nothing: what is spawned waits.
-pub fn pause() {
+pub(crate) fn pause() {
     if let Some(reactor) = REACTOR.get() {
         reactor.pause();
     }
@@ -68,7 +68,7 @@ pub fn pause() {
 
 /// After the fork, in the parent: go on, now or when there is something to do. The child has a reactor of its own when it
 /// needs one.
-pub fn resume() -> Result<(), Error> {
+pub(crate) fn resume() -> Result<(), Error> {
     REACTOR.get().map_or(Ok(()), |reactor| reactor.resume())
 }
 

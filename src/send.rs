@@ -5,24 +5,24 @@
 
 use std::time::Duration;
 
-pub mod batcher;
-pub mod exit;
-pub mod flush;
-pub mod outcome;
+pub(crate) mod batcher;
+pub(crate) mod exit;
+pub(crate) mod flush;
+pub(crate) mod outcome;
 mod queue;
 mod window;
-pub mod writer;
+pub(crate) mod writer;
 
-pub use window::{Batch, EntryKey, InFlightToken, QueuedEntry, Window};
+pub(crate) use window::{Batch, EntryKey, InFlightToken, QueuedEntry, Window};
 
 /// SQS takes no more entries in one request.
-pub const MAX_ENTRIES: usize = 10;
+pub(crate) const MAX_ENTRIES: usize = 10;
 /// Nor more bytes: bodies and attributes of all entries together, as SQS counts them (since August 2025).
-pub const MAX_BYTES: usize = 1 << 20;
+pub(crate) const MAX_BYTES: usize = 1 << 20;
 
 /// When a batch leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// In one batch.
     pub entries: usize,
     /// In one batch; an entry larger than this goes alone.

@@ -11,7 +11,7 @@ use crate::transport::aws::{Holder, Identity};
 
 /// Found for the first of its clients that has no credentials of its own, and not looked for again, as in boto3.
 #[derive(Debug, Default)]
-pub struct Session {
+pub(crate) struct Session {
     found: ArcSwapOption<Found>,
     /// Whether there is somebody to ask: looked at before each request.
     codes: OnceLock<Vec<OneTimeCode>>,
@@ -22,13 +22,13 @@ pub struct Session {
 
 impl Session {
     /// Where credentials come from, if a client has found that out.
-    pub fn found(&self) -> Option<Arc<Found>> {
+    pub(crate) fn found(&self) -> Option<Arc<Found>> {
         self.found.load_full()
     }
 
     /// The session that a client with these settings belongs to: this one, or one of its own if its credentials are. Of two
     /// clients that have looked at the same time, both go by what the first has found.
-    pub fn of(self: &Arc<Self>, settings: &Settings) -> Arc<Session> {
+    pub(crate) fn of(self: &Arc<Self>, settings: &Settings) -> Arc<Session> {
         let found =
             || Arc::new(Found { credentials: settings.credentials.clone(), services: settings.services.clone() });
         if !settings.credentials.is_of_session() {
@@ -43,19 +43,19 @@ impl Session {
     }
 
     /// Whom requests are signed for; `None`: they are not signed.
-    pub fn identity(&self) -> Result<Option<Arc<Identity>>, Error> {
+    pub(crate) fn identity(&self) -> Result<Option<Arc<Identity>>, Error> {
         self.identity.get_or_try_make(|| {
             Ok(self.found().and_then(|found| Identity::new(&found, self.holder.clone())).map(Arc::new))
         })
     }
 
     /// Whether a person has to be asked for codes before a request can be signed.
-    pub fn wants_codes(&self) -> bool {
+    pub(crate) fn wants_codes(&self) -> bool {
         self.codes().iter().any(OneTimeCode::is_unknown)
     }
 
     /// The codes that nobody was asked for yet, in the order of asking.
-    pub fn unknown_codes(&self) -> Vec<OneTimeCode> {
+    pub(crate) fn unknown_codes(&self) -> Vec<OneTimeCode> {
         self.codes().iter().filter(|code| code.is_unknown()).cloned().collect()
     }
 

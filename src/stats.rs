@@ -6,7 +6,7 @@ use crate::model::{Action, OPERATIONS};
 
 /// Counters that any thread may raise and read.
 #[derive(Debug)]
-pub struct Stats {
+pub(crate) struct Stats {
     /// By action: HTTP requests, repeated attempts included.
     requests: [AtomicU64; OPERATIONS.len()],
     /// By action: entries that callers gave to be batched.
@@ -20,7 +20,7 @@ pub struct Stats {
 
 /// The counters at one moment; actions and reasons that never occurred are left out.
 #[derive(Debug, Default)]
-pub struct Snapshot {
+pub(crate) struct Snapshot {
     pub requests: Vec<(&'static str, u64)>,
     pub messages: Vec<(&'static str, u64)>,
     /// Mean number of entries in a batch.
@@ -31,7 +31,7 @@ pub struct Snapshot {
 
 /// Why a batch left when it did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub(crate) enum Reason {
     /// Nothing was in flight.
     Idle,
     /// It had as many entries as a batch can have.
@@ -49,10 +49,10 @@ pub enum Reason {
 }
 
 impl Reason {
-    pub const ALL: [Reason; 7] =
+    pub(crate) const ALL: [Reason; 7] =
         [Reason::Idle, Reason::Full, Reason::Bytes, Reason::Returned, Reason::Linger, Reason::Flush, Reason::Solo];
 
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Reason::Idle => "idle",
             Reason::Full => "full",
@@ -66,7 +66,7 @@ impl Reason {
 }
 
 impl Stats {
-    pub fn new() -> Stats {
+    pub(crate) fn new() -> Stats {
         Stats {
             requests: zeros(),
             messages: zeros(),
@@ -78,29 +78,29 @@ impl Stats {
     }
 
     /// An HTTP request leaves; the first attempt of an operation is 1.
-    pub fn requested(&self, action: Action, attempt: u32) {
+    pub(crate) fn requested(&self, action: Action, attempt: u32) {
         raise(&self.requests, action as usize, 1);
         if attempt > 1 {
             self.retries.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    pub fn entered(&self, action: Action) {
+    pub(crate) fn entered(&self, action: Action) {
         raise(&self.messages, action as usize, 1);
     }
 
-    pub fn flushed(&self, action: Action, reason: Reason, entries: usize) {
+    pub(crate) fn flushed(&self, action: Action, reason: Reason, entries: usize) {
         raise(&self.flushes, reason as usize, 1);
         raise(&self.batches, action as usize, 1);
         raise(&self.sent, action as usize, entries as u64);
     }
 
     /// Entries of a batch will be asked for again.
-    pub fn retried(&self, entries: usize) {
+    pub(crate) fn retried(&self, entries: usize) {
         self.retries.fetch_add(entries as u64, Ordering::Relaxed);
     }
 
-    pub fn snapshot(&self) -> Snapshot {
+    pub(crate) fn snapshot(&self) -> Snapshot {
         let by_action = |counters: &[AtomicU64]| {
             OPERATIONS
                 .iter()

@@ -12,24 +12,24 @@ use crate::config::StaticCredentials;
 use crate::protocol::error::{Error, Retry};
 use crate::protocol::message::{Presign, Reply, Request};
 
-pub mod aws;
-pub mod clock;
-pub mod http;
+pub(crate) mod aws;
+pub(crate) mod clock;
+pub(crate) mod http;
 #[cfg(test)]
-pub mod scripted;
+pub(crate) mod scripted;
 
 impl Request {
     /// Whether the moment is over until which attempts may be made.
-    pub fn is_late(&self) -> bool {
+    pub(crate) fn is_late(&self) -> bool {
         self.not_after.is_some_and(|limit| crate::runtime::now() > limit)
     }
 }
 
 /// The reply to come to a request, or the failure.
-pub type ResponseFuture<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
+pub(crate) type ResponseFuture<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 
 /// A way to SQS.
-pub trait Transport: Send + Sync + fmt::Debug {
+pub(crate) trait Transport: Send + Sync + fmt::Debug {
     /// Carry one operation. The future may be dropped at any point: the request is then given up, though the
     /// service may have received it.
     fn send(&self, request: Request) -> ResponseFuture<Reply>;

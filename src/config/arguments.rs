@@ -9,7 +9,7 @@ use super::{Batching, Found, Proxies};
 ///
 /// `None` means "not given" (or given as Python's `None`, which botocore treats alike).
 #[derive(Clone, Default, PartialEq)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     pub region_name: Option<String>,
     pub profile_name: Option<String>,
     pub api_version: Option<String>,
@@ -45,7 +45,7 @@ impl fmt::Debug for Arguments {
 /// Options about other services (`s3`, checksums, endpoint discovery and so on) are checked where they are accepted
 /// and are not carried any further.
 #[derive(Clone, Default, PartialEq)]
-pub struct Options {
+pub(crate) struct Options {
     pub region_name: Option<String>,
     pub signature_version: Option<SignatureVersion>,
     pub user_agent: Option<String>,
@@ -82,7 +82,7 @@ impl fmt::Debug for Options {
 
 /// `verify=`: whether, and against what, a server's certificate is checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verify {
+pub(crate) enum Verify {
     /// Against the system's certificate authorities.
     Yes,
     No,
@@ -91,7 +91,7 @@ pub enum Verify {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SignatureVersion {
+pub(crate) enum SignatureVersion {
     /// `botocore.UNSIGNED`.
     Unsigned,
     Named(String),
@@ -99,20 +99,20 @@ pub enum SignatureVersion {
 
 /// A timeout as `Config` takes it; Python's `None` is `Never`.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Timeout {
+pub(crate) enum Timeout {
     Never,
     Seconds(f64),
 }
 
 /// A client certificate: the file, and the file of its key if that is another one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClientCert {
+pub(crate) struct ClientCert {
     pub cert: String,
     pub key: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ProxiesConfig {
+pub(crate) struct ProxiesConfig {
     pub ca_bundle: Option<String>,
     pub client_cert: Option<ClientCert>,
     pub use_forwarding_for_https: Option<bool>,
@@ -120,7 +120,7 @@ pub struct ProxiesConfig {
 
 /// `retries={...}`. `max_attempts` counts retries, `total_max_attempts` counts the first attempt too.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RetryOptions {
+pub(crate) struct RetryOptions {
     pub max_attempts: Option<i64>,
     pub total_max_attempts: Option<i64>,
     pub mode: Option<String>,

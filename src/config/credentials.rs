@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use super::{ExternalCredentials, Services};
 
-pub use chain::choose;
+pub(super) use chain::choose;
 
 /// Which source it is gets settled when a client is made, in botocore's order of asking; asking a source that is not at
 /// hand (a process, a service) is left to the first call.
 #[derive(Clone, PartialEq)]
-pub enum Credentials {
+pub(crate) enum Credentials {
     Static(StaticCredentials),
     Role(Box<Role>),
     WebIdentity(WebIdentity),
@@ -34,13 +34,13 @@ pub enum Credentials {
 
 /// A source that a session has found, with the settings that its other clients go by as well.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Found {
+pub(crate) struct Found {
     pub credentials: Credentials,
     pub services: Services,
 }
 
 #[derive(Clone, PartialEq, Eq)]
-pub struct StaticCredentials {
+pub(crate) struct StaticCredentials {
     pub access_key: String,
     pub secret_key: String,
     pub token: Option<String>,
@@ -51,7 +51,7 @@ pub struct StaticCredentials {
 
 /// A role that is assumed with other credentials.
 #[derive(Clone, PartialEq)]
-pub struct Role {
+pub(crate) struct Role {
     pub arn: String,
     pub session_name: Option<String>,
     pub external_id: Option<String>,
@@ -64,7 +64,7 @@ pub struct Role {
 
 /// A role that is assumed with a token in a file.
 #[derive(Clone, PartialEq, Eq)]
-pub struct WebIdentity {
+pub(crate) struct WebIdentity {
     pub token_file: String,
     pub role_arn: String,
     pub session_name: Option<String>,
@@ -72,7 +72,7 @@ pub struct WebIdentity {
 
 /// A role of a user who has logged in with IAM Identity Center.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Sso {
+pub(crate) struct Sso {
     pub start_url: String,
     pub region: String,
     pub account_id: String,
@@ -85,7 +85,7 @@ pub struct Sso {
 
 /// A user who has logged in to the console, with `aws login`.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Login {
+pub(crate) struct Login {
     pub session: String,
     /// The folder of the tokens.
     pub cache: String,
@@ -93,14 +93,14 @@ pub struct Login {
 
 /// The credentials of a container, from an address of the machine that it runs on.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Container {
+pub(crate) struct Container {
     pub url: String,
     pub token: Option<ContainerToken>,
 }
 
 /// The value of the `Authorization` header.
 #[derive(Clone, PartialEq, Eq)]
-pub enum ContainerToken {
+pub(crate) enum ContainerToken {
     /// In this file, which is read for each request.
     File(String),
     Text(String),
@@ -108,7 +108,7 @@ pub enum ContainerToken {
 
 /// The instance metadata service of EC2.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Metadata {
+pub(crate) struct Metadata {
     /// With a slash at its end.
     pub endpoint: String,
     /// Of each connection and each reply.
@@ -120,7 +120,7 @@ pub struct Metadata {
 
 impl Credentials {
     /// Whether they are the session's, for all clients that are given none of their own.
-    pub fn is_of_session(&self) -> bool {
+    pub(crate) fn is_of_session(&self) -> bool {
         match self {
             Credentials::Static(found) => found.method != "explicit",
             Credentials::External(_) | Credentials::Missing | Credentials::Anonymous => false,
@@ -129,7 +129,7 @@ impl Credentials {
     }
 
     /// botocore's name for the source.
-    pub fn method(&self) -> &'static str {
+    pub(crate) fn method(&self) -> &'static str {
         match self {
             Credentials::Static(found) => found.method,
             Credentials::Role(_) => "assume-role",
@@ -145,7 +145,7 @@ impl Credentials {
     }
 
     /// The codes that a person has to be asked for, in botocore's order: the outermost role's first.
-    pub fn codes(&self) -> Vec<OneTimeCode> {
+    pub(crate) fn codes(&self) -> Vec<OneTimeCode> {
         let mut codes = vec![];
         let mut credentials = self;
         while let Credentials::Role(role) = credentials {
@@ -179,7 +179,7 @@ impl fmt::Debug for StaticCredentials {
 
 /// The code of a device (`mfa_serial`), which a person is asked for once: it is good for one request. Copies share it.
 #[derive(Clone)]
-pub struct OneTimeCode {
+pub(crate) struct OneTimeCode {
     pub serial: String,
     state: Arc<Mutex<Code>>,
 }
@@ -193,21 +193,21 @@ enum Code {
 }
 
 impl OneTimeCode {
-    pub fn new(serial: String) -> OneTimeCode {
+    pub(crate) fn new(serial: String) -> OneTimeCode {
         OneTimeCode { serial, state: Arc::default() }
     }
 
     /// Whether nobody was asked yet.
-    pub fn is_unknown(&self) -> bool {
+    pub(crate) fn is_unknown(&self) -> bool {
         matches!(*self.lock(), Code::Unknown)
     }
 
-    pub fn give(&self, code: String) {
+    pub(crate) fn give(&self, code: String) {
         *self.lock() = Code::Given(code);
     }
 
     /// The code, for the one request; `None` if it is used up, or was never given.
-    pub fn take(&self) -> Option<String> {
+    pub(crate) fn take(&self) -> Option<String> {
         let mut state = self.lock();
         match std::mem::replace(&mut *state, Code::Used) {
             Code::Given(code) => Some(code),

@@ -49,12 +49,12 @@ fn partition_of(region: &str) -> &'static Partition {
 }
 
 /// `aws`, `aws-cn`, ...
-pub fn partition_id(region: &str) -> &'static str {
+pub(super) fn partition_id(region: &str) -> &'static str {
     partition_of(region).id
 }
 
 /// The host of a service in a region; `prefix` is `sqs`, `portal.sso` and so on.
-pub fn host(prefix: &str, region: &str, fips: bool, dualstack: bool) -> String {
+pub(crate) fn host(prefix: &str, region: &str, fips: bool, dualstack: bool) -> String {
     let partition = partition_of(region);
     let suffix = if dualstack { partition.dualstack_dns_suffix } else { partition.dns_suffix };
     // The plain endpoints of GovCloud are FIPS endpoints.
@@ -63,7 +63,7 @@ pub fn host(prefix: &str, region: &str, fips: bool, dualstack: bool) -> String {
 }
 
 /// The host that signs users of the console in, which has names of its own.
-pub fn sign_in_host(region: &str, fips: bool, dualstack: bool) -> String {
+pub(super) fn sign_in_host(region: &str, fips: bool, dualstack: bool) -> String {
     let suffix = match partition_of(region).id {
         _ if fips || dualstack => return host("signin", region, fips, dualstack),
         "aws" => "aws.amazon.com",

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A value that an exception is made with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KwargValue {
+pub(crate) enum KwargValue {
     Text(String),
     Integer(i64),
     Tuple(&'static [&'static str]),
@@ -36,7 +36,7 @@ impl fmt::Display for KwargValue {
 
 /// Raised as `botocore.exceptions.<class>(**kwargs)`, or for [`ConfigError::Value`] as a plain `ValueError(text)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ConfigError {
+pub(crate) enum ConfigError {
     NoRegion,
     InvalidRegion {
         region_name: String,
@@ -91,13 +91,13 @@ pub enum ConfigError {
     Value(String),
 }
 
-pub const RETRY_MODES: &[&str] = &["legacy", "standard", "adaptive"];
-pub const IMDS_MODES: &[&str] = &["ipv4", "ipv6"];
-pub const DEFAULTS_MODES: &str = "legacy, auto, standard, in-region, cross-region, mobile";
+pub(super) const RETRY_MODES: &[&str] = &["legacy", "standard", "adaptive"];
+pub(super) const IMDS_MODES: &[&str] = &["ipv4", "ipv6"];
+pub(super) const DEFAULTS_MODES: &str = "legacy, auto, standard, in-region, cross-region, mobile";
 
 impl ConfigError {
     /// The name of the class in `botocore.exceptions`, or `ValueError`.
-    pub fn class(&self) -> &'static str {
+    pub(crate) fn class(&self) -> &'static str {
         match self {
             ConfigError::NoRegion => "NoRegionError",
             ConfigError::InvalidRegion { .. } => "InvalidRegionError",
@@ -119,7 +119,7 @@ impl ConfigError {
     }
 
     /// The keyword arguments of the class; none for `ValueError`, whose one argument is the text.
-    pub fn kwargs(&self) -> Vec<(&'static str, KwargValue)> {
+    pub(crate) fn kwargs(&self) -> Vec<(&'static str, KwargValue)> {
         let text = |text: &str| KwargValue::Text(text.to_owned());
         match self {
             ConfigError::NoRegion | ConfigError::Value(_) => vec![],

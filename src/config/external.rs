@@ -8,16 +8,16 @@ use super::{Arguments, ConfigError, Credentials, Settings, SharedFiles, Sources,
 
 /// Credentials that the client's owner hands over, and replaces as it likes. Copies share what is in it.
 #[derive(Clone, Debug, Default)]
-pub struct ExternalCredentials(Arc<ArcSwapOption<StaticCredentials>>);
+pub(crate) struct ExternalCredentials(Arc<ArcSwapOption<StaticCredentials>>);
 
 impl ExternalCredentials {
     /// From now on requests are signed with these.
-    pub fn set(&self, credentials: StaticCredentials) {
+    pub(crate) fn set(&self, credentials: StaticCredentials) {
         self.0.store(Some(Arc::new(credentials)));
     }
 
     /// `None`: nothing was handed over yet. The same allocation is the same credentials.
-    pub fn get(&self) -> Option<Arc<StaticCredentials>> {
+    pub(crate) fn get(&self) -> Option<Arc<StaticCredentials>> {
         self.0.load_full()
     }
 }
@@ -31,7 +31,7 @@ impl PartialEq for ExternalCredentials {
 impl Eq for ExternalCredentials {}
 
 /// The settings that these arguments say, and nothing else: neither environment nor files are asked.
-pub fn resolved(arguments: &Arguments) -> Result<Settings, ConfigError> {
+pub(crate) fn resolved(arguments: &Arguments) -> Result<Settings, ConfigError> {
     let settings = resolve(arguments, &NoSources)?;
     let credentials = match settings.credentials {
         Credentials::Anonymous => Credentials::Anonymous,

@@ -5,19 +5,19 @@ use std::collections::BTreeMap;
 use super::{ConfigError, SharedFiles, Sources};
 
 #[derive(Debug, Default)]
-pub struct Fake {
+pub(super) struct Fake {
     variables: BTreeMap<String, String>,
     files: Option<SharedFiles>,
     order: Vec<(String, String)>,
 }
 
 impl Fake {
-    pub fn environment(variables: &[(&str, &str)]) -> Fake {
+    pub(super) fn environment(variables: &[(&str, &str)]) -> Fake {
         let order: Vec<_> = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         Fake { variables: order.iter().cloned().collect(), files: Some(SharedFiles::default()), order }
     }
 
-    pub fn with_files(self, config: &str, credentials: &str) -> Fake {
+    pub(super) fn with_files(self, config: &str, credentials: &str) -> Fake {
         let file = |name: &str, text: &str| Some((name.to_owned(), text.to_owned()));
         Fake { files: SharedFiles::parse(file("config", config), file("credentials", credentials)).ok(), ..self }
     }

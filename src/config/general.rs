@@ -29,7 +29,7 @@ const GENERAL: &[(&str, &str, &str)] = &[
 ];
 
 /// Those that environment or profile have something for, as it is written there.
-pub fn general(sources: &dyn Sources, profile: &Section) -> Vec<(&'static str, String)> {
+pub(super) fn general(sources: &dyn Sources, profile: &Section) -> Vec<(&'static str, String)> {
     let found =
         |variable: &str, entry: &str| sources.variable(variable).or_else(|| text(profile, entry).map(str::to_owned));
     GENERAL.iter().filter_map(|(name, variable, entry)| Some((*name, found(variable, entry)?))).collect()

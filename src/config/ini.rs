@@ -6,10 +6,10 @@
 use super::{Section, SectionEntry};
 
 /// A file's sections, in order. Later callers depend on the order: of two sections for one profile the later wins.
-pub type Sections = Vec<(String, Section)>;
+pub(super) type Sections = Vec<(String, Section)>;
 
 /// Parses a file; the error is a text for people.
-pub fn parse(text: &str) -> Result<Sections, String> {
+pub(super) fn parse(text: &str) -> Result<Sections, String> {
     let mut parser = Parser::default();
     // As Python reads text: three ways to end a line.
     let text = text.replace("\r\n", "\n").replace('\r', "\n");

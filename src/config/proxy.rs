@@ -5,7 +5,7 @@ use super::{ClientCert, ProxiesConfig, Sources};
 
 /// Proxies by scheme, and the hosts that are reached without.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Proxies {
+pub(crate) struct Proxies {
     by_scheme: Vec<(String, String)>,
     /// `NO_PROXY`, as it was written.
     bypass: Option<String>,
@@ -14,7 +14,7 @@ pub struct Proxies {
 
 /// The proxy of one request.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Proxy {
+pub(crate) struct Proxy {
     /// With its scheme, and with its credentials if it has any.
     pub url: String,
     /// User name and password, decoded; both, or it is nothing.
@@ -27,11 +27,11 @@ pub struct Proxy {
 
 impl Proxies {
     /// `Config(proxies=...)`: what it lists is used, whatever `NO_PROXY` says.
-    pub fn given(by_scheme: &[(String, String)], config: &ProxiesConfig) -> Proxies {
+    pub(crate) fn given(by_scheme: &[(String, String)], config: &ProxiesConfig) -> Proxies {
         Proxies { by_scheme: by_scheme.to_vec(), bypass: None, config: config.clone() }
     }
 
-    pub fn from_environment(sources: &dyn Sources, config: &ProxiesConfig) -> Proxies {
+    pub(crate) fn from_environment(sources: &dyn Sources, config: &ProxiesConfig) -> Proxies {
         let mut proxies = Proxies { by_scheme: vec![], bypass: None, config: config.clone() };
         let variables: Vec<_> = sources.variables().into_iter().filter_map(proxy_variable).collect();
         for variable in &variables {
@@ -71,7 +71,7 @@ impl Proxies {
     }
 
     /// The proxy for a URL of this scheme and authority (`host` or `host:port`).
-    pub fn select(&self, scheme: &str, authority: &str) -> Option<Proxy> {
+    pub(crate) fn select(&self, scheme: &str, authority: &str) -> Option<Proxy> {
         let (_, url) = self.by_scheme.iter().find(|(known, url)| known == scheme && !url.is_empty())?;
         if self.bypass.as_deref().is_some_and(|list| bypasses(list, authority)) {
             return None;
@@ -99,7 +99,7 @@ impl Proxies {
 
 impl Proxy {
     /// The URL for people to see: user name and password are starred out, as botocore does it.
-    pub fn masked_url(&self) -> String {
+    pub(crate) fn masked_url(&self) -> String {
         let start = self.url.find("//").map_or(0, |position| position + 2);
         // A password with a slash in it ends the host for every parser, but it is a password none the less.
         let Some(userinfo) = self.url.get(start..).and_then(|rest| rest.rsplit_once('@')).map(|(before, _)| before)

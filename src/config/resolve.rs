@@ -18,7 +18,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 const DEFAULT_POOL: usize = 10;
 
 /// The settings for these arguments in this world.
-pub fn resolve(arguments: &Arguments, sources: &dyn Sources) -> Result<Settings, ConfigError> {
+pub(crate) fn resolve(arguments: &Arguments, sources: &dyn Sources) -> Result<Settings, ConfigError> {
     let files = sources.files()?;
     let profile_name = arguments
         .profile_name
@@ -286,12 +286,12 @@ fn is_region(name: &str) -> bool {
             && !name.chars().all(|character| character.is_ascii_digit()))
 }
 
-pub fn is_true(text: &str) -> bool {
+pub(super) fn is_true(text: &str) -> bool {
     text.eq_ignore_ascii_case("true")
 }
 
 /// Python's `int(text)`, as far as it matters. Python's numbers have no limit: what is beyond ours is as good as the limit.
-pub fn integer(text: &str) -> Result<i64, ConfigError> {
+pub(super) fn integer(text: &str) -> Result<i64, ConfigError> {
     let number = text.trim();
     let digits = number.strip_prefix(['+', '-']).unwrap_or(number);
     let is_number = digits.split('_').all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));

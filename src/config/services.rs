@@ -7,7 +7,7 @@ use super::endpoint::{host, sign_in_host};
 use super::{Proxies, Verify};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AwsService {
+pub(crate) enum AwsService {
     Sts,
     Sso,
     SsoOidc,
@@ -15,10 +15,10 @@ pub enum AwsService {
 }
 
 impl AwsService {
-    pub const ALL: [AwsService; 4] = [AwsService::Sts, AwsService::Sso, AwsService::SsoOidc, AwsService::SignIn];
+    pub(crate) const ALL: [AwsService; 4] = [AwsService::Sts, AwsService::Sso, AwsService::SsoOidc, AwsService::SignIn];
 
     /// As in `AWS_ENDPOINT_URL_<ID>`, and in lower case in a services section.
-    pub fn id(self) -> &'static str {
+    pub(crate) fn id(self) -> &'static str {
         match self {
             AwsService::Sts => "STS",
             AwsService::Sso => "SSO",
@@ -29,7 +29,7 @@ impl AwsService {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct Services {
+pub(crate) struct Services {
     /// Of the client that was made first: roles are assumed in its region.
     pub region: String,
     pub verify: Verify,
@@ -67,7 +67,7 @@ const STS_GLOBAL: [&str; 16] = [
 
 impl Services {
     /// The URL of a service, without a slash at its end, and the region that its requests are signed for.
-    pub fn endpoint(&self, service: AwsService, region: &str) -> (String, String) {
+    pub(crate) fn endpoint(&self, service: AwsService, region: &str) -> (String, String) {
         if let Some((_, url)) = self.endpoints.iter().find(|(known, _)| *known == service) {
             return (url.trim_end_matches('/').to_owned(), region.to_owned());
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{ClientCert, Credentials, Proxies, Services, Verify};
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// The region that requests are signed for.
     pub region: String,
     /// The endpoint that the caller, the environment or the profile asked for; it overrides the rules.
@@ -40,7 +40,7 @@ pub struct Settings {
 
 /// How calls share requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Batching {
+pub(crate) struct Batching {
     /// How long an entry lingers while a request is in flight.
     pub linger: Duration,
     /// Requests on their way at a time, for each queue and action.
@@ -62,14 +62,14 @@ impl Default for Batching {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retries {
+pub(crate) struct Retries {
     pub mode: RetryMode,
     /// The first attempt included.
     pub total_max_attempts: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RetryMode {
+pub(crate) enum RetryMode {
     Legacy,
     Standard,
     Adaptive,
@@ -77,7 +77,7 @@ pub enum RetryMode {
 
 impl RetryMode {
     /// As written in `Config(retries={'mode': ...})`.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             RetryMode::Legacy => "legacy",
             RetryMode::Standard => "standard",
@@ -87,13 +87,13 @@ impl RetryMode {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tls {
+pub(crate) struct Tls {
     pub verify: Verify,
     pub client_cert: Option<ClientCert>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct UserAgent {
+pub(crate) struct UserAgent {
     /// `Config(user_agent=...)`: replaces the whole header.
     pub replacement: Option<String>,
     /// `Config(user_agent_extra=...)`: goes to the end.

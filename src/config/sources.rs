@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{ConfigError, ini};
 
 /// The world outside the arguments: environment variables and the shared configuration files.
-pub trait Sources {
+pub(crate) trait Sources {
     /// An environment variable; `Some` and empty when it is set to nothing.
     fn variable(&self, name: &str) -> Option<String>;
 
@@ -23,15 +23,15 @@ pub trait Sources {
 
 /// A value in a configuration file: text, or an indented block of `name = value` lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SectionEntry {
+pub(crate) enum SectionEntry {
     Text(String),
     Block(BTreeMap<String, String>),
 }
 
-pub type Section = BTreeMap<String, SectionEntry>;
+pub(crate) type Section = BTreeMap<String, SectionEntry>;
 
 /// The text under a name; a block is not a text.
-pub fn text<'a>(section: &'a Section, name: &str) -> Option<&'a str> {
+pub(super) fn text<'a>(section: &'a Section, name: &str) -> Option<&'a str> {
     match section.get(name)? {
         SectionEntry::Text(text) => Some(text),
         SectionEntry::Block(_) => None,
@@ -40,7 +40,7 @@ pub fn text<'a>(section: &'a Section, name: &str) -> Option<&'a str> {
 
 /// The two shared files as botocore sees them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SharedFiles {
+pub(crate) struct SharedFiles {
     /// Profiles of the configuration file, with those of the credentials file laid over them, name by name.
     pub profiles: BTreeMap<String, Section>,
     pub services: BTreeMap<String, Section>,
@@ -54,10 +54,10 @@ pub struct SharedFiles {
 }
 
 /// A file that exists: its path and its contents.
-pub type File = Option<(String, String)>;
+pub(super) type File = Option<(String, String)>;
 
 impl SharedFiles {
-    pub fn parse(config: File, credentials: File) -> Result<SharedFiles, ConfigError> {
+    pub(crate) fn parse(config: File, credentials: File) -> Result<SharedFiles, ConfigError> {
         let mut files = SharedFiles::default();
         for (name, section) in sections(&config)? {
             if name == "default" {
@@ -103,7 +103,7 @@ fn second_word(name: &str) -> Option<String> {
 
 /// A text split as a POSIX shell would, without anything expanded: Python's `shlex.split`. `None`: a quotation is not
 /// closed, or nothing follows an escape.
-pub fn words(text: &str) -> Option<Vec<String>> {
+pub(crate) fn words(text: &str) -> Option<Vec<String>> {
     let mut words: Vec<String> = vec![];
     let mut word: Option<String> = None;
     let mut quote: Option<char> = None;

@@ -11,7 +11,7 @@ use super::{ConfigError, SharedFiles, Sources};
 
 /// Reads the process's environment as it is asked, and the shared files once, when they are first asked for.
 #[derive(Debug, Default)]
-pub struct System {
+pub(crate) struct System {
     files: OnceCell<Result<SharedFiles, ConfigError>>,
 }
 

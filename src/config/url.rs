@@ -3,7 +3,7 @@
 use std::net::Ipv6Addr;
 
 #[derive(Debug, PartialEq, Eq)]
-pub struct Url<'a> {
+pub(crate) struct Url<'a> {
     /// Without the colon; empty when there is none.
     pub scheme: &'a str,
     /// Everything between `//` and the path.
@@ -12,7 +12,7 @@ pub struct Url<'a> {
 
 impl<'a> Url<'a> {
     /// As `urlsplit`, which takes no notice of what stands before a URL unseen.
-    pub fn split(url: &'a str) -> Url<'a> {
+    pub(crate) fn split(url: &'a str) -> Url<'a> {
         let url = trimmed(url);
         let (scheme, rest) = match url.split_once(':') {
             Some((scheme, rest)) if is_scheme(scheme) => (scheme, rest),
@@ -23,18 +23,18 @@ impl<'a> Url<'a> {
     }
 
     /// The part before the last `@`: user name and password as they are written.
-    pub fn credentials(&self) -> Option<(&'a str, &'a str)> {
+    pub(crate) fn credentials(&self) -> Option<(&'a str, &'a str)> {
         let (userinfo, _) = self.netloc.rsplit_once('@')?;
         userinfo.split_once(':')
     }
 
     /// Host and port, without credentials.
-    pub fn authority(&self) -> &'a str {
+    pub(crate) fn authority(&self) -> &'a str {
         self.netloc.rsplit_once('@').map_or(self.netloc, |(_, authority)| authority)
     }
 
     /// The host, without the brackets of an IPv6 address.
-    pub fn host(&self) -> &'a str {
+    pub(crate) fn host(&self) -> &'a str {
         let authority = self.authority();
         match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
             Some((address, _)) => address,
@@ -43,7 +43,7 @@ impl<'a> Url<'a> {
     }
 
     /// `None`: a port that is no port. `Some(None)`: none given.
-    pub fn port(&self) -> Option<Option<u16>> {
+    pub(crate) fn port(&self) -> Option<Option<u16>> {
         match self.port_text() {
             None | Some("") => Some(None),
             Some(port) => port.parse().ok().map(Some),
@@ -58,7 +58,7 @@ impl<'a> Url<'a> {
 }
 
 /// Without the blanks and control characters before it.
-pub fn trimmed(url: &str) -> &str {
+pub(crate) fn trimmed(url: &str) -> &str {
     url.trim_start_matches(|character: char| character <= ' ')
 }
 
@@ -68,7 +68,7 @@ fn is_scheme(text: &str) -> bool {
 }
 
 /// Refuses what botocore, or `urllib.parse` under it, does not take for an endpoint, in their words.
-pub fn check_endpoint(url: &str) -> Result<(), String> {
+pub(super) fn check_endpoint(url: &str) -> Result<(), String> {
     let parts = Url::split(url);
     if parts.netloc.contains('[') != parts.netloc.contains(']') {
         return Err("Invalid IPv6 URL".to_owned());
@@ -86,7 +86,7 @@ pub fn check_endpoint(url: &str) -> Result<(), String> {
 }
 
 /// A host name or an IP address, and no control characters.
-pub fn is_valid_endpoint(url: &str) -> bool {
+pub(super) fn is_valid_endpoint(url: &str) -> bool {
     if url.contains(['\t', '\r', '\n']) {
         return false;
     }

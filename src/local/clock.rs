@@ -18,7 +18,7 @@ pub enum ClockMode {
 const FAR_FUTURE: Millis = 1 << 50;
 
 #[derive(Debug)]
-pub struct Clock {
+pub(super) struct Clock {
     mode: ClockMode,
     /// Monotonic: a step of the machine's clock must not make messages visible or lose them.
     started: Instant,
@@ -27,16 +27,16 @@ pub struct Clock {
 }
 
 impl Clock {
-    pub fn new(mode: ClockMode) -> Clock {
+    pub(super) fn new(mode: ClockMode) -> Clock {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Clock { mode, started: Instant::now(), started_at: since_epoch.as_millis() as Millis, advanced: 0 }
     }
 
-    pub fn mode(&self) -> ClockMode {
+    pub(super) fn mode(&self) -> ClockMode {
         self.mode
     }
 
-    pub fn now(&self) -> Millis {
+    pub(super) fn now(&self) -> Millis {
         let elapsed = match self.mode {
             ClockMode::Real => self.started.elapsed().as_millis() as Millis,
             ClockMode::Manual => 0,
@@ -44,7 +44,7 @@ impl Clock {
         self.started_at + elapsed + self.advanced
     }
 
-    pub fn advance(&mut self, by: Duration) {
+    pub(super) fn advance(&mut self, by: Duration) {
         let by = Millis::try_from(by.as_millis()).unwrap_or(FAR_FUTURE);
         self.advanced = self.advanced.saturating_add(by).min(FAR_FUTURE);
     }

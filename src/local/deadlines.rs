@@ -9,17 +9,17 @@ use super::message::{Key, Millis};
 /// are not fall away at the top, and the heap is rebuilt when most of it is dead. So every operation costs amortized
 /// O(log n), pushing an ever later deadline O(1), and memory stays proportional to what is alive.
 #[derive(Debug, Default)]
-pub struct Deadlines {
+pub(super) struct Deadlines {
     heap: BinaryHeap<Reverse<(Millis, Key)>>,
 }
 
 impl Deadlines {
-    pub fn push(&mut self, at: Millis, key: Key) {
+    pub(super) fn push(&mut self, at: Millis, key: Key) {
         self.heap.push(Reverse((at, key)));
     }
 
     /// The earliest deadline that is still true.
-    pub fn earliest(&mut self, is_true: impl Fn(Millis, Key) -> bool) -> Option<(Millis, Key)> {
+    pub(super) fn earliest(&mut self, is_true: impl Fn(Millis, Key) -> bool) -> Option<(Millis, Key)> {
         loop {
             let &Reverse((at, key)) = self.heap.peek()?;
             if is_true(at, key) {
@@ -30,7 +30,7 @@ impl Deadlines {
     }
 
     /// Takes the earliest true deadline out if it is not after `until`.
-    pub fn pop_due(&mut self, until: Millis, is_true: impl Fn(Millis, Key) -> bool) -> Option<Key> {
+    pub(super) fn pop_due(&mut self, until: Millis, is_true: impl Fn(Millis, Key) -> bool) -> Option<Key> {
         loop {
             let &Reverse((at, key)) = self.heap.peek()?;
             if at > until {
@@ -44,18 +44,18 @@ impl Deadlines {
     }
 
     /// Rebuilds the heap when fewer than half of its entries can be true.
-    pub fn shed(&mut self, alive: usize, is_true: impl Fn(Millis, Key) -> bool) {
+    pub(super) fn shed(&mut self, alive: usize, is_true: impl Fn(Millis, Key) -> bool) {
         if self.heap.len() > 2 * alive + 64 {
             self.heap.retain(|&Reverse((at, key))| is_true(at, key));
         }
     }
 
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.heap.clear();
     }
 
     #[cfg(test)]
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.heap.len()
     }
 }

@@ -6,13 +6,13 @@ use md5::{Digest, Md5};
 
 use super::message::{Attribute, TypedValue};
 
-pub fn md5(bytes: &[u8]) -> [u8; 16] {
+pub(super) fn md5(bytes: &[u8]) -> [u8; 16] {
     Md5::digest(bytes).into()
 }
 
 /// The digests of several texts, side by side where that is quicker: all lanes together take as long as the longest text,
 /// and nearly three times as long as the crate takes for that.
-pub fn md5s(texts: &[&[u8]]) -> Vec<[u8; 16]> {
+pub(super) fn md5s(texts: &[&[u8]]) -> Vec<[u8; 16]> {
     let mut digests = Vec::with_capacity(texts.len());
     for some in texts.chunks(lanes::LANES) {
         let blocks = some.iter().map(|text| text.len() / 64 + 1);
@@ -28,7 +28,7 @@ pub fn md5s(texts: &[&[u8]]) -> Vec<[u8; 16]> {
 /// The digest of message attributes as the developer guide defines it ("Calculating the MD5 message digest for
 /// message attributes"): by name in order, each of name, data type and value with its length before it as four
 /// big-endian bytes, the value behind a byte that says text (1) or binary (2).
-pub fn attributes_md5<'a>(sorted: impl IntoIterator<Item = &'a Attribute>) -> [u8; 16] {
+pub(super) fn attributes_md5<'a>(sorted: impl IntoIterator<Item = &'a Attribute>) -> [u8; 16] {
     let mut hasher = Md5::new();
     for attribute in sorted {
         let (transport, value): (u8, &[u8]) = match &attribute.value {
@@ -46,7 +46,7 @@ pub fn attributes_md5<'a>(sorted: impl IntoIterator<Item = &'a Attribute>) -> [u
     hasher.finalize().into()
 }
 
-pub fn hex(bytes: &[u8], out: &mut Vec<u8>) {
+pub(super) fn hex(bytes: &[u8], out: &mut Vec<u8>) {
     const DIGITS: [u8; 16] = *b"0123456789abcdef";
     out.reserve(bytes.len() * 2);
     for byte in bytes {

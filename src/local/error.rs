@@ -24,7 +24,7 @@ impl SqsError {
     }
 
     /// The `__type` of the reply: modelled errors live in the service's namespace, the rest in the framework's.
-    pub fn namespace(&self) -> &'static str {
+    pub(crate) fn namespace(&self) -> &'static str {
         match self.name {
             "InvalidParameterValueException"
             | "MissingRequiredParameterException"
@@ -38,7 +38,7 @@ impl SqsError {
         }
     }
 
-    pub fn queue_does_not_exist() -> SqsError {
+    pub(crate) fn queue_does_not_exist() -> SqsError {
         SqsError::sender(
             "QueueDoesNotExist",
             "AWS.SimpleQueueService.NonExistentQueue",
@@ -46,7 +46,7 @@ impl SqsError {
         )
     }
 
-    pub fn queue_name_exists(attribute: &str) -> SqsError {
+    pub(crate) fn queue_name_exists(attribute: &str) -> SqsError {
         SqsError::sender(
             "QueueNameExists",
             "QueueAlreadyExists",
@@ -54,7 +54,7 @@ impl SqsError {
         )
     }
 
-    pub fn queue_deleted_recently() -> SqsError {
+    pub(crate) fn queue_deleted_recently() -> SqsError {
         SqsError::sender(
             "QueueDeletedRecently",
             "AWS.SimpleQueueService.QueueDeletedRecently",
@@ -62,7 +62,7 @@ impl SqsError {
         )
     }
 
-    pub fn purge_in_progress(queue: &str) -> SqsError {
+    pub(crate) fn purge_in_progress(queue: &str) -> SqsError {
         SqsError::sender(
             "PurgeQueueInProgress",
             "AWS.SimpleQueueService.PurgeQueueInProgress",
@@ -71,7 +71,7 @@ impl SqsError {
         .with_status(403)
     }
 
-    pub fn missing(parameter: &str) -> SqsError {
+    pub(crate) fn missing(parameter: &str) -> SqsError {
         SqsError::sender(
             "MissingRequiredParameterException",
             "MissingParameter",
@@ -80,36 +80,36 @@ impl SqsError {
     }
 
     /// What a batch says of an entry that lacks a member, or has nothing in it.
-    pub fn empty_value(member: &str) -> SqsError {
+    pub(crate) fn empty_value(member: &str) -> SqsError {
         SqsError::sender("EmptyValue", "EmptyValue", format!("No Value Found for {member}."))
     }
 
-    pub fn invalid_parameter(message: impl Into<String>) -> SqsError {
+    pub(crate) fn invalid_parameter(message: impl Into<String>) -> SqsError {
         SqsError::sender("InvalidParameterValueException", "InvalidParameterValue", message)
     }
 
     /// The service's usual sentence about one parameter.
-    pub fn invalid_value(value: impl std::fmt::Display, parameter: &str, reason: &str) -> SqsError {
+    pub(crate) fn invalid_value(value: impl std::fmt::Display, parameter: &str, reason: &str) -> SqsError {
         SqsError::invalid_parameter(format!("Value {value} for parameter {parameter} is invalid. Reason: {reason}"))
     }
 
-    pub fn invalid_attribute_name(message: impl Into<String>) -> SqsError {
+    pub(crate) fn invalid_attribute_name(message: impl Into<String>) -> SqsError {
         SqsError::sender("InvalidAttributeName", "InvalidAttributeName", message)
     }
 
-    pub fn unknown_attribute(name: &str) -> SqsError {
+    pub(crate) fn unknown_attribute(name: &str) -> SqsError {
         SqsError::invalid_attribute_name(format!("Unknown Attribute {name}."))
     }
 
-    pub fn invalid_attribute_value(message: impl Into<String>) -> SqsError {
+    pub(crate) fn invalid_attribute_value(message: impl Into<String>) -> SqsError {
         SqsError::sender("InvalidAttributeValue", "InvalidAttributeValue", message)
     }
 
-    pub fn invalid_contents(message: impl Into<String>) -> SqsError {
+    pub(crate) fn invalid_contents(message: impl Into<String>) -> SqsError {
         SqsError::sender("InvalidMessageContents", "InvalidMessageContents", message)
     }
 
-    pub fn receipt_handle_is_invalid(handle: &str) -> SqsError {
+    pub(crate) fn receipt_handle_is_invalid(handle: &str) -> SqsError {
         SqsError::sender(
             "ReceiptHandleIsInvalid",
             "ReceiptHandleIsInvalid",
@@ -117,11 +117,11 @@ impl SqsError {
         )
     }
 
-    pub fn over_limit(message: impl Into<String>) -> SqsError {
+    pub(crate) fn over_limit(message: impl Into<String>) -> SqsError {
         SqsError::sender("OverLimit", "OverLimit", message).with_status(403)
     }
 
-    pub fn empty_batch(entry: &str) -> SqsError {
+    pub(crate) fn empty_batch(entry: &str) -> SqsError {
         SqsError::sender(
             "EmptyBatchRequest",
             "AWS.SimpleQueueService.EmptyBatchRequest",
@@ -129,7 +129,7 @@ impl SqsError {
         )
     }
 
-    pub fn too_many_entries(count: usize) -> SqsError {
+    pub(crate) fn too_many_entries(count: usize) -> SqsError {
         SqsError::sender(
             "TooManyEntriesInBatchRequest",
             "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
@@ -137,7 +137,7 @@ impl SqsError {
         )
     }
 
-    pub fn entry_ids_not_distinct(id: &str) -> SqsError {
+    pub(crate) fn entry_ids_not_distinct(id: &str) -> SqsError {
         SqsError::sender(
             "BatchEntryIdsNotDistinct",
             "AWS.SimpleQueueService.BatchEntryIdsNotDistinct",
@@ -145,7 +145,7 @@ impl SqsError {
         )
     }
 
-    pub fn invalid_entry_id() -> SqsError {
+    pub(crate) fn invalid_entry_id() -> SqsError {
         SqsError::sender(
             "InvalidBatchEntryId",
             "AWS.SimpleQueueService.InvalidBatchEntryId",
@@ -154,7 +154,7 @@ impl SqsError {
         )
     }
 
-    pub fn batch_too_long(limit: usize, sent: usize) -> SqsError {
+    pub(crate) fn batch_too_long(limit: usize, sent: usize) -> SqsError {
         SqsError::sender(
             "BatchRequestTooLong",
             "AWS.SimpleQueueService.BatchRequestTooLong",
@@ -162,11 +162,11 @@ impl SqsError {
         )
     }
 
-    pub fn resource_not_found(message: impl Into<String>) -> SqsError {
+    pub(crate) fn resource_not_found(message: impl Into<String>) -> SqsError {
         SqsError::sender("ResourceNotFoundException", "ResourceNotFoundException", message).with_status(404)
     }
 
-    pub fn invalid_address(address: &str) -> SqsError {
+    pub(crate) fn invalid_address(address: &str) -> SqsError {
         SqsError::sender(
             "InvalidAddress",
             "InvalidAddress",
@@ -174,19 +174,19 @@ impl SqsError {
         )
     }
 
-    pub fn unsupported(message: impl Into<String>) -> SqsError {
+    pub(crate) fn unsupported(message: impl Into<String>) -> SqsError {
         SqsError::sender("UnsupportedOperation", "AWS.SimpleQueueService.UnsupportedOperation", message)
     }
 
-    pub fn unknown_operation(message: impl Into<String>) -> SqsError {
+    pub(crate) fn unknown_operation(message: impl Into<String>) -> SqsError {
         SqsError::sender("UnknownOperationException", "InvalidAction", message)
     }
 
-    pub fn serialization(message: impl Into<String>) -> SqsError {
+    pub(crate) fn serialization(message: impl Into<String>) -> SqsError {
         SqsError::sender("SerializationException", "SerializationException", message)
     }
 
-    pub fn too_large(limit: usize) -> SqsError {
+    pub(crate) fn too_large(limit: usize) -> SqsError {
         SqsError::sender(
             "SerializationException",
             "RequestEntityTooLarge",
@@ -195,12 +195,12 @@ impl SqsError {
         .with_status(413)
     }
 
-    pub fn access_denied(message: impl Into<String>) -> SqsError {
+    pub(crate) fn access_denied(message: impl Into<String>) -> SqsError {
         SqsError::sender("AccessDeniedException", "AccessDenied", message).with_status(403)
     }
 
     /// The body of a request did not come in time.
-    pub fn too_slow(limit: Duration) -> SqsError {
+    pub(crate) fn too_slow(limit: Duration) -> SqsError {
         SqsError::sender(
             "RequestTimeoutException",
             "RequestTimeout",
@@ -210,17 +210,17 @@ impl SqsError {
     }
 
     /// There is no room for more.
-    pub fn overloaded(what: &str) -> SqsError {
+    pub(crate) fn overloaded(what: &str) -> SqsError {
         let message = format!("The server holds as much of {what} as it may: try again.");
         SqsError { message, ..SqsError::server_fault(503) }
     }
 
-    pub fn throttled() -> SqsError {
+    pub(crate) fn throttled() -> SqsError {
         SqsError::sender("RequestThrottled", "RequestThrottled", "Request is throttled.").with_status(403)
     }
 
     /// The service's own fault, with this HTTP status.
-    pub fn server_fault(status: u16) -> SqsError {
+    pub(crate) fn server_fault(status: u16) -> SqsError {
         let (name, code, message) = match status {
             503 => (
                 "ServiceUnavailableException",

@@ -63,14 +63,14 @@ impl Fault {
 }
 
 /// The most entries that a batch can have.
-pub const MAX_ENTRIES: usize = 10;
+pub(crate) const MAX_ENTRIES: usize = 10;
 
 /// The longest that faults delay a request, all of them together.
-pub const MAX_DELAY: Duration = Duration::from_secs(86_400);
+pub(crate) const MAX_DELAY: Duration = Duration::from_secs(86_400);
 
 /// Which entries of a batch are to fail.
 #[derive(Clone, Copy, Debug)]
-pub struct EntryFault {
+pub(super) struct EntryFault {
     /// A bit for each position.
     struck: u16,
     sender_fault: bool,
@@ -78,7 +78,7 @@ pub struct EntryFault {
 
 impl EntryFault {
     /// What the entry at this position fails with, if it does.
-    pub fn strike(&self, position: usize) -> Option<SqsError> {
+    pub(super) fn strike(&self, position: usize) -> Option<SqsError> {
         let struck = position < MAX_ENTRIES && self.struck & (1 << position) != 0;
         struck.then(|| match self.sender_fault {
             true => SqsError::invalid_parameter("This entry was refused by a fault that was asked for."),
@@ -89,7 +89,7 @@ impl EntryFault {
 
 /// What the faults come to for one request.
 #[derive(Debug, Default)]
-pub struct Plan {
+pub(super) struct Plan {
     pub delay: Duration,
     pub refusal: Option<SqsError>,
     pub wreck: Option<Wreck>,
@@ -98,7 +98,7 @@ pub struct Plan {
 
 /// How a connection ends by a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wreck {
+pub(super) enum Wreck {
     ResetBefore,
     ResetAfter,
     HalfReply,
@@ -106,22 +106,22 @@ pub enum Wreck {
 
 /// The faults of a server, in the order in which they were added.
 #[derive(Debug, Default)]
-pub struct Faults {
+pub(super) struct Faults {
     faults: Vec<Fault>,
 }
 
 impl Faults {
-    pub fn set(&mut self, faults: Vec<Fault>) {
+    pub(super) fn set(&mut self, faults: Vec<Fault>) {
         self.faults = faults;
     }
 
-    pub fn add(&mut self, fault: Fault) {
+    pub(super) fn add(&mut self, fault: Fault) {
         self.faults.push(fault);
     }
 
     /// Decides what becomes of a request: delays add up, of the rest the first of each kind counts. One that comes to
     /// nothing has not struck.
-    pub fn plan(&mut self, action: Action) -> Plan {
+    pub(super) fn plan(&mut self, action: Action) -> Plan {
         let mut plan = Plan::default();
         for fault in self.faults.iter_mut().filter(|fault| fault.concerns(action)) {
             if plan.take(fault)

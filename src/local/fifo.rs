@@ -20,7 +20,7 @@ struct Group {
 /// can be had from the oldest up to the first that is not visible. A group draws a ticket when it becomes ready, so that one
 /// that comes back stands behind those that have waited meanwhile.
 #[derive(Debug, Default)]
-pub struct Groups {
+pub(super) struct Groups {
     by_name: HashMap<Arc<str>, u32>,
     groups: Vec<Option<Group>>,
     free: Vec<u32>,
@@ -31,7 +31,7 @@ pub struct Groups {
 
 impl Groups {
     /// The place of this group in the table, made if it is new. The caller keeps it in the message.
-    pub fn place(&mut self, name: &Arc<str>) -> u32 {
+    pub(super) fn place(&mut self, name: &Arc<str>) -> u32 {
         if let Some(place) = self.by_name.get(name) {
             return *place;
         }
@@ -53,7 +53,7 @@ impl Groups {
     }
 
     /// A message has joined the end of its group.
-    pub fn append(&mut self, key: Key, message: &Message, store: &Store) {
+    pub(super) fn append(&mut self, key: Key, message: &Message, store: &Store) {
         if let Some(Some(group)) = self.groups.get_mut(message.group as usize) {
             group.line.push_back(key);
             group.alive += 1;
@@ -62,7 +62,7 @@ impl Groups {
     }
 
     /// A message of the group is gone.
-    pub fn left(&mut self, place: u32, store: &Store) {
+    pub(super) fn left(&mut self, place: u32, store: &Store) {
         if let Some(Some(group)) = self.groups.get_mut(place as usize) {
             group.alive -= 1;
             if group.line.len() > 2 * group.alive + 64 {
@@ -73,7 +73,7 @@ impl Groups {
     }
 
     /// Brings `ready` up to date after a message of the group changed its state.
-    pub fn refresh(&mut self, place: u32, store: &Store) {
+    pub(super) fn refresh(&mut self, place: u32, store: &Store) {
         let Some(slot) = self.groups.get_mut(place as usize) else { return };
         let Some(group) = slot else { return };
         let head = loop {
@@ -104,7 +104,7 @@ impl Groups {
 
     /// Names up to `max` messages that can be had now, as many as possible of one group before the next. They stay
     /// where they are until their state is changed.
-    pub fn take(&self, max: usize, store: &Store, taken: &mut Vec<Key>) {
+    pub(super) fn take(&self, max: usize, store: &Store, taken: &mut Vec<Key>) {
         for (_, place) in &self.ready {
             let Some(Some(group)) = self.groups.get(*place as usize) else { continue };
             for &key in &group.line {
@@ -120,12 +120,12 @@ impl Groups {
         }
     }
 
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         *self = Groups::default();
     }
 
     #[cfg(test)]
-    pub fn longest_line(&self) -> usize {
+    pub(super) fn longest_line(&self) -> usize {
         self.groups.iter().flatten().map(|group| group.line.len()).max().unwrap_or(0)
     }
 }

@@ -18,14 +18,14 @@ const SHOWN: usize = 100;
 
 /// The host names that the server answers to, besides IP addresses, names without a dot and those of the loopback.
 #[derive(Debug, Default)]
-pub struct Guard {
+pub(super) struct Guard {
     /// In lower case.
     allowed: Vec<String>,
 }
 
 impl Guard {
     /// Of names as the user gave them; otherwise what is wrong with one.
-    pub fn new(names: &[String]) -> Result<Guard, String> {
+    pub(super) fn new(names: &[String]) -> Result<Guard, String> {
         let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
         match names.iter().find(|name| name.is_empty() || !name.bytes().all(good)) {
             Some(name) => Err(format!("an allowed host is a name alone, without scheme or port, unlike {name:?}")),
@@ -34,7 +34,7 @@ impl Guard {
     }
 
     /// Why a request is refused, if it is.
-    pub fn refuse(&self, headers: &HeaderMap, uri: &Uri) -> Option<SqsError> {
+    pub(super) fn refuse(&self, headers: &HeaderMap, uri: &Uri) -> Option<SqsError> {
         let mut hosts = headers.get_all(HOST).iter();
         let host = match hosts.next().map(|host| host.to_str()) {
             // Only what is no browser leaves it out.

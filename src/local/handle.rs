@@ -9,7 +9,7 @@ use super::message::Key;
 
 /// What a receipt handle says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Receipt {
+pub(super) struct Receipt {
     pub queue: u32,
     pub key: Key,
     /// The receive that handed it out, which tells an old handle from the latest.
@@ -18,7 +18,7 @@ pub struct Receipt {
 
 /// Seals and opens handles with a key of this server's, so that nothing but its own handles are taken for one.
 #[derive(Debug)]
-pub struct Seal {
+pub(super) struct Seal {
     secret: RandomState,
 }
 
@@ -28,7 +28,7 @@ const PREFIX: [u8; 3] = [1, 1, 1];
 const LENGTH: usize = 27;
 
 impl Seal {
-    pub fn new() -> Seal {
+    pub(super) fn new() -> Seal {
         Seal { secret: RandomState::new() }
     }
 
@@ -40,7 +40,7 @@ impl Seal {
         self.secret.hash_one((first, second))
     }
 
-    pub fn seal(&self, receipt: Receipt) -> String {
+    pub(super) fn seal(&self, receipt: Receipt) -> String {
         let first = u64::from(receipt.queue) << 32 | u64::from(receipt.key.index);
         let second = u64::from(receipt.key.generation) << 32 | u64::from(receipt.receive);
         let tag = self.tag(first, second);
@@ -53,7 +53,7 @@ impl Seal {
     }
 
     /// `None` for what no server of this process' kind could have handed out.
-    pub fn open(&self, handle: &str) -> Option<Receipt> {
+    pub(super) fn open(&self, handle: &str) -> Option<Receipt> {
         let mut bytes = [0u8; LENGTH + 3];
         let length = BASE64_STANDARD.decode_slice(handle, &mut bytes).ok()?;
         let rest = bytes.get(..length)?.strip_prefix(&PREFIX)?;

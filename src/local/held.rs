@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 /// A number of bytes that may be held at once. When it is exceeded, what has been arriving for the longest is given up: a
 /// request that is sent without delay is hardly ever the oldest, however many dawdle.
 #[derive(Debug)]
-pub struct Budget {
+pub(super) struct Budget {
     limit: usize,
     books: Mutex<Books>,
 }
@@ -29,7 +29,7 @@ struct Arriving {
 
 /// Bytes of a budget, until they are dropped.
 #[derive(Debug)]
-pub struct Held {
+pub(super) struct Held {
     budget: Arc<Budget>,
     /// Of what is here in full.
     bytes: usize,
@@ -38,7 +38,7 @@ pub struct Held {
 }
 
 impl Budget {
-    pub fn new(limit: usize) -> Arc<Budget> {
+    pub(super) fn new(limit: usize) -> Arc<Budget> {
         Arc::new(Budget { limit, books: Mutex::default() })
     }
 
@@ -47,12 +47,12 @@ impl Budget {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.books().total >= self.limit
     }
 
     /// Opens a place for something that arrives bit by bit. The receiver is told when it has to give up.
-    pub fn arriving(self: &Arc<Budget>) -> (Held, oneshot::Receiver<()>) {
+    pub(super) fn arriving(self: &Arc<Budget>) -> (Held, oneshot::Receiver<()>) {
         let (evict, evicted) = oneshot::channel();
         let mut books = self.books();
         books.last += 1;
@@ -62,7 +62,7 @@ impl Budget {
     }
 
     /// Takes room for something that is here in full.
-    pub fn hold(self: &Arc<Budget>, bytes: usize) -> Held {
+    pub(super) fn hold(self: &Arc<Budget>, bytes: usize) -> Held {
         self.books().total += bytes;
         Held { budget: self.clone(), bytes, arriving: None }
     }
@@ -70,7 +70,7 @@ impl Budget {
 
 impl Held {
     /// More of it has come.
-    pub fn add(&mut self, bytes: usize) {
+    pub(super) fn add(&mut self, bytes: usize) {
         let mut books = self.budget.books();
         let Some(arriving) = self.arriving.and_then(|number| books.arriving.get_mut(&number)) else { return };
         arriving.bytes += bytes;
@@ -85,7 +85,7 @@ impl Held {
     }
 
     /// All of it has come: it stays until it is dropped.
-    pub fn is_whole(&mut self) {
+    pub(super) fn is_whole(&mut self) {
         if let Some(arriving) = self.arriving.take().and_then(|number| self.budget.books().arriving.remove(&number)) {
             self.bytes = arriving.bytes;
         }

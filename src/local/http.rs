@@ -21,7 +21,7 @@ use crate::model::{Action, TARGET_PREFIX};
 
 /// The longest request body that is read. A batch holds up to 1 MiB, of which every byte may have been written as an
 /// escape of six; the rest is for names and numbers.
-pub const MAX_BODY: usize = 7 * 1_048_576;
+pub(super) const MAX_BODY: usize = 7 * 1_048_576;
 
 /// How much room is made for a body before it is there.
 const EXPECTED_BODY: usize = 1_048_576;
@@ -37,7 +37,7 @@ const QUERY_ERROR: HeaderName = HeaderName::from_static("x-amzn-query-error");
 
 /// Said to hyper when a fault ends the connection.
 #[derive(Debug)]
-pub struct Wrecked;
+pub(super) struct Wrecked;
 
 impl std::fmt::Display for Wrecked {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -48,7 +48,7 @@ impl std::fmt::Display for Wrecked {
 impl std::error::Error for Wrecked {}
 
 /// Answers one request.
-pub async fn serve(
+pub(super) async fn serve(
     shared: Arc<ServerShared>,
     breaker: Breaker,
     request: Request<Incoming>,
@@ -298,7 +298,7 @@ fn error_body(error: &SqsError) -> Vec<u8> {
 }
 
 /// Who signed the request, from `Credential=KEY/DATE/REGION/sqs/aws4_request`. The signature itself is not checked.
-pub fn signer(headers: &HeaderMap) -> Option<(&str, &str)> {
+pub(super) fn signer(headers: &HeaderMap) -> Option<(&str, &str)> {
     let authorization = headers.get(AUTHORIZATION)?.to_str().ok()?;
     let (_, credential) = authorization.split_once("Credential=")?;
     let mut parts = credential.split('/');
@@ -308,7 +308,7 @@ pub fn signer(headers: &HeaderMap) -> Option<(&str, &str)> {
 
 /// A caller as its headers show it, with these defaults. An access key of twelve digits is taken for the number of the
 /// account, so that one server can keep several apart.
-pub fn caller<'a>(headers: &'a HeaderMap, account: &'a str, region: &'a str, host: &'a str) -> Caller<'a> {
+pub(super) fn caller<'a>(headers: &'a HeaderMap, account: &'a str, region: &'a str, host: &'a str) -> Caller<'a> {
     let signer = signer(headers);
     Caller {
         account: signer.map(|(key, _)| key).filter(|key| is_account(key)).unwrap_or(account),

@@ -11,7 +11,7 @@ use super::error::SqsError;
 
 /// A string of the request, borrowed from its bytes unless it held an escape.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Text<'a>(pub Cow<'a, str>);
+pub(super) struct Text<'a>(pub Cow<'a, str>);
 
 impl std::ops::Deref for Text<'_> {
     type Target = str;
@@ -66,7 +66,7 @@ fn check_number<E: serde::de::Error>(taken: usize) -> Result<(), E> {
 
 /// A JSON array.
 #[derive(Debug)]
-pub struct List<T>(Vec<T>);
+pub(super) struct List<T>(Vec<T>);
 
 impl<T> std::ops::Deref for List<T> {
     type Target = [T];
@@ -99,7 +99,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
 /// A JSON object kept as pairs: those of SQS are small, and their order is the sender's. Of a name that comes twice the
 /// last value counts.
 #[derive(Clone, Debug)]
-pub struct Map<'a, T>(pub Vec<(Text<'a>, T)>);
+pub(super) struct Map<'a, T>(pub Vec<(Text<'a>, T)>);
 
 impl<T> Default for Map<'_, T> {
     fn default() -> Self {
@@ -134,21 +134,21 @@ impl<'de: 'a, 'a, T: Deserialize<'de>> Deserialize<'de> for Map<'a, T> {
 }
 
 /// Names and values, both strings: queue attributes and tags.
-pub type Pairs<'a> = Map<'a, Text<'a>>;
+pub(super) type Pairs<'a> = Map<'a, Text<'a>>;
 
 impl Pairs<'_> {
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (&**name, &**value))
     }
 
-    pub fn get(&self, wanted: &str) -> Option<&str> {
+    pub(super) fn get(&self, wanted: &str) -> Option<&str> {
         self.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value)
     }
 }
 
 /// Reads the input of an action. Every member is optional here, since a missing one is the service's to complain of;
 /// unknown ones are passed over.
-pub fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, SqsError> {
+pub(super) fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, SqsError> {
     let body = if body.is_empty() { b"{}" } else { body };
     // serde would take an array for an object without names.
     if body.trim_ascii_start().first() != Some(&b'{') {
@@ -163,13 +163,13 @@ pub fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, SqsError> {
 }
 
 /// A member that the action cannot do without.
-pub fn required<'a, T>(member: &'a Option<T>, name: &str) -> Result<&'a T, SqsError> {
+pub(super) fn required<'a, T>(member: &'a Option<T>, name: &str) -> Result<&'a T, SqsError> {
     member.as_ref().ok_or_else(|| SqsError::missing(name))
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct AttributeValue<'a> {
+pub(super) struct AttributeValue<'a> {
     #[serde(borrow)]
     pub data_type: Option<Text<'a>>,
     #[serde(borrow)]
@@ -183,7 +183,7 @@ pub struct AttributeValue<'a> {
 /// SendMessage, and an entry of SendMessageBatch.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct SendInput<'a> {
+pub(super) struct SendInput<'a> {
     #[serde(borrow)]
     pub queue_url: Option<Text<'a>>,
     #[serde(borrow)]
@@ -205,7 +205,7 @@ pub struct SendInput<'a> {
 /// DeleteMessage and ChangeMessageVisibility, and an entry of their batches.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct ReceiptInput<'a> {
+pub(super) struct ReceiptInput<'a> {
     #[serde(borrow)]
     pub queue_url: Option<Text<'a>>,
     #[serde(borrow)]
@@ -219,7 +219,7 @@ pub struct ReceiptInput<'a> {
 /// The batch form of any of the above.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct BatchInput<'a, T> {
+pub(super) struct BatchInput<'a, T> {
     #[serde(borrow, default)]
     pub queue_url: Option<Text<'a>>,
     pub entries: Option<List<T>>,
@@ -228,7 +228,7 @@ pub struct BatchInput<'a, T> {
 /// ReceiveMessage.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct Receive<'a> {
+pub(super) struct Receive<'a> {
     #[serde(borrow)]
     pub queue_url: Option<Text<'a>>,
     #[serde(borrow)]
@@ -250,7 +250,7 @@ pub struct Receive<'a> {
 /// The members of every action on queues themselves: their names never mean two things.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct Administration<'a> {
+pub(super) struct Administration<'a> {
     #[serde(borrow)]
     pub queue_url: Option<Text<'a>>,
     #[serde(borrow)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 const SHOWN: usize = 100;
 
 /// A line. What comes from the peer can neither end it, nor forge its columns, nor drive the terminal that shows it.
-pub fn line(action: &str, queue: &str, status: u16, elapsed: Duration) -> String {
+pub(super) fn line(action: &str, queue: &str, status: u16, elapsed: Duration) -> String {
     let micros = elapsed.as_micros();
     let queue = match queue {
         "" => "-".to_owned(),

@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 /// Milliseconds since 1970, on whatever clock the owner runs.
-pub type Millis = u64;
+pub(super) type Millis = u64;
 
 /// Where a message stands in a [`Store`]. The generation makes the key of a deleted message name nothing for
 /// ever, even when its place has been taken again: that is what lets the indexes drop entries lazily.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Key {
+pub(super) struct Key {
     pub index: u32,
     pub generation: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MessageState {
+pub(super) enum MessageState {
     /// Not yet for anybody, until then.
     Delayed(Millis),
     Visible,
@@ -24,13 +24,13 @@ pub enum MessageState {
 
 /// The value of a message attribute. The data type is kept beside it, since it may carry a label of the user's.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TypedValue {
+pub(super) enum TypedValue {
     Text(Box<str>),
     Binary(Box<[u8]>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attribute {
+pub(super) struct Attribute {
     pub name: Box<str>,
     pub data_type: Box<str>,
     pub value: TypedValue,
@@ -38,7 +38,7 @@ pub struct Attribute {
 
 /// What most messages do not have, kept apart so that those stay small.
 #[derive(Clone, Debug, Default)]
-pub struct Extra {
+pub(super) struct Extra {
     /// Sorted by name, as they are digested and echoed.
     pub attributes: Vec<Attribute>,
     pub trace_header: Option<Box<str>>,
@@ -51,7 +51,7 @@ pub struct Extra {
 }
 
 #[derive(Clone, Debug)]
-pub struct Message {
+pub(super) struct Message {
     pub id: u128,
     pub body: Box<str>,
     pub md5: [u8; 16],
@@ -70,16 +70,16 @@ pub struct Message {
 }
 
 impl Message {
-    pub fn extra(&self) -> Option<&Extra> {
+    pub(super) fn extra(&self) -> Option<&Extra> {
         self.extra.as_deref()
     }
 
     /// How often it was received in the queue that has it now: the limit of a redrive policy is on these alone.
-    pub fn received_here(&self) -> u32 {
+    pub(super) fn received_here(&self) -> u32 {
         self.receive_count - self.extra().map_or(0, |extra| extra.received_before)
     }
 
-    pub fn group_id(&self) -> Option<&Arc<str>> {
+    pub(super) fn group_id(&self) -> Option<&Arc<str>> {
         self.extra()?.group.as_ref()
     }
 }
@@ -92,7 +92,7 @@ struct Slot {
 
 /// The messages of one queue: constant time to add, find and remove.
 #[derive(Debug, Default)]
-pub struct Store {
+pub(super) struct Store {
     slots: Vec<Slot>,
     free: Vec<u32>,
     /// Where the generations of new slots begin: above every key that was ever handed out before a `clear`.
@@ -100,7 +100,7 @@ pub struct Store {
 }
 
 impl Store {
-    pub fn insert(&mut self, message: Message) -> Key {
+    pub(super) fn insert(&mut self, message: Message) -> Key {
         if let Some(index) = self.free.pop()
             && let Some(slot) = self.slots.get_mut(index as usize)
         {
@@ -113,17 +113,17 @@ impl Store {
         Key { index, generation }
     }
 
-    pub fn get(&self, key: Key) -> Option<&Message> {
+    pub(super) fn get(&self, key: Key) -> Option<&Message> {
         let slot = self.slots.get(key.index as usize)?;
         if slot.generation == key.generation { slot.message.as_ref() } else { None }
     }
 
-    pub fn get_mut(&mut self, key: Key) -> Option<&mut Message> {
+    pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Message> {
         let slot = self.slots.get_mut(key.index as usize)?;
         if slot.generation == key.generation { slot.message.as_mut() } else { None }
     }
 
-    pub fn remove(&mut self, key: Key) -> Option<Message> {
+    pub(super) fn remove(&mut self, key: Key) -> Option<Message> {
         let slot = self.slots.get_mut(key.index as usize)?;
         if slot.generation != key.generation {
             return None;
@@ -135,17 +135,17 @@ impl Store {
     }
 
     /// The messages of which `wanted` is true, in no order.
-    pub fn keys_where(&self, wanted: impl Fn(&Message) -> bool) -> Vec<Key> {
+    pub(super) fn keys_where(&self, wanted: impl Fn(&Message) -> bool) -> Vec<Key> {
         let slots = self.slots.iter().enumerate().filter(|(_, slot)| slot.message.as_ref().is_some_and(&wanted));
         slots.map(|(index, slot)| Key { index: index as u32, generation: slot.generation }).collect()
     }
 
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.slots.len() - self.free.len()
     }
 
     /// Forgets every message and gives the memory back; keys handed out before stay invalid.
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         let highest = self.slots.iter().map(|slot| slot.generation).max();
         self.first_generation = highest.unwrap_or(self.first_generation).wrapping_add(1);
         self.slots = Vec::new();

@@ -12,10 +12,16 @@ use super::message::Millis;
 use super::service::{Answer, Caller, Service};
 use crate::model::Action;
 
-pub use receiving::Wait;
+pub(super) use receiving::Wait;
 
 impl Service {
-    pub fn call(&mut self, action: Action, caller: &Caller<'_>, body: &[u8], now: Millis) -> Result<Answer, SqsError> {
+    pub(super) fn call(
+        &mut self,
+        action: Action,
+        caller: &Caller<'_>,
+        body: &[u8],
+        now: Millis,
+    ) -> Result<Answer, SqsError> {
         self.run_tasks(now);
         let reply = match action {
             Action::SendMessage => self.send_message(caller, body, now)?,

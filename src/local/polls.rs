@@ -20,14 +20,14 @@ struct Poll {
 /// The waiting polls of every queue, oldest first, and when their queues have something for them at the latest.
 /// One schedule serves all: there is no timer per message.
 #[derive(Debug, Default)]
-pub struct Polls {
+pub(super) struct Polls {
     by_queue: HashMap<u32, VecDeque<Poll>>,
     schedule: BTreeSet<(Millis, u32)>,
     scheduled: HashMap<u32, Millis>,
 }
 
 impl Polls {
-    pub fn add(&mut self, request: Wait) -> oneshot::Receiver<PollResult> {
+    pub(super) fn add(&mut self, request: Wait) -> oneshot::Receiver<PollResult> {
         let (reply, receiver) = oneshot::channel();
         let waiting = self.by_queue.entry(request.queue).or_default();
         // Those whose callers have left are dropped when they are met, or here when they are many.
@@ -39,12 +39,12 @@ impl Polls {
     }
 
     /// When the first waiting poll may have something to receive, by time alone.
-    pub fn next_wake(&self) -> Option<Millis> {
+    pub(super) fn next_wake(&self) -> Option<Millis> {
         self.schedule.first().map(|(at, _)| *at)
     }
 
     /// Serves the polls of the queues that were touched since the last time.
-    pub fn serve(&mut self, service: &mut Service, now: Millis) {
+    pub(super) fn serve(&mut self, service: &mut Service, now: Millis) {
         // Redrive may touch further queues on the way.
         while let Some(queue) = service.touched.pop() {
             if self.by_queue.contains_key(&queue) {
@@ -92,7 +92,7 @@ impl Polls {
     }
 
     /// Serves every queue that is due.
-    pub fn tick(&mut self, service: &mut Service, now: Millis) {
+    pub(super) fn tick(&mut self, service: &mut Service, now: Millis) {
         while let Some(&(at, queue)) = self.schedule.first()
             && at <= now
         {
@@ -103,7 +103,7 @@ impl Polls {
     }
 
     /// After the clock was moved: serves what became due and ends the polls whose time is up.
-    pub fn tick_all(&mut self, service: &mut Service, now: Millis) {
+    pub(super) fn tick_all(&mut self, service: &mut Service, now: Millis) {
         service.touched.extend(self.by_queue.keys());
         self.serve(service, now);
         for waiting in self.by_queue.values_mut() {
@@ -119,7 +119,7 @@ impl Polls {
     }
 
     /// Ends every poll as if its time were up.
-    pub fn release(&mut self) {
+    pub(super) fn release(&mut self) {
         for poll in std::mem::take(&mut self.by_queue).into_values().flatten() {
             let _ = poll.reply.send(Ok(b"{}".to_vec()));
         }

@@ -14,14 +14,14 @@ use super::standard::ReadyList;
 use super::window::TimeWindow;
 
 /// The most messages that one queue lets be in flight.
-pub const MAX_IN_FLIGHT: usize = 120_000;
+pub(super) const MAX_IN_FLIGHT: usize = 120_000;
 
 /// The longest that a message can be kept invisible, counted from its receive.
-pub const MAX_VISIBILITY: Millis = 43_200_000;
+pub(super) const MAX_VISIBILITY: Millis = 43_200_000;
 
 /// What a sender brings, checked already.
 #[derive(Debug)]
-pub struct NewMessage {
+pub(super) struct NewMessage {
     pub body: Box<str>,
     pub md5: [u8; 16],
     /// `None` for the queue's own.
@@ -31,7 +31,7 @@ pub struct NewMessage {
 
 /// What a sender is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sent {
+pub(super) struct Sent {
     pub id: u128,
     /// 0 outside of FIFO queues.
     pub sequence: u64,
@@ -39,7 +39,7 @@ pub struct Sent {
 
 /// What a receive brings about.
 #[derive(Debug, Default)]
-pub struct Received {
+pub(super) struct Received {
     pub keys: Vec<Key>,
     /// Messages that had been received too often: they are out of this queue and belong into its dead-letter queue.
     pub dead: Vec<Message>,
@@ -47,7 +47,7 @@ pub struct Received {
 
 /// Why nothing can be done with a receipt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lapse {
+pub(super) enum Lapse {
     /// Its message is deleted, too old, purged or moved away.
     Gone,
     /// Its message was received again since, or is visible again: in a FIFO queue only the latest receipt acts, and only
@@ -59,7 +59,7 @@ pub enum Lapse {
 
 /// How many messages are in which state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub(super) struct Counts {
     pub visible: usize,
     pub in_flight: usize,
     pub delayed: usize,
@@ -88,7 +88,7 @@ struct Attempt {
 }
 
 #[derive(Debug)]
-pub struct Queue {
+pub(super) struct Queue {
     pub id: u32,
     pub name: Arc<str>,
     pub account: Arc<str>,
@@ -111,7 +111,7 @@ pub struct Queue {
 }
 
 impl Queue {
-    pub fn new(
+    pub(super) fn new(
         id: u32,
         account: Arc<str>,
         name: Arc<str>,
@@ -144,28 +144,28 @@ impl Queue {
         }
     }
 
-    pub fn is_fifo(&self) -> bool {
+    pub(super) fn is_fifo(&self) -> bool {
         matches!(self.order, Order::Fifo(_))
     }
 
-    pub fn message(&self, key: Key) -> Option<&Message> {
+    pub(super) fn message(&self, key: Key) -> Option<&Message> {
         self.messages.get(key)
     }
 
     #[cfg(test)]
-    pub fn bodies(&self) -> Vec<String> {
+    pub(super) fn bodies(&self) -> Vec<String> {
         let keys = self.messages.keys_where(|_| true);
         keys.into_iter().filter_map(|key| Some(self.messages.get(key)?.body.to_string())).collect()
     }
 
-    pub fn counts(&mut self, now: Millis) -> Counts {
+    pub(super) fn counts(&mut self, now: Millis) -> Counts {
         self.settle(now);
         self.counts
     }
 
     /// Gives the queue other settings. The delay of a FIFO queue holds for the messages that it has already, as the
     /// documentation of delay queues says; that of a standard queue for new ones alone.
-    pub fn set(&mut self, settings: QueueSettings, now: Millis) {
+    pub(super) fn set(&mut self, settings: QueueSettings, now: Millis) {
         self.settle(now);
         let delay = Millis::from(settings.delay) * 1_000;
         let retroactive = self.is_fifo() && settings.delay != self.settings.delay;
@@ -186,7 +186,7 @@ impl Queue {
     }
 
     /// Takes a message in, unless the queue has had it already.
-    pub fn send(&mut self, new: NewMessage, now: Millis) -> Sent {
+    pub(super) fn send(&mut self, new: NewMessage, now: Millis) -> Sent {
         self.settle(now);
         let deduplication = self.deduplication_name(new.extra.as_deref());
         if let Some((name, id)) = &deduplication {
@@ -234,7 +234,7 @@ impl Queue {
 
     /// Takes in a message that another queue has given up: its id and its receives stay what they were, and in a
     /// standard queue its age as well.
-    pub fn adopt(&mut self, mut message: Message, now: Millis) {
+    pub(super) fn adopt(&mut self, mut message: Message, now: Millis) {
         self.settle(now);
         if self.is_fifo() {
             message.sent_at = now;
@@ -277,7 +277,13 @@ impl Queue {
 
     /// Hands out up to `max` messages, invisible to others for `visibility` seconds. With `max_receive_count`, those
     /// received so often by this queue already are given up instead.
-    pub fn receive(&mut self, max: usize, visibility: u32, max_receive_count: Option<u32>, now: Millis) -> Received {
+    pub(super) fn receive(
+        &mut self,
+        max: usize,
+        visibility: u32,
+        max_receive_count: Option<u32>,
+        now: Millis,
+    ) -> Received {
         self.settle(now);
         let mut received = Received::default();
         let mut taken = Vec::new();
@@ -321,7 +327,7 @@ impl Queue {
 
     /// Receives as `attempt` did before, if that was within five minutes and nothing has happened to its messages
     /// since; their visibility begins anew.
-    pub fn receive_again(&mut self, attempt: &str, visibility: u32, now: Millis) -> Option<Vec<Key>> {
+    pub(super) fn receive_again(&mut self, attempt: &str, visibility: u32, now: Millis) -> Option<Vec<Key>> {
         self.settle(now);
         let until = now + Millis::from(visibility) * 1_000;
         let messages = &self.messages;
@@ -340,7 +346,7 @@ impl Queue {
     }
 
     /// Remembers what a receive brought, for [`receive_again`](Queue::receive_again).
-    pub fn remember_attempt(&mut self, attempt: &str, keys: &[Key], now: Millis) {
+    pub(super) fn remember_attempt(&mut self, attempt: &str, keys: &[Key], now: Millis) {
         let left = |&key: &Key| self.messages.get(key).map(|message| (key, message.receive_count, message.state));
         let messages = keys.iter().filter_map(left).collect();
         self.attempts.insert(attempt, Attempt { messages }, now);
@@ -357,7 +363,7 @@ impl Queue {
     }
 
     /// Deletes what a receipt names.
-    pub fn delete(&mut self, key: Key, receive: u32, now: Millis) -> Result<(), Lapse> {
+    pub(super) fn delete(&mut self, key: Key, receive: u32, now: Millis) -> Result<(), Lapse> {
         self.settle(now);
         self.look_up(key, receive)?;
         self.remove(key);
@@ -365,7 +371,13 @@ impl Queue {
     }
 
     /// Makes what a receipt names invisible for so many seconds from now on, or visible.
-    pub fn change_visibility(&mut self, key: Key, receive: u32, visibility: u32, now: Millis) -> Result<(), Lapse> {
+    pub(super) fn change_visibility(
+        &mut self,
+        key: Key,
+        receive: u32,
+        visibility: u32,
+        now: Millis,
+    ) -> Result<(), Lapse> {
         self.settle(now);
         let message = self.look_up(key, receive)?;
         let from = message.state;
@@ -387,7 +399,7 @@ impl Queue {
     }
 
     /// The message that a move task is to take next, left where it is.
-    pub fn peek(&mut self, now: Millis) -> Option<Key> {
+    pub(super) fn peek(&mut self, now: Millis) -> Option<Key> {
         self.settle(now);
         let mut taken = Vec::new();
         match &mut self.order {
@@ -401,11 +413,11 @@ impl Queue {
     }
 
     /// Takes a message out of the queue for good.
-    pub fn take_out(&mut self, key: Key) -> Option<Message> {
+    pub(super) fn take_out(&mut self, key: Key) -> Option<Message> {
         self.remove(key)
     }
 
-    pub fn purge(&mut self, now: Millis) {
+    pub(super) fn purge(&mut self, now: Millis) {
         self.messages.clear();
         self.counts = Counts::default();
         self.wakes.clear();
@@ -420,13 +432,13 @@ impl Queue {
     }
 
     /// When the next message becomes visible that is not now.
-    pub fn next_wake(&mut self) -> Option<Millis> {
+    pub(super) fn next_wake(&mut self) -> Option<Millis> {
         let messages = &self.messages;
         self.wakes.earliest(|at, key| wakes_at(messages, at, key)).map(|(at, _)| at)
     }
 
     /// Lets everything happen that was due by now.
-    pub fn settle(&mut self, now: Millis) {
+    pub(super) fn settle(&mut self, now: Millis) {
         let retention = Millis::from(self.settings.retention) * 1_000;
         let mut expired = Vec::new();
         while let Some(oldest) = now.checked_sub(retention)

@@ -4,30 +4,30 @@ use super::digest;
 
 /// A JSON text in the making. Commas are put where the text so far calls for one.
 #[derive(Debug)]
-pub struct ReplyWriter {
+pub(super) struct ReplyWriter {
     out: Vec<u8>,
 }
 
 impl ReplyWriter {
     /// An open object.
-    pub fn object(capacity: usize) -> ReplyWriter {
+    pub(super) fn object(capacity: usize) -> ReplyWriter {
         let mut out = Vec::with_capacity(capacity);
         out.push(b'{');
         ReplyWriter { out }
     }
 
-    pub fn open(&mut self, bracket: u8) -> &mut ReplyWriter {
+    pub(super) fn open(&mut self, bracket: u8) -> &mut ReplyWriter {
         self.comma();
         self.out.push(bracket);
         self
     }
 
-    pub fn close(&mut self, bracket: u8) -> &mut ReplyWriter {
+    pub(super) fn close(&mut self, bracket: u8) -> &mut ReplyWriter {
         self.out.push(bracket);
         self
     }
 
-    pub fn finish(mut self) -> Vec<u8> {
+    pub(super) fn finish(mut self) -> Vec<u8> {
         self.out.push(b'}');
         self.out
     }
@@ -39,7 +39,7 @@ impl ReplyWriter {
     }
 
     /// A key of the model's, which never needs escaping.
-    pub fn key(&mut self, key: &'static str) -> &mut ReplyWriter {
+    pub(super) fn key(&mut self, key: &'static str) -> &mut ReplyWriter {
         self.comma();
         self.out.push(b'"');
         self.out.extend_from_slice(key.as_bytes());
@@ -48,13 +48,13 @@ impl ReplyWriter {
     }
 
     /// A key of the user's.
-    pub fn text_key(&mut self, key: &str) -> &mut ReplyWriter {
+    pub(super) fn text_key(&mut self, key: &str) -> &mut ReplyWriter {
         self.text(key);
         self.out.push(b':');
         self
     }
 
-    pub fn text(&mut self, text: &str) -> &mut ReplyWriter {
+    pub(super) fn text(&mut self, text: &str) -> &mut ReplyWriter {
         self.comma();
         self.out.push(b'"');
         let needs_escape = |byte: u8| (byte < 0x20) | (byte == b'"') | (byte == b'\\');
@@ -94,14 +94,14 @@ impl ReplyWriter {
         self.out.extend_from_slice(bytes.get(clean_from..).unwrap_or_default());
     }
 
-    pub fn number(&mut self, number: u64) -> &mut ReplyWriter {
+    pub(super) fn number(&mut self, number: u64) -> &mut ReplyWriter {
         self.comma();
         push_number(number, &mut self.out);
         self
     }
 
     /// A number as a string: SQS writes the values of attributes so.
-    pub fn text_number(&mut self, number: u64) -> &mut ReplyWriter {
+    pub(super) fn text_number(&mut self, number: u64) -> &mut ReplyWriter {
         self.comma();
         self.out.push(b'"');
         push_number(number, &mut self.out);
@@ -109,13 +109,13 @@ impl ReplyWriter {
         self
     }
 
-    pub fn boolean(&mut self, value: bool) -> &mut ReplyWriter {
+    pub(super) fn boolean(&mut self, value: bool) -> &mut ReplyWriter {
         self.comma();
         self.out.extend_from_slice(if value { b"true" } else { b"false" });
         self
     }
 
-    pub fn md5(&mut self, digest: &[u8; 16]) -> &mut ReplyWriter {
+    pub(super) fn md5(&mut self, digest: &[u8; 16]) -> &mut ReplyWriter {
         self.comma();
         self.out.push(b'"');
         digest::hex(digest, &mut self.out);
@@ -123,7 +123,7 @@ impl ReplyWriter {
         self
     }
 
-    pub fn uuid(&mut self, id: u128) -> &mut ReplyWriter {
+    pub(super) fn uuid(&mut self, id: u128) -> &mut ReplyWriter {
         self.comma();
         self.out.push(b'"');
         push_uuid(id, &mut self.out);
@@ -148,7 +148,7 @@ fn push_number(number: u64, out: &mut Vec<u8>) {
 }
 
 /// `01234567-89ab-cdef-0123-456789abcdef`.
-pub fn push_uuid(id: u128, out: &mut Vec<u8>) {
+pub(super) fn push_uuid(id: u128, out: &mut Vec<u8>) {
     let bytes = id.to_be_bytes();
     for (position, byte) in bytes.iter().enumerate() {
         if matches!(position, 4 | 6 | 8 | 10) {
@@ -159,7 +159,7 @@ pub fn push_uuid(id: u128, out: &mut Vec<u8>) {
 }
 
 /// A fresh random UUID (version 4).
-pub fn fresh_uuid() -> u128 {
+pub(super) fn fresh_uuid() -> u128 {
     let random = fastrand::u128(..);
     (random & !(0xf << 76) & !(0b11 << 62)) | (0x4 << 76) | (0b10 << 62)
 }

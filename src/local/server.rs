@@ -78,7 +78,7 @@ pub struct ServerStats {
 
 /// Everything that requests change, behind one lock that is never held across a wait.
 #[derive(Debug)]
-pub struct ServerState {
+pub(super) struct ServerState {
     service: Service,
     polls: Polls,
     clock: Clock,
@@ -87,22 +87,22 @@ pub struct ServerState {
 }
 
 impl ServerState {
-    pub fn now(&self) -> Millis {
+    pub(super) fn now(&self) -> Millis {
         self.clock.now()
     }
 
     /// Decides what faults a request meets.
-    pub fn plan(&mut self, action: Action) -> Plan {
+    pub(super) fn plan(&mut self, action: Action) -> Plan {
         self.faults.plan(action)
     }
 
     /// Counts a request. One that waits is counted under the same lock, so whoever sees it counted can rely on it.
-    pub fn count(&mut self, action: Action) {
+    pub(super) fn count(&mut self, action: Action) {
         *self.stats.requests.entry(action.operation().name).or_default() += 1;
     }
 
     /// Carries an action out, and hands what it made available to whoever waits for it.
-    pub fn call(
+    pub(super) fn call(
         &mut self,
         action: Action,
         caller: &Caller<'_>,
@@ -131,7 +131,7 @@ impl ServerState {
         self.polls.tick(&mut self.service, now);
     }
 
-    pub fn wait(&mut self, request: Wait) -> oneshot::Receiver<Result<Vec<u8>, SqsError>> {
+    pub(super) fn wait(&mut self, request: Wait) -> oneshot::Receiver<Result<Vec<u8>, SqsError>> {
         let queue = request.queue;
         let receiver = self.polls.add(request);
         // Not to receive, which was tried just now, but to be scheduled.
@@ -144,7 +144,7 @@ impl ServerState {
 
 /// What the server's thread and its owner share.
 #[derive(Debug)]
-pub struct ServerShared {
+pub(super) struct ServerShared {
     state: Mutex<ServerState>,
     /// When the ticker means to look at the queues next; [`Millis::MAX`] for never.
     ticks_at: Mutex<Millis>,
@@ -163,16 +163,16 @@ pub struct ServerShared {
 
 impl ServerShared {
     /// A panic while the lock was held is a bug, but not one that should take every other request with it.
-    pub fn state(&self) -> MutexGuard<'_, ServerState> {
+    pub(super) fn state(&self) -> MutexGuard<'_, ServerState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn caller<'a>(&'a self, headers: &'a HeaderMap) -> Caller<'a> {
+    pub(super) fn caller<'a>(&'a self, headers: &'a HeaderMap) -> Caller<'a> {
         front::caller(headers, &self.account, &self.region, &self.host_and_port)
     }
 
     /// Wakes the ticker if it would sleep too long.
-    pub fn reconsider(&self) {
+    pub(super) fn reconsider(&self) {
         let next = self.state().next_event();
         let ticks_at = *self.ticks_at.lock().unwrap_or_else(PoisonError::into_inner);
         if next.is_some_and(|next| next < ticks_at) {
@@ -180,7 +180,7 @@ impl ServerShared {
         }
     }
 
-    pub fn log_request(&self, action: &str, queue: &str, status: u16, elapsed: Duration) {
+    pub(super) fn log_request(&self, action: &str, queue: &str, status: u16, elapsed: Duration) {
         let line = log::line(action, queue, status, elapsed);
         // Nobody can be told that nobody can be told.
         let _ = io::stderr().lock().write_all(line.as_bytes());
@@ -248,7 +248,7 @@ impl Server {
     }
 
     #[cfg(test)]
-    pub fn shared(&self) -> &ServerShared {
+    pub(super) fn shared(&self) -> &ServerShared {
         &self.shared
     }
 

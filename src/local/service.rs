@@ -16,7 +16,7 @@ use super::tasks::MoveTask;
 
 /// Who asks, as the request's signature and its Host header say.
 #[derive(Clone, Copy, Debug)]
-pub struct Caller<'a> {
+pub(super) struct Caller<'a> {
     pub account: &'a str,
     pub region: &'a str,
     /// Host and port under which the client reached the server: queue URLs are made of it.
@@ -25,7 +25,7 @@ pub struct Caller<'a> {
 
 /// What an action comes to.
 #[derive(Debug)]
-pub enum Answer {
+pub(super) enum Answer {
     Reply(Vec<u8>),
     /// Nothing to receive yet, and the caller is ready to wait.
     Wait(Wait),
@@ -33,14 +33,14 @@ pub enum Answer {
 
 /// The queues of one account in one region.
 #[derive(Debug, Default)]
-pub struct Realm {
+pub(super) struct Realm {
     pub names: BTreeMap<Arc<str>, u32>,
     /// When names were deleted, kept only under the 60-second rules.
     pub deleted: HashMap<Arc<str>, Millis>,
 }
 
 #[derive(Debug)]
-pub struct Service {
+pub(super) struct Service {
     /// By `account/region`.
     realms: HashMap<String, Realm>,
     queues: HashMap<u32, Queue>,
@@ -77,19 +77,19 @@ fn parse_queue_url<'a>(url: &'a str, caller: &Caller<'a>) -> Option<(&'a str, &'
     }
 }
 
-pub fn is_account(text: &str) -> bool {
+pub(super) fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-pub fn is_region(text: &str) -> bool {
+pub(super) fn is_region(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 /// The interval of the service's rules on purging and on making a deleted queue again.
-pub const SIXTY_SECONDS: Millis = 60_000;
+pub(super) const SIXTY_SECONDS: Millis = 60_000;
 
 /// The parts of a queue's ARN: region, account, name.
-pub fn parse_arn(arn: &str) -> Option<(&str, &str, &str)> {
+pub(super) fn parse_arn(arn: &str) -> Option<(&str, &str, &str)> {
     let mut parts = arn.split(':');
     let (Some("arn"), Some(partition), Some("sqs")) = (parts.next(), parts.next(), parts.next()) else { return None };
     let (region, account, name) = (parts.next()?, parts.next()?, parts.next()?);
@@ -97,7 +97,7 @@ pub fn parse_arn(arn: &str) -> Option<(&str, &str, &str)> {
     (whole && is_account(account)).then_some((region, account, name))
 }
 
-pub fn arn(region: &str, account: &str, name: &str) -> String {
+pub(super) fn arn(region: &str, account: &str, name: &str) -> String {
     let partition = match region {
         _ if region.starts_with("cn-") => "aws-cn",
         _ if region.starts_with("us-gov-") => "aws-us-gov",
@@ -107,7 +107,7 @@ pub fn arn(region: &str, account: &str, name: &str) -> String {
 }
 
 impl Service {
-    pub fn new(sixty_second_rules: bool) -> Service {
+    pub(super) fn new(sixty_second_rules: bool) -> Service {
         Service {
             realms: HashMap::new(),
             queues: HashMap::new(),
@@ -121,14 +121,14 @@ impl Service {
     }
 
     /// Forgets everything. Receipt handles from before open to queues that are no more.
-    pub fn reset(&mut self) {
+    pub(super) fn reset(&mut self) {
         self.realms.clear();
         self.queues.clear();
         self.tasks.clear();
     }
 
     /// `None` where there are no queues: what a caller names does not exist by being named.
-    pub fn realm(&self, account: &str, region: &str) -> Option<&Realm> {
+    pub(super) fn realm(&self, account: &str, region: &str) -> Option<&Realm> {
         self.realms.get(&realm_key(account, region))
     }
 
@@ -136,42 +136,48 @@ impl Service {
         self.realm(account, region)?.names.get(name).copied()
     }
 
-    pub fn find_by_name(&self, account: &str, region: &str, name: &str) -> Result<&Queue, SqsError> {
+    pub(super) fn find_by_name(&self, account: &str, region: &str, name: &str) -> Result<&Queue, SqsError> {
         let id = self.find(account, region, name);
         id.and_then(|id| self.queues.get(&id)).ok_or_else(SqsError::queue_does_not_exist)
     }
 
-    pub fn find_by_arn(&self, arn: &str) -> Option<u32> {
+    pub(super) fn find_by_arn(&self, arn: &str) -> Option<u32> {
         let (region, account, name) = parse_arn(arn)?;
         self.find(account, region, name)
     }
 
     /// The queue that a request's QueueUrl names.
-    pub fn find_by_url(&self, url: Option<&str>, caller: &Caller<'_>) -> Result<u32, SqsError> {
+    pub(super) fn find_by_url(&self, url: Option<&str>, caller: &Caller<'_>) -> Result<u32, SqsError> {
         let url = url.filter(|url| !url.is_empty()).ok_or_else(|| SqsError::missing("QueueUrl"))?;
         let (account, name) = parse_queue_url(url, caller).ok_or_else(|| SqsError::invalid_address(url))?;
         self.find(account, caller.region, name).ok_or_else(SqsError::queue_does_not_exist)
     }
 
-    pub fn queue(&self, id: u32) -> Result<&Queue, SqsError> {
+    pub(super) fn queue(&self, id: u32) -> Result<&Queue, SqsError> {
         self.queues.get(&id).ok_or_else(SqsError::queue_does_not_exist)
     }
 
-    pub fn queue_mut(&mut self, id: u32) -> Result<&mut Queue, SqsError> {
+    pub(super) fn queue_mut(&mut self, id: u32) -> Result<&mut Queue, SqsError> {
         self.queues.get_mut(&id).ok_or_else(SqsError::queue_does_not_exist)
     }
 
     /// A queue with the seal of its receipt handles: replies need both.
-    pub fn queue_and_seal(&mut self, id: u32) -> Result<(&mut Queue, &Seal), SqsError> {
+    pub(super) fn queue_and_seal(&mut self, id: u32) -> Result<(&mut Queue, &Seal), SqsError> {
         let queue = self.queues.get_mut(&id).ok_or_else(SqsError::queue_does_not_exist)?;
         Ok((queue, &self.seal))
     }
 
-    pub fn queues(&self) -> impl Iterator<Item = &Queue> {
+    pub(super) fn queues(&self) -> impl Iterator<Item = &Queue> {
         self.queues.values()
     }
 
-    pub fn add_queue(&mut self, caller: &Caller<'_>, name: &str, settings: QueueSettings, now: Millis) -> &mut Queue {
+    pub(super) fn add_queue(
+        &mut self,
+        caller: &Caller<'_>,
+        name: &str,
+        settings: QueueSettings,
+        now: Millis,
+    ) -> &mut Queue {
         self.last_queue += 1;
         let id = self.last_queue;
         let name: Arc<str> = name.into();
@@ -182,7 +188,7 @@ impl Service {
         self.queues.entry(id).insert_entry(queue).into_mut()
     }
 
-    pub fn remove_queue(&mut self, id: u32, now: Millis) {
+    pub(super) fn remove_queue(&mut self, id: u32, now: Millis) {
         let Some(queue) = self.queues.remove(&id) else { return };
         self.tasks.retain(|task| task.source_id != id);
         let remember = self.sixty_second_rules;
@@ -202,12 +208,12 @@ impl Service {
         self.touched.push(id);
     }
 
-    pub fn queue_url(&self, caller: &Caller<'_>, queue: &Queue) -> String {
+    pub(super) fn queue_url(&self, caller: &Caller<'_>, queue: &Queue) -> String {
         format!("http://{}/{}/{}", caller.host, queue.account, queue.name)
     }
 
     /// What a receipt handle names, when it is one of this queue's.
-    pub fn open_handle(&self, handle: &str, queue: u32) -> Result<Receipt, SqsError> {
+    pub(super) fn open_handle(&self, handle: &str, queue: u32) -> Result<Receipt, SqsError> {
         self.seal
             .open(handle)
             .filter(|receipt| receipt.queue == queue)
@@ -217,7 +223,11 @@ impl Service {
 
 impl Realm {
     /// Queue names after `after` (exclusive) that begin with `prefix`, in order.
-    pub fn names_from<'a>(&'a self, prefix: &'a str, after: Option<&str>) -> impl Iterator<Item = (&'a Arc<str>, u32)> {
+    pub(super) fn names_from<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: Option<&str>,
+    ) -> impl Iterator<Item = (&'a Arc<str>, u32)> {
         let start = match after {
             Some(after) if after >= prefix => Bound::Excluded(after),
             _ => Bound::Included(prefix),

@@ -5,30 +5,30 @@ use std::sync::Arc;
 use super::error::SqsError;
 use super::input::Pairs;
 
-pub const MAXIMUM_MESSAGE_SIZE: usize = 1_048_576;
+pub(super) const MAXIMUM_MESSAGE_SIZE: usize = 1_048_576;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeduplicationScope {
+pub(super) enum DeduplicationScope {
     Queue,
     MessageGroup,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ThroughputLimit {
+pub(super) enum ThroughputLimit {
     PerQueue,
     PerMessageGroupId,
 }
 
 /// What only FIFO queues have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FifoSettings {
+pub(super) struct FifoSettings {
     pub content_based_deduplication: bool,
     pub scope: DeduplicationScope,
     pub limit: ThroughputLimit,
 }
 
 #[derive(Clone, Debug)]
-pub struct RedrivePolicy {
+pub(super) struct RedrivePolicy {
     pub target: Arc<str>,
     pub max_receive_count: u32,
     /// As it was set, for reading back.
@@ -37,20 +37,20 @@ pub struct RedrivePolicy {
 
 /// Which queues may name this one as their dead-letter queue.
 #[derive(Clone, Debug)]
-pub enum RedrivePermission {
+pub(super) enum RedrivePermission {
     AllowAll,
     DenyAll,
     ByQueue(Vec<String>),
 }
 
 #[derive(Clone, Debug)]
-pub struct RedriveAllowPolicy {
+pub(super) struct RedriveAllowPolicy {
     pub permission: RedrivePermission,
     pub json: String,
 }
 
 #[derive(Clone, Debug)]
-pub struct QueueSettings {
+pub(super) struct QueueSettings {
     pub visibility_timeout: u32,
     pub delay: u32,
     pub maximum_message_size: usize,
@@ -66,7 +66,7 @@ pub struct QueueSettings {
 }
 
 /// Attributes that the service computes: they can be read, never set.
-pub const COMPUTED: [&str; 6] = [
+pub(super) const COMPUTED: [&str; 6] = [
     "QueueArn",
     "ApproximateNumberOfMessages",
     "ApproximateNumberOfMessagesNotVisible",
@@ -76,7 +76,7 @@ pub const COMPUTED: [&str; 6] = [
 ];
 
 /// Attributes that can be set, in the order in which they are echoed.
-pub const SETTABLE: [&str; 15] = [
+pub(super) const SETTABLE: [&str; 15] = [
     "VisibilityTimeout",
     "MaximumMessageSize",
     "MessageRetentionPeriod",
@@ -95,7 +95,7 @@ pub const SETTABLE: [&str; 15] = [
 ];
 
 impl QueueSettings {
-    pub fn standard() -> QueueSettings {
+    pub(super) fn standard() -> QueueSettings {
         QueueSettings {
             visibility_timeout: 30,
             delay: 0,
@@ -112,7 +112,7 @@ impl QueueSettings {
         }
     }
 
-    pub fn fifo() -> QueueSettings {
+    pub(super) fn fifo() -> QueueSettings {
         let fifo = FifoSettings {
             content_based_deduplication: false,
             scope: DeduplicationScope::Queue,
@@ -122,7 +122,7 @@ impl QueueSettings {
     }
 
     /// Applies what a CreateQueue or SetQueueAttributes asks for, all of it or nothing.
-    pub fn with(&self, wanted: &Pairs<'_>) -> Result<QueueSettings, SqsError> {
+    pub(super) fn with(&self, wanted: &Pairs<'_>) -> Result<QueueSettings, SqsError> {
         let mut settings = self.clone();
         for (name, value) in wanted.iter() {
             settings.set(name, value)?;
@@ -218,7 +218,7 @@ impl QueueSettings {
     }
 
     /// The value of a settable attribute as the service echoes it; `None` where there is nothing to echo.
-    pub fn get(&self, name: &str) -> Option<String> {
+    pub(super) fn get(&self, name: &str) -> Option<String> {
         let fifo = self.fifo;
         match name {
             "VisibilityTimeout" => Some(self.visibility_timeout.to_string()),
@@ -247,7 +247,7 @@ impl QueueSettings {
     }
 
     /// The first of the wanted attributes in which these settings differ from `other`.
-    pub fn first_difference<'a>(&self, other: &QueueSettings, wanted: &'a Pairs<'_>) -> Option<&'a str> {
+    pub(super) fn first_difference<'a>(&self, other: &QueueSettings, wanted: &'a Pairs<'_>) -> Option<&'a str> {
         wanted.iter().map(|(name, _)| name).find(|name| match *name {
             "RedrivePolicy" => {
                 let essence = |settings: &QueueSettings| {

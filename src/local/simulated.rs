@@ -17,7 +17,7 @@ const CALLER: Caller<'static> = Caller { account: "000000000000", region: "us-ea
 
 /// An SQS with one queue. All times are milliseconds since simulated time began.
 #[derive(Debug)]
-pub struct SimulatedSqs {
+pub(crate) struct SimulatedSqs {
     service: Service,
     polls: Polls,
     queue: u32,
@@ -27,32 +27,32 @@ pub struct SimulatedSqs {
 
 /// A refusal, in the service's words.
 #[derive(Debug)]
-pub struct Refused {
+pub(crate) struct Refused {
     pub status: u16,
     pub code: String,
 }
 
 /// What a request comes to.
 #[derive(Debug)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     Answered(Result<Vec<u8>, Refused>),
     /// A long poll, which ends with nothing at this time.
     Waits(Waiting, Millis),
 }
 
 #[derive(Debug)]
-pub struct Waiting(oneshot::Receiver<Result<Vec<u8>, SqsError>>);
+pub(crate) struct Waiting(oneshot::Receiver<Result<Vec<u8>, SqsError>>);
 
 impl Waiting {
     /// The answer, if there is one by now.
-    pub fn answer(&mut self) -> Option<Result<Vec<u8>, Refused>> {
+    pub(crate) fn answer(&mut self) -> Option<Result<Vec<u8>, Refused>> {
         self.0.try_recv().ok().map(refuse)
     }
 }
 
 /// Where a message stands, as a receipt handle sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub(crate) enum Standing {
     Deleted,
     /// Received again since by somebody else.
     Superseded,
@@ -66,7 +66,7 @@ fn refuse(answer: Result<Vec<u8>, SqsError>) -> Result<Vec<u8>, Refused> {
 }
 
 impl SimulatedSqs {
-    pub fn new(name: &str, attributes: &[(&str, &str)]) -> SimulatedSqs {
+    pub(crate) fn new(name: &str, attributes: &[(&str, &str)]) -> SimulatedSqs {
         let mut service = Service::new(false);
         let attributes: serde_json::Map<_, _> =
             attributes.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
@@ -81,7 +81,7 @@ impl SimulatedSqs {
         SimulatedSqs { service, polls: Polls::default(), queue, url }
     }
 
-    pub fn call(&mut self, action: Action, body: &[u8], now: Millis) -> Outcome {
+    pub(crate) fn call(&mut self, action: Action, body: &[u8], now: Millis) -> Outcome {
         let answer = self.service.call(action, &CALLER, body, BEGINNING + now);
         let outcome = match answer {
             Ok(Answer::Reply(reply)) => Outcome::Answered(Ok(reply)),
@@ -99,33 +99,33 @@ impl SimulatedSqs {
     }
 
     /// When waiting polls may have something by time alone.
-    pub fn next_event(&self) -> Option<Millis> {
+    pub(crate) fn next_event(&self) -> Option<Millis> {
         self.polls.next_wake().map(|at| at - BEGINNING)
     }
 
-    pub fn tick(&mut self, now: Millis) {
+    pub(crate) fn tick(&mut self, now: Millis) {
         self.polls.tick(&mut self.service, BEGINNING + now);
     }
 
     /// Whether a receive at this moment would bring a message.
-    pub fn has_visible(&mut self, now: Millis) -> bool {
+    pub(crate) fn has_visible(&mut self, now: Millis) -> bool {
         self.service.queue_mut(self.queue).unwrap().peek(BEGINNING + now).is_some()
     }
 
     /// How many messages are visible, in flight, delayed.
-    pub fn counts(&mut self, now: Millis) -> (usize, usize, usize) {
+    pub(crate) fn counts(&mut self, now: Millis) -> (usize, usize, usize) {
         let counts = self.service.queue_mut(self.queue).unwrap().counts(BEGINNING + now);
         (counts.visible, counts.in_flight, counts.delayed)
     }
 
     /// The bodies of all that is in the queue.
-    pub fn bodies(&mut self, now: Millis) -> Vec<String> {
+    pub(crate) fn bodies(&mut self, now: Millis) -> Vec<String> {
         let queue = self.service.queue_mut(self.queue).unwrap();
         queue.settle(BEGINNING + now);
         queue.bodies()
     }
 
-    pub fn standing(&mut self, handle: &str, now: Millis) -> Standing {
+    pub(crate) fn standing(&mut self, handle: &str, now: Millis) -> Standing {
         let receipt = self.service.open_handle(handle, self.queue).unwrap();
         let queue = self.service.queue_mut(self.queue).unwrap();
         queue.settle(BEGINNING + now);

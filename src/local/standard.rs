@@ -8,7 +8,7 @@ use super::message::{Key, Message, MessageState, Store};
 /// First come, first served, except that fair queues serve quiet tenants first. The developer guide calls a tenant (a
 /// MessageGroupId) noisy above 10 % of what is in flight, with 30 or more in flight.
 #[derive(Debug, Default)]
-pub struct ReadyList {
+pub(super) struct ReadyList {
     ready: VecDeque<Key>,
     /// Messages passed over because their tenant was noisy, by tenant.
     passed_over: HashMap<Arc<str>, PassedOver>,
@@ -37,7 +37,7 @@ fn visible(store: &Store, key: Key) -> Option<&Message> {
 
 impl ReadyList {
     /// A message can be had: at the end of the line, or where it was hidden if the line has not come to that place.
-    pub fn became_visible(&mut self, key: Key, visible: usize, store: &Store) {
+    pub(super) fn became_visible(&mut self, key: Key, visible: usize, store: &Store) {
         if self.hidden.remove(&key) {
             return;
         }
@@ -55,7 +55,7 @@ impl ReadyList {
     }
 
     /// A message that stands in the line is to be invisible, and keeps its place.
-    pub fn hidden(&mut self, key: Key) {
+    pub(super) fn hidden(&mut self, key: Key) {
         self.hidden.insert(key);
     }
 
@@ -69,15 +69,15 @@ impl ReadyList {
     }
 
     /// Lets a message that was taken go first again.
-    pub fn put_back(&mut self, key: Key) {
+    pub(super) fn put_back(&mut self, key: Key) {
         self.ready.push_front(key);
     }
 
-    pub fn entered_flight(&mut self, tenant: &Arc<str>) {
+    pub(super) fn entered_flight(&mut self, tenant: &Arc<str>) {
         *self.in_flight_by_tenant.entry(tenant.clone()).or_default() += 1;
     }
 
-    pub fn left_flight(&mut self, tenant: &Arc<str>, in_flight: usize) {
+    pub(super) fn left_flight(&mut self, tenant: &Arc<str>, in_flight: usize) {
         if let Some(count) = self.in_flight_by_tenant.get_mut(tenant) {
             *count -= 1;
             if *count == 0 {
@@ -135,7 +135,7 @@ impl ReadyList {
     }
 
     /// Takes up to `max` visible messages out of the line.
-    pub fn take(&mut self, max: usize, in_flight: usize, store: &Store, taken: &mut Vec<Key>) {
+    pub(super) fn take(&mut self, max: usize, in_flight: usize, store: &Store, taken: &mut Vec<Key>) {
         while taken.len() < max {
             if let Some(key) = self.take_passed_over(in_flight) {
                 taken.extend(self.met(key, store).map(|_| key));
@@ -150,12 +150,12 @@ impl ReadyList {
         }
     }
 
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         *self = ReadyList::default();
     }
 
     #[cfg(test)]
-    pub fn hidden_count(&self) -> usize {
+    pub(super) fn hidden_count(&self) -> usize {
         self.hidden.len()
     }
 }

@@ -7,7 +7,7 @@ use super::reply::fresh_uuid;
 use super::service::Service;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
+pub(super) enum Status {
     Running,
     Completed,
     Cancelled,
@@ -15,7 +15,7 @@ pub enum Status {
 }
 
 impl Status {
-    pub fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Status::Running => "RUNNING",
             Status::Completed => "COMPLETED",
@@ -26,7 +26,7 @@ impl Status {
 }
 
 #[derive(Debug)]
-pub struct MoveTask {
+pub(super) struct MoveTask {
     pub id: u128,
     pub source: Arc<str>,
     /// Queues are held by their ids: another queue that takes the name later is not meant.
@@ -97,12 +97,12 @@ impl Service {
     }
 
     /// When the next running task can move on; one without a rate always can.
-    pub fn next_task(&self) -> Option<Millis> {
+    pub(super) fn next_task(&self) -> Option<Millis> {
         self.tasks.iter().filter(|task| task.status == Status::Running).map(MoveTask::due).min()
     }
 
     /// Lets tasks go on that wait for something in a queue that was touched.
-    pub fn unblock_tasks(&mut self, now: Millis) {
+    pub(super) fn unblock_tasks(&mut self, now: Millis) {
         let mut unblocked = false;
         for task in &mut self.tasks {
             if task.blocked_until.is_some() && self.touched.contains(&task.source_id) {
@@ -116,7 +116,7 @@ impl Service {
     }
 
     /// Lets every running task do what it may by now.
-    pub fn run_tasks(&mut self, now: Millis) {
+    pub(super) fn run_tasks(&mut self, now: Millis) {
         if self.next_task().is_none_or(|due| due > now) {
             return;
         }

@@ -7,10 +7,10 @@ use super::error::SqsError;
 use super::input::{AttributeValue, Map};
 use super::message::{Attribute, TypedValue};
 
-pub const MAX_BATCH: usize = 10;
+pub(super) const MAX_BATCH: usize = 10;
 
 /// A number within bounds, or the service's sentence.
-pub fn within(value: i64, low: i64, high: i64, parameter: &str, reason: &str) -> Result<u32, SqsError> {
+pub(super) fn within(value: i64, low: i64, high: i64, parameter: &str, reason: &str) -> Result<u32, SqsError> {
     if (low..=high).contains(&value) {
         Ok(value as u32)
     } else {
@@ -18,16 +18,16 @@ pub fn within(value: i64, low: i64, high: i64, parameter: &str, reason: &str) ->
     }
 }
 
-pub fn visibility_timeout(seconds: i64) -> Result<u32, SqsError> {
+pub(super) fn visibility_timeout(seconds: i64) -> Result<u32, SqsError> {
     within(seconds, 0, 43_200, "VisibilityTimeout", "Must be >= 0 and <= 43200, if provided.")
 }
 
-pub fn delay(seconds: i64) -> Result<u32, SqsError> {
+pub(super) fn delay(seconds: i64) -> Result<u32, SqsError> {
     within(seconds, 0, 900, "DelaySeconds", "DelaySeconds must be >= 0 and <= 900.")
 }
 
 /// `#x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF`: what a message may hold.
-pub fn characters(text: &str) -> Result<(), SqsError> {
+pub(super) fn characters(text: &str) -> Result<(), SqsError> {
     // Without an early end: that lets it look at many bytes at once, and nearly every body is good. In UTF-8 U+FFFE and
     // U+FFFF begin with EF, as others do; surrogates cannot be in a string at all.
     let control = |byte: u8| (byte < 0x20) & !matches!(byte, b'\t' | b'\n' | b'\r');
@@ -45,7 +45,7 @@ pub fn characters(text: &str) -> Result<(), SqsError> {
 }
 
 /// MessageGroupId and MessageDeduplicationId.
-pub fn fifo_id(value: &str, parameter: &str) -> Result<(), SqsError> {
+pub(super) fn fifo_id(value: &str, parameter: &str) -> Result<(), SqsError> {
     if (1..=128).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Ok(());
     }
@@ -54,7 +54,11 @@ pub fn fifo_id(value: &str, parameter: &str) -> Result<(), SqsError> {
 }
 
 /// The entries of a batch as such: their number and their ids.
-pub fn batch<'a, T: 'a>(entries: &'a [T], kind: &str, id: impl Fn(&'a T) -> Option<&'a str>) -> Result<(), SqsError> {
+pub(super) fn batch<'a, T: 'a>(
+    entries: &'a [T],
+    kind: &str,
+    id: impl Fn(&'a T) -> Option<&'a str>,
+) -> Result<(), SqsError> {
     if entries.is_empty() {
         return Err(SqsError::empty_batch(kind));
     }
@@ -77,7 +81,7 @@ pub fn batch<'a, T: 'a>(entries: &'a [T], kind: &str, id: impl Fn(&'a T) -> Opti
 }
 
 /// Refuses lists as values, even empty ones, which refuses a whole batch.
-pub fn no_list_values(wanted: Option<&Map<'_, AttributeValue<'_>>>, action: &str) -> Result<(), SqsError> {
+pub(super) fn no_list_values(wanted: Option<&Map<'_, AttributeValue<'_>>>, action: &str) -> Result<(), SqsError> {
     let is_list = |value: &AttributeValue<'_>| value.string_list_values.is_some() || value.binary_list_values.is_some();
     if wanted.is_some_and(|wanted| wanted.0.iter().any(|(_, value)| is_list(value))) {
         return Err(SqsError::unsupported(format!(
@@ -88,7 +92,7 @@ pub fn no_list_values(wanted: Option<&Map<'_, AttributeValue<'_>>>, action: &str
 }
 
 /// Message attributes as they are kept: checked, decoded, sorted by name.
-pub fn message_attributes(wanted: &Map<'_, AttributeValue<'_>>) -> Result<Vec<Attribute>, SqsError> {
+pub(super) fn message_attributes(wanted: &Map<'_, AttributeValue<'_>>) -> Result<Vec<Attribute>, SqsError> {
     if wanted.0.len() > 10 {
         return Err(SqsError::invalid_parameter(format!(
             "Number of message attributes [{}] exceeds the allowed maximum [10].",
@@ -173,7 +177,7 @@ fn is_number(text: &str) -> bool {
 }
 
 /// The X-Ray header, the one system attribute that can be sent.
-pub fn system_attributes(wanted: &Map<'_, AttributeValue<'_>>) -> Result<Option<Box<str>>, SqsError> {
+pub(super) fn system_attributes(wanted: &Map<'_, AttributeValue<'_>>) -> Result<Option<Box<str>>, SqsError> {
     let mut header = None;
     for (name, value) in &wanted.0 {
         if &**name != "AWSTraceHeader" {
@@ -199,7 +203,7 @@ pub fn system_attributes(wanted: &Map<'_, AttributeValue<'_>>) -> Result<Option<
 }
 
 /// What counts against the size limits: the body, and name, type and value of every attribute.
-pub fn size(body: &str, attributes: &[Attribute]) -> usize {
+pub(super) fn size(body: &str, attributes: &[Attribute]) -> usize {
     let of = |attribute: &Attribute| {
         let value = match &attribute.value {
             TypedValue::Text(text) => text.len(),

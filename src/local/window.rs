@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::message::Millis;
 
-pub const INTERVAL: Millis = 5 * 60 * 1_000;
+pub(super) const INTERVAL: Millis = 5 * 60 * 1_000;
 
 /// Entries live for [`INTERVAL`] from when they were made, so they run out in the order in which they came and each
 /// operation costs amortized constant time.
 #[derive(Debug)]
-pub struct TimeWindow<T> {
+pub(super) struct TimeWindow<T> {
     entries: HashMap<Arc<str>, (Millis, T)>,
     order: VecDeque<(Millis, Arc<str>)>,
 }
@@ -22,19 +22,19 @@ impl<T> Default for TimeWindow<T> {
 }
 
 impl<T> TimeWindow<T> {
-    pub fn get(&mut self, name: &str, now: Millis) -> Option<&mut T> {
+    pub(super) fn get(&mut self, name: &str, now: Millis) -> Option<&mut T> {
         self.forget(now);
         self.entries.get_mut(name).map(|(_, entry)| entry)
     }
 
-    pub fn insert(&mut self, name: &str, entry: T, now: Millis) {
+    pub(super) fn insert(&mut self, name: &str, entry: T, now: Millis) {
         self.forget(now);
         let name: Arc<str> = name.into();
         self.order.push_back((now + INTERVAL, name.clone()));
         self.entries.insert(name, (now + INTERVAL, entry));
     }
 
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.entries = HashMap::new();
         self.order = VecDeque::new();
     }

@@ -21,20 +21,20 @@ const RESET: u8 = 3;
 
 /// How to break the connection that a request came by.
 #[derive(Clone, Debug, Default)]
-pub struct Breaker(Arc<AtomicU8>);
+pub(super) struct Breaker(Arc<AtomicU8>);
 
 impl Breaker {
-    pub fn reset(&self) {
+    pub(super) fn reset(&self) {
         self.0.store(RESET, Ordering::Relaxed);
     }
 
-    pub fn half_reply(&self) {
+    pub(super) fn half_reply(&self) {
         self.0.store(HALF, Ordering::Relaxed);
     }
 }
 
 #[derive(Debug)]
-pub struct Wire {
+pub(super) struct Wire {
     stream: TcpStream,
     breaker: Breaker,
     /// How long the peer may take nothing of what is written.
@@ -44,7 +44,7 @@ pub struct Wire {
 }
 
 impl Wire {
-    pub fn new(stream: TcpStream, breaker: Breaker, timeout: Duration) -> Wire {
+    pub(super) fn new(stream: TcpStream, breaker: Breaker, timeout: Duration) -> Wire {
         Wire { stream, breaker, timeout, stalled: None }
     }
 

@@ -44,7 +44,7 @@ pub(super) struct Fetches {
 }
 
 impl Fetches {
-    pub fn new(options: &PollerOptions) -> Fetches {
+    pub(super) fn new(options: &PollerOptions) -> Fetches {
         Fetches {
             scaler: PollScaler::new(options.bounds, options.ahead, options.max_messages),
             under_way: BTreeMap::new(),
@@ -56,22 +56,22 @@ impl Fetches {
     }
 
     /// How many polls are under way.
-    pub fn under_way(&self) -> usize {
+    pub(super) fn under_way(&self) -> usize {
         self.under_way.len()
     }
 
     /// How many polls pause.
     #[cfg(test)]
-    pub fn pausing(&self) -> usize {
+    pub(super) fn pausing(&self) -> usize {
         self.pausing.len()
     }
 
     /// Nothing more is asked for; what is under way may come back.
-    pub fn stop(&mut self) {
+    pub(super) fn stop(&mut self) {
         std::mem::take(&mut self.pausing).values().chain(&self.asking.take()).for_each(Task::abort);
     }
 
-    pub fn break_off(&self) {
+    pub(super) fn break_off(&self) {
         self.under_way.values().for_each(Task::abort);
     }
 }

@@ -28,7 +28,7 @@ mod release;
 use deadlines::LeaseDeadlines;
 use groups::Queued;
 
-pub type GroupId = Arc<str>;
+pub(crate) type GroupId = Arc<str>;
 
 /// The longest that a message can be kept invisible, counted from its receive: AWS, "Amazon SQS visibility timeout".
 const LONGEST: Duration = Duration::from_secs(43_200);
@@ -38,7 +38,7 @@ const RESERVE: Duration = Duration::from_secs(1);
 
 /// How message groups are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GroupMode {
+pub(crate) enum GroupMode {
     /// A standard queue: there are none, whatever MessageGroupId says (fair queues have it too).
     None,
     /// Messages of a group are handed over in their order.
@@ -48,7 +48,7 @@ pub enum GroupMode {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub struct LeasePolicy {
+pub(crate) struct LeasePolicy {
     /// The queue's visibility timeout, or the one that was asked for; whole seconds. Zero: nothing is leased.
     pub visibility: Duration,
     /// What must be left of it at hand-over, unless it `keeps`.
@@ -76,7 +76,7 @@ impl LeasePolicy {
 
 /// A message on its way in.
 #[derive(Debug)]
-pub struct Incoming<M> {
+pub(crate) struct Incoming<M> {
     pub message: M,
     /// Its receipt handle, as JSON.
     pub handle: Box<str>,
@@ -86,7 +86,7 @@ pub struct Incoming<M> {
 
 /// What is to be asked of the service for one message.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Command {
+pub(crate) struct Command {
     pub id: u64,
     pub handle: Box<str>,
     pub kind: CommandKind,
@@ -95,7 +95,7 @@ pub struct Command {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CommandKind {
+pub(crate) enum CommandKind {
     /// To be invisible for so many seconds from now; [`Leases::extended`] is to be told.
     Extend(u32),
     /// To be visible after so many seconds; [`Leases::settled`] is to be told, as for a delete.
@@ -105,7 +105,7 @@ pub enum CommandKind {
 
 /// How a message that was handed over ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Disposition {
+pub(crate) enum Disposition {
     Delete,
     /// Visible after so many seconds, or the longest that SQS allows.
     Visible(u32),
@@ -115,7 +115,7 @@ pub enum Disposition {
 
 /// What became of an extension.
 #[derive(Debug)]
-pub enum Extension {
+pub(crate) enum Extension {
     /// The request left at this time and asked for so many seconds.
     Done(Duration, u32),
     /// The message is not ours any more.
@@ -126,7 +126,7 @@ pub enum Extension {
 
 /// What became of a delete, or of a change of visibility that ends our part.
 #[derive(Debug)]
-pub enum Settled {
+pub(crate) enum Settled {
     Done,
     /// The service will not, however often it is asked.
     Refused(Error),
@@ -138,7 +138,7 @@ pub enum Settled {
 
 /// News of a message that was handed over, for its taker's owner.
 #[derive(Debug)]
-pub enum Told<M> {
+pub(crate) enum Told<M> {
     /// Its visibility could not be kept while it was handed over.
     Lost(M, Option<Error>),
     /// What its taker wanted for it could not be done.
@@ -146,7 +146,7 @@ pub enum Told<M> {
 }
 
 #[derive(Debug)]
-pub struct Taken<M> {
+pub(crate) struct Taken<M> {
     pub id: u64,
     pub message: M,
     /// How long it was held before.
@@ -231,7 +231,7 @@ enum Due {
 }
 
 #[derive(Debug)]
-pub struct Leases<M> {
+pub(crate) struct Leases<M> {
     policy: LeasePolicy,
     next: u64,
     by_id: HashMap<u64, Lease<M>>,
@@ -252,7 +252,7 @@ pub struct Leases<M> {
 }
 
 impl<M: Clone> Leases<M> {
-    pub fn new(policy: LeasePolicy) -> Self {
+    pub(crate) fn new(policy: LeasePolicy) -> Self {
         Leases {
             policy,
             next: 0,
@@ -270,7 +270,7 @@ impl<M: Clone> Leases<M> {
     }
 
     /// What is known of the queue has changed. It holds from the next extension on.
-    pub fn set_visibility(&mut self, visibility: Duration, life: Duration) {
+    pub(crate) fn set_visibility(&mut self, visibility: Duration, life: Duration) {
         if (self.policy.visibility, self.policy.life) == (visibility, life) {
             return;
         }
@@ -280,61 +280,61 @@ impl<M: Clone> Leases<M> {
         held.into_iter().for_each(|id| self.schedule(id));
     }
 
-    pub fn visibility(&self) -> Duration {
+    pub(crate) fn visibility(&self) -> Duration {
         self.policy.visibility
     }
 
     /// How many messages wait, and their bytes.
-    pub fn buffered(&self) -> (usize, usize) {
+    pub(crate) fn buffered(&self) -> (usize, usize) {
         (self.buffered, self.bytes)
     }
 
     /// How many of those that wait can be handed over, sooner or later, whatever becomes of the others.
-    pub fn available(&self) -> usize {
+    pub(crate) fn available(&self) -> usize {
         self.line.len()
     }
 
     /// How many messages are handed over and not finished.
-    pub fn in_progress(&self) -> usize {
+    pub(crate) fn in_progress(&self) -> usize {
         self.by_id.values().filter(|lease| matches!(lease.place, Place::Handed | Place::Lost)).count()
     }
 
     /// Whether a taker has this message.
-    pub fn is_handed_over(&self, id: u64) -> bool {
+    pub(crate) fn is_handed_over(&self, id: u64) -> bool {
         self.by_id.get(&id).is_some_and(|lease| matches!(lease.place, Place::Handed | Place::Lost))
     }
 
     /// Whether a taker has had this message.
-    pub fn is_taken(&self, id: u64) -> bool {
+    pub(crate) fn is_taken(&self, id: u64) -> bool {
         self.by_id.get(&id).and_then(|lease| lease.wanted).is_some_and(|wanted| wanted.said.is_some())
     }
 
     /// How many messages have ended for which the service has not done what is wanted.
-    pub fn unsettled(&self) -> usize {
+    pub(crate) fn unsettled(&self) -> usize {
         self.unsettled
     }
 
-    pub fn lost(&self) -> u64 {
+    pub(crate) fn lost(&self) -> u64 {
         self.lost
     }
 
     /// When the oldest message in hand was received: buffered, handed over or unsettled.
-    pub fn oldest_in_hand(&self) -> Option<Duration> {
+    pub(crate) fn oldest_in_hand(&self) -> Option<Duration> {
         self.by_id.values().map(|lease| lease.received).min()
     }
 
     /// What there is to tell of messages that were handed over. It is not told again.
-    pub fn told(&mut self) -> Vec<Told<M>> {
+    pub(crate) fn told(&mut self) -> Vec<Told<M>> {
         std::mem::take(&mut self.told)
     }
 
     /// Whether something was given back for want of takers since this was last asked.
-    pub fn take_deserted(&mut self) -> bool {
+    pub(crate) fn take_deserted(&mut self) -> bool {
         std::mem::take(&mut self.abandoned)
     }
 
     /// Messages of one reply, in its order, whose request left at `sent` and asked for this visibility.
-    pub fn receive(
+    pub(crate) fn receive(
         &mut self,
         now: Duration,
         sent: Duration,
@@ -374,19 +374,19 @@ impl<M: Clone> Leases<M> {
     }
 
     /// The next message that is ours for long enough.
-    pub fn take(&mut self, now: Duration) -> Option<Taken<M>> {
+    pub(crate) fn take(&mut self, now: Duration) -> Option<Taken<M>> {
         let place = self.ready_place(now)?;
         let id = self.line.remove(place)?;
         self.hand_over(now, id)
     }
 
     /// Whether there is a next message that is ours for long enough.
-    pub fn has_ready(&self, now: Duration) -> bool {
+    pub(crate) fn has_ready(&self, now: Duration) -> bool {
         self.ready_place(now).is_some()
     }
 
     /// Since when what stands first waits.
-    pub fn oldest(&self) -> Option<Duration> {
+    pub(crate) fn oldest(&self) -> Option<Duration> {
         self.line.front().and_then(|id| self.by_id.get(id)).map(|lease| lease.since)
     }
 
@@ -424,7 +424,7 @@ impl<M: Clone> Leases<M> {
     }
 
     /// What is to be asked now, for all that is held.
-    pub fn tick(&mut self, now: Duration) -> Vec<Command> {
+    pub(crate) fn tick(&mut self, now: Duration) -> Vec<Command> {
         let mut commands = Vec::new();
         let mut extends = false;
         while let Some(id) =
@@ -469,7 +469,7 @@ impl<M: Clone> Leases<M> {
     }
 
     /// When [`Self::tick`] has something to do next, at the earliest.
-    pub fn next_tick(&mut self) -> Option<Duration> {
+    pub(crate) fn next_tick(&mut self) -> Option<Duration> {
         self.deadlines.next(|id, at| self.by_id.get(&id).is_some_and(|lease| lease.due == Some(at)))
     }
 
@@ -546,7 +546,7 @@ impl<M: Clone> Leases<M> {
     }
 
     /// An extension has been answered.
-    pub fn extended(&mut self, now: Duration, id: u64, extension: Extension) -> Vec<Command> {
+    pub(crate) fn extended(&mut self, now: Duration, id: u64, extension: Extension) -> Vec<Command> {
         let mut commands = Vec::new();
         let Some(lease) = self.by_id.get_mut(&id) else { return commands };
         lease.extending = false;
@@ -596,7 +596,7 @@ impl<M: Clone> Leases<M> {
 
     /// How many of those in line are ours for long enough to be handed over, counted up to `most`; with what stands behind them
     /// in their groups, for takers of `batch` messages at a time.
-    pub fn ready(&self, now: Duration, most: usize, batch: usize) -> usize {
+    pub(crate) fn ready(&self, now: Duration, most: usize, batch: usize) -> usize {
         let ready = |id: &&u64| self.by_id.get(id).is_some_and(|lease| self.is_ready(lease, now));
         match self.policy.groups {
             GroupMode::Ordered => self.line.iter().take_while(ready).take(most).count(),
@@ -610,7 +610,7 @@ impl<M: Clone> Leases<M> {
 
     /// The handler changes the visibility timeout of its message by itself: that is the last word, and it is not extended any
     /// more.
-    pub fn leave_alone(&mut self, now: Duration, handle: &str, seconds: u32) {
+    pub(crate) fn leave_alone(&mut self, now: Duration, handle: &str, seconds: u32) {
         let same = |json: &str| serde_json::from_str::<Cow<'_, str>>(json).is_ok_and(|other| other == handle);
         let theirs = |lease: &Lease<M>| lease.place == Place::Handed && same(&lease.handle);
         let ids: Vec<u64> = self.by_id.iter().filter(|(_, lease)| theirs(lease)).map(|(id, _)| *id).collect();
@@ -624,7 +624,7 @@ impl<M: Clone> Leases<M> {
     }
 
     /// Whether nothing is held, asked for or waited for. What was lost while it was handed over is not held.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.by_id.values().all(|lease| lease.place == Place::Lost)
     }
 }
@@ -642,7 +642,7 @@ fn pause(visibility: Duration) -> Duration {
 /// A message that is held, as a test sees it.
 #[cfg(test)]
 #[derive(Debug)]
-pub struct HeldMessage {
+pub(crate) struct HeldMessage {
     pub handle: Box<str>,
     pub expires: Duration,
     /// Nobody will have it from us any more.
@@ -651,7 +651,7 @@ pub struct HeldMessage {
 
 #[cfg(test)]
 impl<M> Leases<M> {
-    pub fn held(&self) -> Vec<HeldMessage> {
+    pub(crate) fn held(&self) -> Vec<HeldMessage> {
         let ours = self.by_id.values().filter(|lease| lease.place != Place::Lost);
         ours.map(|lease| HeldMessage {
             handle: lease.handle.clone(),

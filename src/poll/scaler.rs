@@ -9,7 +9,7 @@ use crate::receive::sharing::MOST;
 
 /// What may be held for a taker that has not come for it yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bounds {
+pub(crate) struct Bounds {
     /// Messages.
     pub most: usize,
     /// Bytes of them, as far as they can be foreseen.
@@ -17,7 +17,7 @@ pub struct Bounds {
 }
 
 #[derive(Debug)]
-pub struct PollScaler {
+pub(crate) struct PollScaler {
     bounds: Bounds,
     /// How many messages to have ahead of those that are waited for.
     target: usize,
@@ -36,12 +36,12 @@ pub struct PollScaler {
 
 impl PollScaler {
     /// No more messages than these are to be held from now on.
-    pub fn set_most(&mut self, most: usize) {
+    pub(crate) fn set_most(&mut self, most: usize) {
         self.bounds.most = most.max(1);
     }
 
     /// `first` is how many messages to have ahead at first; `left` how many are wanted at all.
-    pub fn new(bounds: Bounds, first: usize, left: Option<u64>) -> PollScaler {
+    pub(crate) fn new(bounds: Bounds, first: usize, left: Option<u64>) -> PollScaler {
         let bounds = Bounds { most: bounds.most.max(1), ..bounds };
         PollScaler {
             bounds,
@@ -57,7 +57,13 @@ impl PollScaler {
 
     /// Whether one more poll is to leave, and what it asks for, while so many messages and bytes are buffered, of which so many
     /// can be handed over, and takers wait for `awaited_messages` messages.
-    pub fn ask(&mut self, buffered: usize, available: usize, bytes: usize, awaited_messages: usize) -> Option<usize> {
+    pub(crate) fn ask(
+        &mut self,
+        buffered: usize,
+        available: usize,
+        bytes: usize,
+        awaited_messages: usize,
+    ) -> Option<usize> {
         if self.in_flight >= self.polls {
             return None;
         }
@@ -86,7 +92,7 @@ impl PollScaler {
     }
 
     /// A poll that asked for `asked` is back.
-    pub fn replied(&mut self, asked: usize, got: usize, bytes: usize) {
+    pub(crate) fn replied(&mut self, asked: usize, got: usize, bytes: usize) {
         self.ended(asked);
         self.full = got > 0 && got >= asked;
         if self.full {
@@ -101,51 +107,51 @@ impl PollScaler {
     }
 
     /// A poll that asked for `asked` is over without a reply.
-    pub fn ended(&mut self, asked: usize) {
+    pub(crate) fn ended(&mut self, asked: usize) {
         self.in_flight = self.in_flight.saturating_sub(1);
         self.asked = self.asked.saturating_sub(asked);
     }
 
     /// So many messages have come to takers. What is received and does not (it is given back, or lost) does not count among
     /// those that are wanted.
-    pub fn handed_over(&mut self, messages: usize) {
+    pub(crate) fn handed_over(&mut self, messages: usize) {
         self.left = self.left.map(|left| left.saturating_sub(messages as u64));
     }
 
     /// A poll keeps its place for a while without asking.
-    pub fn rests(&mut self) {
+    pub(crate) fn rests(&mut self) {
         self.in_flight += 1;
     }
 
-    pub fn rested(&mut self) {
+    pub(crate) fn rested(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
     /// The taker finds nothing.
-    pub fn found_empty(&mut self) {
+    pub(crate) fn found_empty(&mut self) {
         if std::mem::take(&mut self.full) || self.target == 0 {
             self.target = (self.target * 2).clamp(1, self.bounds.most);
         }
     }
 
     /// What the taker got had waited long.
-    pub fn waited_long(&mut self) {
+    pub(crate) fn waited_long(&mut self) {
         self.target /= 2;
     }
 
     /// What was buffered waited in vain: no more until somebody comes for it.
-    pub fn abandoned(&mut self) {
+    pub(crate) fn abandoned(&mut self) {
         self.target = 0;
     }
 
     /// How many polls are under way.
     #[cfg(test)]
-    pub fn in_flight(&self) -> usize {
+    pub(crate) fn in_flight(&self) -> usize {
         self.in_flight
     }
 
     /// How many more messages are to be handed over.
-    pub fn left(&self) -> usize {
+    pub(crate) fn left(&self) -> usize {
         self.left.map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX))
     }
 
@@ -155,7 +161,7 @@ impl PollScaler {
     }
 
     /// Everything that is wanted has been handed over.
-    pub fn is_complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         self.left == Some(0)
     }
 }

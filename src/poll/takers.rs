@@ -21,7 +21,7 @@ pub(super) struct Takers {
 }
 
 impl Takers {
-    pub fn park(&mut self, responder: Responder<()>) -> u64 {
+    pub(super) fn park(&mut self, responder: Responder<()>) -> u64 {
         let place = self.next_place;
         self.next_place += 1;
         self.parked.push_back((place, responder));
@@ -29,7 +29,7 @@ impl Takers {
     }
 
     /// One who waited waits no longer, whatever for.
-    pub fn unpark(&mut self, place: u64) {
+    pub(super) fn unpark(&mut self, place: u64) {
         if self.woken == Some(place) {
             self.woken = None;
         } else if let Some(position) = self.parked.iter().position(|(other, _)| *other == place) {
@@ -37,19 +37,19 @@ impl Takers {
         }
     }
 
-    pub fn tell(&mut self, takers: usize, responder: Responder<()>) {
+    pub(super) fn tell(&mut self, takers: usize, responder: Responder<()>) {
         self.loops.push((takers, responder));
     }
 
     /// How many wait.
-    pub fn waiting(&self) -> usize {
+    pub(super) fn waiting(&self) -> usize {
         self.parked.len()
             + usize::from(self.woken.is_some())
             + self.loops.iter().map(|(takers, _)| takers).sum::<usize>()
     }
 
     /// There is something: one thread is to be woken, and whoever wants to be told. They are to be answered outside the lock.
-    pub fn wake(&mut self) -> Vec<Responder<()>> {
+    pub(super) fn wake(&mut self) -> Vec<Responder<()>> {
         let mut woken: Vec<_> = self.loops.drain(..).map(|(_, responder)| responder).collect();
         if self.woken.is_none()
             && let Some((place, responder)) = self.parked.pop_front()
@@ -61,7 +61,7 @@ impl Takers {
     }
 
     /// There will be nothing any more.
-    pub fn wake_all(&mut self) -> Vec<Responder<()>> {
+    pub(super) fn wake_all(&mut self) -> Vec<Responder<()>> {
         self.woken = None;
         let loops = self.loops.drain(..).map(|(_, responder)| responder);
         loops.chain(self.parked.drain(..).map(|(_, responder)| responder)).collect()

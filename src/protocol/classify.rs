@@ -4,7 +4,7 @@ use super::error::{Error, ServiceError};
 
 /// Whether a refusal of a whole batch would meet each of its entries alone as well. Any other may be one entry's
 /// doing.
-pub fn concerns_all(error: &ServiceError) -> bool {
+pub(crate) fn concerns_all(error: &ServiceError) -> bool {
     const CODES: [&str; 22] = [
         "AWS.SimpleQueueService.NonExistentQueue",
         "AWS.SimpleQueueService.QueueDeletedRecently",
@@ -40,7 +40,7 @@ pub fn concerns_all(error: &ServiceError) -> bool {
 }
 
 /// Whether a refusal says that the message is not in flight any more, or not by this receipt handle.
-pub fn is_gone(error: &Error) -> bool {
+pub(crate) fn is_gone(error: &Error) -> bool {
     const CODES: [&str; 4] =
         ["MessageNotInflight", "ReceiptHandleIsInvalid", "InvalidParameterValue", "InvalidParameterValueException"];
     match error {
@@ -56,14 +56,14 @@ fn is_named(refusal: &ServiceError, codes: &[&str]) -> bool {
 }
 
 /// Whether the service says that the credentials have run out.
-pub fn is_expired(error: &Error) -> bool {
+pub(crate) fn is_expired(error: &Error) -> bool {
     const CODES: [&str; 3] = ["ExpiredToken", "ExpiredTokenException", "RequestExpired"];
     matches!(error, Error::Service(refusal) if is_named(refusal, &CODES))
 }
 
 /// Failures after which it is worth asking again: the way there, the service's own trouble, too much asked of it or of KMS,
 /// credentials that have run out, a source of them that does not answer. Not: no such queue, no access.
-pub fn may_pass(error: &Error) -> bool {
+pub(crate) fn may_pass(error: &Error) -> bool {
     const CODES: [&str; 5] =
         ["OverLimit", "KmsThrottled", "KMS.ThrottlingException", "RequestThrottled", "ServiceUnavailable"];
     match error {

@@ -10,7 +10,7 @@ use crate::model::Action;
 
 /// What a caller asks for one message, as it travels: alone, or as an entry of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// The members but `QueueUrl`, as JSON, with the closing brace and without the opening one:
     /// `"MessageBody":"hello"}`, or the brace alone.
     pub members: Box<[u8]>,
@@ -22,18 +22,18 @@ pub struct Entry {
 }
 
 /// The value of `QueueUrl`, as JSON text.
-pub type QueueUrl = Arc<[u8]>;
+pub(crate) type QueueUrl = Arc<[u8]>;
 
 /// The actions that have a batch form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Single {
+pub(crate) enum Single {
     SendMessage,
     DeleteMessage,
     ChangeMessageVisibility,
 }
 
 impl Single {
-    pub fn of(action: Action) -> Option<Single> {
+    pub(crate) fn of(action: Action) -> Option<Single> {
         match action {
             Action::SendMessage => Some(Single::SendMessage),
             Action::DeleteMessage => Some(Single::DeleteMessage),
@@ -42,7 +42,7 @@ impl Single {
         }
     }
 
-    pub fn action(self) -> Action {
+    pub(crate) fn action(self) -> Action {
         match self {
             Single::SendMessage => Action::SendMessage,
             Single::DeleteMessage => Action::DeleteMessage,
@@ -51,7 +51,7 @@ impl Single {
     }
 
     /// The action that does for many what this one does for one.
-    pub fn batch(self) -> Action {
+    pub(crate) fn batch(self) -> Action {
         match self {
             Single::SendMessage => Action::SendMessageBatch,
             Single::DeleteMessage => Action::DeleteMessageBatch,
@@ -61,7 +61,7 @@ impl Single {
 }
 
 /// Whether a queue's URL, as JSON, is that of a FIFO queue: their names, and no others, end in `.fifo`.
-pub fn is_fifo(queue: &[u8]) -> bool {
+pub(crate) fn is_fifo(queue: &[u8]) -> bool {
     let url = queue.split(|byte| *byte == b'?').next().unwrap_or_default();
     let name = url.trim_ascii_end().strip_suffix(b"\"").unwrap_or(url);
     let end = name.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
@@ -71,7 +71,7 @@ pub fn is_fifo(queue: &[u8]) -> bool {
 /// One entry as the plain operation, so that its reply and its errors are those of a call of its own.
 ///
 /// `attempts` were made with it before.
-pub fn single(action: Single, queue: &[u8], entry: &Entry, attempts: u32) -> Request {
+pub(crate) fn single(action: Single, queue: &[u8], entry: &Entry, attempts: u32) -> Request {
     let mut body = Vec::with_capacity(queue.len() + entry.members.len() + 16);
     body.extend_from_slice(br#"{"QueueUrl":"#);
     body.extend_from_slice(queue);
@@ -80,7 +80,7 @@ pub fn single(action: Single, queue: &[u8], entry: &Entry, attempts: u32) -> Req
 }
 
 /// Entries as one batch. Their Ids are their positions: what the entries say never makes two of them equal.
-pub fn batch<'a>(action: Single, queue: &[u8], entries: impl Iterator<Item = &'a Entry> + Clone) -> Request {
+pub(crate) fn batch<'a>(action: Single, queue: &[u8], entries: impl Iterator<Item = &'a Entry> + Clone) -> Request {
     let not_after = entries.clone().filter_map(|entry| entry.not_after).min();
     let length: usize = entries.clone().map(|entry| entry.members.len() + 10).sum();
     let mut body = Vec::with_capacity(queue.len() + length + 32);
@@ -111,13 +111,13 @@ fn request(action: Action, body: Vec<u8>) -> Request {
 }
 
 /// An entry that deletes a message. The handle is JSON.
-pub fn delete(handle: &str) -> Entry {
+pub(crate) fn delete(handle: &str) -> Entry {
     let members = format!("\"ReceiptHandle\":{handle}}}");
     Entry { members: members.into_bytes().into(), size: 0, group: None, not_after: None }
 }
 
 /// An entry that changes a message's visibility. The handle is JSON.
-pub fn visibility(handle: &str, seconds: u32) -> Entry {
+pub(crate) fn visibility(handle: &str, seconds: u32) -> Entry {
     let members = format!("\"ReceiptHandle\":{handle},\"VisibilityTimeout\":{seconds}}}");
     Entry { members: members.into_bytes().into(), size: 0, group: None, not_after: None }
 }

@@ -9,11 +9,11 @@ use crate::model::{ERRORS, ErrorShape};
 
 mod source;
 
-pub use source::SourceError;
+pub(crate) use source::SourceError;
 
 /// Cheap enough to clone: all who shared a request are told of its failure.
 #[derive(Clone, Debug)]
-pub enum Error {
+pub(crate) enum Error {
     /// SQS answered, and the answer is a refusal.
     Service(Box<ServiceError>),
     /// No answer came: the request or its reply was lost on the way, after all retries.
@@ -30,7 +30,7 @@ pub enum Error {
 
 impl Error {
     /// The same, after so many attempts.
-    pub fn after(self, attempts: u32) -> Error {
+    pub(crate) fn after(self, attempts: u32) -> Error {
         match self {
             Error::Service(mut error) => {
                 error.reply.attempts = attempts;
@@ -60,7 +60,7 @@ impl std::error::Error for Error {}
 
 /// Where on the way a request was lost, in the kinds that botocore tells apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Failure {
+pub(crate) enum Failure {
     /// The host's name could not be resolved: `EndpointConnectionError`.
     Dns,
     /// No connection: refused, unreachable. `EndpointConnectionError`.
@@ -80,7 +80,7 @@ pub enum Failure {
 }
 
 #[derive(Clone, Debug)]
-pub struct Lost {
+pub(crate) struct Lost {
     pub failure: Failure,
     /// The URL that was asked, or the proxy's when it was the proxy that failed.
     pub url: String,
@@ -89,7 +89,7 @@ pub struct Lost {
 
 /// A refusal by the service, read as botocore's JSON parser reads it.
 #[derive(Clone, Debug)]
-pub struct ServiceError {
+pub(crate) struct ServiceError {
     /// From the `x-amzn-query-error` header where there is one, else the name in the body's `__type`.
     pub code: String,
     /// A string, unless the service sent something else.
@@ -104,14 +104,14 @@ pub struct ServiceError {
 }
 
 #[derive(Clone, Debug)]
-pub struct QueryError {
+pub(crate) struct QueryError {
     pub name: String,
     pub fault: String,
 }
 
 impl ServiceError {
     /// Read a reply of status 300 or above.
-    pub fn from_reply(reply: Reply) -> Self {
+    pub(crate) fn from_reply(reply: Reply) -> Self {
         if is_generic(&reply) {
             let reason = http::StatusCode::from_u16(reply.status).ok().and_then(|status| status.canonical_reason());
             return ServiceError {
@@ -141,7 +141,7 @@ impl ServiceError {
 
     /// The refusal of one entry of a batch, as the refusal of the entry's own request would have told it. `reply` is the
     /// whole batch's.
-    pub fn of_entry(code: &str, message: String, sender_fault: bool, reply: Reply) -> Self {
+    pub(crate) fn of_entry(code: &str, message: String, sender_fault: bool, reply: Reply) -> Self {
         // Batches name errors by the codes of the query protocol; exceptions are named by the model.
         const NAMES: [(&str, &str); 3] = [
             ("NonExistentQueue", "QueueDoesNotExist"),
@@ -164,12 +164,12 @@ impl ServiceError {
     }
 
     /// The name by which boto3 chooses the exception class.
-    pub fn class_name(&self) -> &str {
+    pub(crate) fn class_name(&self) -> &str {
         self.query.as_ref().map_or(&self.code, |query| &query.name)
     }
 
     /// Whether, and as what, botocore's standard mode would try again after this answer.
-    pub fn retry(&self) -> Option<Retry> {
+    pub(crate) fn retry(&self) -> Option<Retry> {
         const TRANSIENT_STATUS: [u16; 4] = [500, 502, 503, 504];
         const TRANSIENT: [&str; 3] = ["RequestTimeout", "RequestTimeoutException", "PriorRequestNotComplete"];
         const THROTTLED: [&str; 14] = [
@@ -202,7 +202,7 @@ impl ServiceError {
 
 /// Why a refusal is worth another attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Retry {
+pub(crate) enum Retry {
     /// Too many requests: wait longer.
     Throttled,
     Transient,
@@ -210,7 +210,7 @@ pub enum Retry {
 
 impl ErrorShape {
     /// The modelled error of this code.
-    pub fn of_code(code: &str) -> Option<&'static ErrorShape> {
+    pub(crate) fn of_code(code: &str) -> Option<&'static ErrorShape> {
         ERRORS.iter().find(|shape| shape.query_code.unwrap_or(shape.name) == code)
     }
 }

@@ -9,14 +9,14 @@ use serde_json::value::RawValue;
 
 /// A value of no known shape.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Json {
+pub(crate) enum Json {
     Text(String),
     /// Anything else, as it came.
     Other(Box<str>),
 }
 
 impl Json {
-    pub fn is_null(&self) -> bool {
+    pub(crate) fn is_null(&self) -> bool {
         matches!(self, Json::Other(text) if &**text == "null")
     }
 }
@@ -38,10 +38,10 @@ impl fmt::Display for Json {
 
 /// It is no JSON.
 #[derive(Debug)]
-pub struct Unreadable;
+pub(crate) struct Unreadable;
 
 /// The members of an object; of what is no object there are none. The last of one name counts.
-pub fn members(text: &str) -> Result<HashMap<String, Json>, Unreadable> {
+pub(crate) fn members(text: &str) -> Result<HashMap<String, Json>, Unreadable> {
     let plain = with_numbers(text);
     let parse = |text: &str| serde_json::from_str::<&RawValue>(text).map(drop).map_err(|_| Unreadable);
     if !plain.trim_ascii_start().starts_with('{') {
@@ -70,7 +70,7 @@ fn json(text: &str) -> Json {
 }
 
 /// With numbers, of as many characters, in the place of NaN, Infinity and -Infinity.
-pub fn with_numbers(text: &str) -> Cow<'_, str> {
+pub(crate) fn with_numbers(text: &str) -> Cow<'_, str> {
     let is_there = |word: &str| text.contains(word);
     if !is_there("NaN") && !is_there("Infinity") {
         return Cow::Borrowed(text);
@@ -101,7 +101,7 @@ pub fn with_numbers(text: &str) -> Cow<'_, str> {
 }
 
 /// JSON may spell half a surrogate pair, which no Rust string can hold; it becomes the replacement character.
-pub fn without_lone_surrogates(json: &str) -> String {
+pub(crate) fn without_lone_surrogates(json: &str) -> String {
     let unit = |at: usize| {
         let digits = json.get(at..)?.strip_prefix("\\u")?.get(..4)?;
         u16::from_str_radix(digits, 16).ok()

@@ -10,7 +10,7 @@ use crate::model::Action;
 
 /// An operation on its way out.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub(crate) struct Request {
     pub action: Action,
     /// The JSON document of the operation's input.
     pub body: Bytes,
@@ -26,7 +26,7 @@ pub struct Request {
 /// What came back over HTTP, of whatever status. Cheap to clone: those who shared a request each get one, whose body is
 /// their part of it.
 #[derive(Clone, Debug)]
-pub struct Reply {
+pub(crate) struct Reply {
     pub status: u16,
     /// Names in lower case, in the order of arrival; values of a repeated name are separate entries.
     pub headers: Arc<[(Box<str>, Box<str>)]>,
@@ -39,7 +39,7 @@ pub struct Reply {
 
 impl Reply {
     /// A header; `name` in lower case. The values of a repeated header are joined, as HTTP allows.
-    pub fn header(&self, name: &str) -> Option<Cow<'_, str>> {
+    pub(crate) fn header(&self, name: &str) -> Option<Cow<'_, str>> {
         let mut values = self.headers.iter().filter(|(key, _)| &**key == name).map(|(_, value)| &**value);
         let first = values.next()?;
         Some(values.fold(Cow::Borrowed(first), |joined, value| Cow::Owned(format!("{joined}, {value}"))))
@@ -48,7 +48,7 @@ impl Reply {
 
 /// A request that somebody else will send.
 #[derive(Clone, Debug)]
-pub struct Presign {
+pub(crate) struct Presign {
     pub action: Action,
     /// The operation's arguments, percent-encoded, without a leading `?`.
     pub query: String,

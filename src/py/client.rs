@@ -23,7 +23,7 @@ use crate::runtime::responder::PendingResponse;
 type Keys = (String, String, Option<String>, Option<String>, &'static str);
 
 #[pyclass(frozen, module = "turbosqs._core")]
-pub struct Client {
+pub(super) struct Client {
     core: Core,
 }
 

@@ -24,7 +24,7 @@ struct Datetime {
 }
 
 /// What is signed from now on bears the time that Python's clock shows.
-pub fn look(py: Python<'_>) -> PyResult<()> {
+pub(super) fn look(py: Python<'_>) -> PyResult<()> {
     clock::replace(replaced(py)?);
     Ok(())
 }

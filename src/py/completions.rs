@@ -30,7 +30,7 @@ use crate::runtime::responder::{Responder, Sink};
 use crate::send::writer::WaitFor;
 
 #[pyclass(frozen, module = "turbosqs._core")]
-pub struct CompletionQueue {
+pub(super) struct CompletionQueue {
     completions: Arc<Core<Completion>>,
     state: Mutex<LoopState>,
 }

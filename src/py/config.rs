@@ -32,7 +32,7 @@ const WITHOUT_EFFECT: &[&str] = &[
 /// What a client with these arguments is built from; or why there cannot be one, as botocore's exception. `is_resolved`:
 /// neither environment nor files have anything to add.
 /// `found` is what the session knows of its credentials.
-pub fn settings(dict: &Bound<'_, PyDict>, is_resolved: bool, found: Option<Arc<Found>>) -> PyResult<Settings> {
+pub(super) fn settings(dict: &Bound<'_, PyDict>, is_resolved: bool, found: Option<Arc<Found>>) -> PyResult<Settings> {
     let arguments = Arguments { found, ..arguments(dict)? };
     let settings = if is_resolved { resolved(&arguments) } else { resolve(&arguments, &System::default()) };
     settings.map_err(|error| super::error::config(dict.py(), &error))

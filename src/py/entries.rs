@@ -6,7 +6,7 @@ use pyo3::types::PyDict;
 use pyo3::types::dict::BoundDictIterator;
 
 /// Like `dict.iter()`, whose answer to a change is a panic; here it is what Python's own iteration raises.
-pub struct Entries<'a, 'py> {
+pub(super) struct Entries<'a, 'py> {
     dict: &'a Bound<'py, PyDict>,
     inner: BoundDictIterator<'py>,
     size: usize,
@@ -15,7 +15,7 @@ pub struct Entries<'a, 'py> {
 }
 
 impl<'a, 'py> Entries<'a, 'py> {
-    pub fn of(dict: &'a Bound<'py, PyDict>) -> Self {
+    pub(super) fn of(dict: &'a Bound<'py, PyDict>) -> Self {
         let size = dict.len();
         Entries { dict, inner: dict.iter(), size, left: size }
     }

@@ -22,7 +22,7 @@ pyo3::create_exception!(
 );
 
 /// What went wrong with an operation.
-pub fn failure(py: Python<'_>, error: Error, action: Action) -> PyErr {
+pub(super) fn failure(py: Python<'_>, error: Error, action: Action) -> PyErr {
     match error {
         Error::Service(error) => service(py, &error, action).unwrap_or_else(|error| error),
         Error::Lost(lost) => self::lost(py, &lost),
@@ -111,7 +111,7 @@ fn lost(py: Python<'_>, lost: &Lost) -> PyErr {
 }
 
 /// What is wrong with settings that do not make a client.
-pub fn config(py: Python<'_>, error: &ConfigError) -> PyErr {
+pub(super) fn config(py: Python<'_>, error: &ConfigError) -> PyErr {
     if let ConfigError::Value(message) = error {
         return PyValueError::new_err(message.clone());
     }
@@ -131,7 +131,7 @@ pub fn config(py: Python<'_>, error: &ConfigError) -> PyErr {
 }
 
 /// The failure that becomes an exception of `turbosqs.exceptions` with these keyword arguments.
-pub fn with_texts<'py, Text>(py: Python<'py>, class: &'static str, arguments: &[(&str, Text)]) -> PyErr
+pub(super) fn with_texts<'py, Text>(py: Python<'py>, class: &'static str, arguments: &[(&str, Text)]) -> PyErr
 where
     Text: IntoPyObject<'py> + Copy,
 {

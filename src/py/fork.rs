@@ -8,7 +8,7 @@ use crate::runtime;
 
 /// Have Python tell us of its forks: those of `os.fork` and of what stands on it, and of `subprocess` where it runs Python code
 /// in between.
-pub fn watch(py: Python<'_>) -> PyResult<()> {
+pub(super) fn watch(py: Python<'_>) -> PyResult<()> {
     // Where there is no fork there is nothing to register with.
     let Some(register) = PyModule::import(py, "os")?.getattr_opt("register_at_fork")? else { return Ok(()) };
     let hooks = PyDict::new(py);

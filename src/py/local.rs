@@ -16,7 +16,7 @@ use crate::model::Action;
 /// A running server; `None` inside once it is stopped.
 #[derive(Debug)]
 #[pyclass(module = "turbosqs._core", frozen)]
-pub struct LocalServer {
+pub(super) struct LocalServer {
     server: std::sync::Mutex<Option<Server>>,
     endpoint_url: String,
     port: u16,

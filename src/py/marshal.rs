@@ -15,7 +15,7 @@ use crate::model::{Member, Shape, Structure};
 use crate::protocol::entry::Entry;
 
 /// Why a value could not be written.
-pub enum Unfit {
+pub(super) enum Unfit {
     /// It breaks the model; the complaint is `validate`'s to make.
     Invalid,
     Python(PyErr),
@@ -33,7 +33,7 @@ type Written = Result<(), Unfit>;
 ///
 /// Without `strict` (boto3's `parameter_validation=False`) a value of the wrong type travels as whatever JSON it
 /// makes, for the service to judge.
-pub fn to_json(params: &Bound<'_, PyDict>, input: &'static Structure, strict: bool) -> Result<Vec<u8>, Unfit> {
+pub(super) fn to_json(params: &Bound<'_, PyDict>, input: &'static Structure, strict: bool) -> Result<Vec<u8>, Unfit> {
     let mut marshal = Marshal::new(params, input, strict);
     let written = marshal.structure(params, input);
     written.map_err(|unfit| marshal.why(unfit))?;
@@ -44,7 +44,7 @@ pub fn to_json(params: &Bound<'_, PyDict>, input: &'static Structure, strict: bo
 ///
 /// `None`: nothing says which queue, or what it says is no text, so that there is nothing to batch by; that gets through
 /// validation only when there is none.
-pub fn to_entry(
+pub(super) fn to_entry(
     params: &Bound<'_, PyDict>,
     input: &'static Structure,
     strict: bool,

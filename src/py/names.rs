@@ -11,7 +11,7 @@ type Names = Box<[Py<PyString>]>;
 static NAMES: PyOnceLock<Box<[Names]>> = PyOnceLock::new();
 
 /// The names of a structure's members, in their order.
-pub fn of<'a>(py: Python<'_>, structure: &'static Structure) -> &'a [Py<PyString>] {
+pub(super) fn of<'a>(py: Python<'_>, structure: &'static Structure) -> &'a [Py<PyString>] {
     NAMES.get_or_init(py, || intern_all(py)).get(structure.index).map_or(&[], |names| names)
 }
 

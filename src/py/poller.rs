@@ -20,7 +20,7 @@ use crate::protocol::error::Error;
 use crate::runtime::responder::PendingResponse;
 
 #[pyclass(frozen, weakref, module = "turbosqs._core")]
-pub struct Poller {
+pub(super) struct Poller {
     core: Core,
     /// Whether takers are given lists.
     lists: bool,

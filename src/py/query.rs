@@ -8,7 +8,7 @@ use crate::transport::aws::RESERVED;
 
 /// The members of a JSON object as botocore puts them into a URL: a list repeats its name, and what is nested
 /// deeper goes in as Python prints it.
-pub fn of_json(py: Python<'_>, body: &[u8]) -> PyResult<String> {
+pub(super) fn of_json(py: Python<'_>, body: &[u8]) -> PyResult<String> {
     let parsed = py.import("json")?.call_method1("loads", (PyBytes::new(py, body),))?;
     let mut pairs = Vec::new();
     for (name, value) in parsed.cast::<PyDict>()?.iter() {

@@ -11,7 +11,7 @@ use crate::model::Operation;
 use crate::protocol::error::ServiceError;
 use crate::protocol::message::Reply;
 
-pub fn dict<'py>(py: Python<'py>, operation: &Operation, reply: &Reply) -> PyResult<Bound<'py, PyDict>> {
+pub(super) fn dict<'py>(py: Python<'py>, operation: &Operation, reply: &Reply) -> PyResult<Bound<'py, PyDict>> {
     let metadata = metadata_of_reply(py, reply, headers(py, reply)?)?;
     with_metadata(py, operation, reply, metadata)
 }
@@ -37,7 +37,7 @@ fn metadata_of_reply<'py>(py: Python<'py>, reply: &Reply, headers: Bound<'py, Py
 /// Several replies after one another. Those that shared a request have equal metadata, which is made once and copied: each
 /// is its caller's own, to change as it likes.
 #[derive(Default)]
-pub struct Replies<'py>(Option<SharedMetadata<'py>>);
+pub(super) struct Replies<'py>(Option<SharedMetadata<'py>>);
 
 struct SharedMetadata<'py> {
     reply: Reply,
@@ -46,7 +46,12 @@ struct SharedMetadata<'py> {
 }
 
 impl<'py> Replies<'py> {
-    pub fn dict(&mut self, py: Python<'py>, operation: &Operation, reply: &Reply) -> PyResult<Bound<'py, PyDict>> {
+    pub(super) fn dict(
+        &mut self,
+        py: Python<'py>,
+        operation: &Operation,
+        reply: &Reply,
+    ) -> PyResult<Bound<'py, PyDict>> {
         let metadata = self.metadata(py, reply)?;
         with_metadata(py, operation, reply, metadata)
     }
@@ -73,7 +78,7 @@ impl SharedMetadata<'_> {
 }
 
 /// The metadata of a refusal: it has a request id only if SQS itself has spoken.
-pub fn metadata_of_error<'py>(py: Python<'py>, error: &ServiceError) -> PyResult<Bound<'py, PyDict>> {
+pub(super) fn metadata_of_error<'py>(py: Python<'py>, error: &ServiceError) -> PyResult<Bound<'py, PyDict>> {
     let reply = &error.reply;
     let exhausted = reply.attempts >= reply.max_attempts;
     let out_of_quota = !exhausted && error.retry().is_some();

@@ -8,7 +8,7 @@ use crate::session::Session as Core;
 
 #[pyclass(frozen, module = "turbosqs._core")]
 #[derive(Default)]
-pub struct Session(Arc<Core>);
+pub(super) struct Session(Arc<Core>);
 
 #[pymethods]
 impl Session {

@@ -5,7 +5,7 @@ use pyo3::types::PyDict;
 
 use crate::stats::Snapshot;
 
-pub fn dict<'py>(py: Python<'py>, snapshot: &Snapshot) -> PyResult<Bound<'py, PyDict>> {
+pub(super) fn dict<'py>(py: Python<'py>, snapshot: &Snapshot) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
     dict.set_item("requests", counts(py, &snapshot.requests)?)?;
     dict.set_item("messages", counts(py, &snapshot.messages)?)?;

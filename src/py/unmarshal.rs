@@ -20,7 +20,7 @@ use crate::model::{Shape, Structure};
 ///
 /// What this parser refuses goes the way that boto3 goes, through Python's own: it takes more (lone surrogates,
 /// integers of any size, loose base64), and what neither takes fails as it does in boto3.
-pub fn from_json<'py>(py: Python<'py>, body: &[u8], output: &'static Structure) -> PyResult<Bound<'py, PyDict>> {
+pub(super) fn from_json<'py>(py: Python<'py>, body: &[u8], output: &'static Structure) -> PyResult<Bound<'py, PyDict>> {
     if body.is_empty() {
         return Ok(PyDict::new(py));
     }

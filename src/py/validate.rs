@@ -12,7 +12,10 @@ use crate::model::{Shape, Structure};
 type Text = Vec<u8>;
 
 /// The report that goes into a `ParamValidationError`; none when nothing is wrong.
-pub fn report<'py>(params: &Bound<'py, PyDict>, input: &'static Structure) -> PyResult<Option<Bound<'py, PyString>>> {
+pub(super) fn report<'py>(
+    params: &Bound<'py, PyDict>,
+    input: &'static Structure,
+) -> PyResult<Option<Bound<'py, PyString>>> {
     let mut complaints = Vec::new();
     structure(params.as_any(), input, b"", &mut complaints)?;
     if complaints.is_empty() {

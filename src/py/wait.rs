@@ -12,14 +12,14 @@ use crate::protocol::error::Error;
 use crate::runtime::responder::PendingResponse;
 
 /// How long Ctrl-C may go unnoticed.
-pub const TICK: Duration = Duration::from_millis(50);
+pub(super) const TICK: Duration = Duration::from_millis(50);
 
 /// Do something that takes a while with the interpreter released.
 ///
 /// When the interpreter ends, daemon threads are still here. CPython before 3.14 ends those that come back to it from then on,
 /// but it looks at what it has already given up to find out (the thread's state), and ends them by unwinding their stack, in
 /// the middle of the process's own end. So they stay where they are: parked, until the process has ended.
-pub fn released<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> T {
+pub(super) fn released<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> T {
     // The one thread that has the interpreter while it ends is the thread that ends it (a finalizer calls): that one comes back.
     let is_last = has_ended();
     py.detach(|| {
@@ -38,7 +38,7 @@ fn has_ended() -> bool {
 }
 
 /// Wait for an answer. A signal's exception ends the wait; what becomes of the operation is its caller's to say.
-pub fn wait<T: Send + 'static>(py: Python<'_>, pending: &PendingResponse<T>) -> PyResult<Result<T, Error>> {
+pub(super) fn wait<T: Send + 'static>(py: Python<'_>, pending: &PendingResponse<T>) -> PyResult<Result<T, Error>> {
     loop {
         if let Some(result) = released(py, || pending.wait_for(TICK)) {
             return Ok(result);
@@ -48,7 +48,7 @@ pub fn wait<T: Send + 'static>(py: Python<'_>, pending: &PendingResponse<T>) -> 
 }
 
 /// The moment when so many seconds are over; a time that no clock reaches is as good as a year.
-pub fn deadline(seconds: f64) -> PyResult<Instant> {
+pub(super) fn deadline(seconds: f64) -> PyResult<Instant> {
     const YEAR: f64 = 365.0 * 86_400.0;
     match Duration::try_from_secs_f64(seconds.min(YEAR)) {
         Ok(timeout) => Ok(Instant::now() + timeout),

@@ -6,7 +6,7 @@ use pyo3::types::PyString;
 /// Objects under names, in classes and modules. Looking costs a tenth of what it does in Python, which between two
 /// requests finds its own code gone from the caches.
 #[pyclass(frozen, module = "turbosqs._core")]
-pub struct Watch {
+pub(super) struct Watch {
     watched: Vec<Watched>,
 }
 

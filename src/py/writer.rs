@@ -17,7 +17,7 @@ use crate::protocol::error::Error;
 use crate::send::writer::{Unsent, Writer as Core};
 
 #[pyclass(frozen, module = "turbosqs._core")]
-pub struct Writer {
+pub(super) struct Writer {
     client: Py<Client>,
     core: Core,
 }

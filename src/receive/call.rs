@@ -15,7 +15,7 @@ use crate::protocol::message::{Reply, Request};
 
 /// What calls that share a request have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ShareKey {
+pub(crate) struct ShareKey {
     pub kind: PollKind,
     /// All members but the count and the wait, as `"Name":value,`, in the order of their names.
     pub members: Arc<[u8]>,
@@ -23,7 +23,7 @@ pub struct ShareKey {
 
 /// A call that may share.
 #[derive(Debug)]
-pub struct ReceiveCall {
+pub(crate) struct ReceiveCall {
     pub key: ShareKey,
     /// `QueueUrl` as JSON.
     pub queue: Arc<[u8]>,
@@ -37,7 +37,7 @@ impl ReceiveCall {
     /// Not on FIFO queues, where two messages of one group must not reach two callers at once; not with an attempt's
     /// id, which is one caller's; not without WaitTimeSeconds, since for how long the queue would have a caller wait who is left
     /// over is not known; and not with values that the service would refuse, since that refusal is one caller's too.
-    pub fn of(request: &Request) -> Option<ReceiveCall> {
+    pub(crate) fn of(request: &Request) -> Option<ReceiveCall> {
         let members: BTreeMap<&str, &RawValue> = serde_json::from_slice(&request.body).ok()?;
         let number = |name: &str| members.get(name).map(|value| value.get().parse::<u32>().ok());
         let want = number("MaxNumberOfMessages").unwrap_or(Some(1))?;
@@ -69,7 +69,7 @@ impl ReceiveCall {
 }
 
 /// The request of several callers, or of what is left of their time.
-pub fn request(key: &ShareKey, send: &ReceiveRequest) -> Request {
+pub(crate) fn request(key: &ShareKey, send: &ReceiveRequest) -> Request {
     let mut body = Vec::with_capacity(key.members.len() + 64);
     body.push(b'{');
     body.extend_from_slice(&key.members);
@@ -86,13 +86,13 @@ struct ReceiveReply<'a> {
 }
 
 /// The messages of a reply, each as its JSON; `None` if it is no such reply.
-pub fn messages(body: &[u8]) -> Option<Vec<&str>> {
+pub(crate) fn messages(body: &[u8]) -> Option<Vec<&str>> {
     let body: ReceiveReply<'_> = serde_json::from_slice(body).ok()?;
     Some(body.messages.unwrap_or_default().into_iter().map(RawValue::get).collect())
 }
 
 /// A caller's part of a reply, as a reply.
-pub fn part(reply: &Reply, messages: &[&str]) -> Reply {
+pub(crate) fn part(reply: &Reply, messages: &[&str]) -> Reply {
     let body = match messages {
         [] => Bytes::from_static(b"{}"),
         some => Bytes::from(format!("{{\"Messages\":[{}]}}", some.join(","))),
@@ -107,7 +107,7 @@ struct WithHandle<'a> {
 }
 
 /// The receipt handle of a message, as JSON.
-pub fn receipt_handle(message: &str) -> Option<&str> {
+pub(crate) fn receipt_handle(message: &str) -> Option<&str> {
     serde_json::from_str::<WithHandle<'_>>(message).ok().map(|message| message.handle.get())
 }
 

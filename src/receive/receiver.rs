@@ -24,11 +24,11 @@ use crate::transport::Transport;
 
 /// How long a poll that nobody waits for any more may take to come back by itself. To break it off may cost messages that
 /// are on their way: nobody would see them before their visibility timeout is over.
-pub const GRACE: Duration = Duration::from_secs(1);
+pub(crate) const GRACE: Duration = Duration::from_secs(1);
 
 /// The shared receives of one client in one process.
 #[derive(Debug)]
-pub struct Receivers {
+pub(crate) struct Receivers {
     transport: Arc<dyn Transport>,
     batchers: Arc<Batchers>,
     stats: Arc<Stats>,
@@ -60,7 +60,7 @@ struct WaitingCall {
 
 /// A call that was set going.
 #[derive(Debug)]
-pub struct EnteredReceive {
+pub(crate) struct EnteredReceive {
     receivers: Arc<Receivers>,
     key: ShareKey,
     id: u64,
@@ -68,7 +68,7 @@ pub struct EnteredReceive {
 
 impl EnteredReceive {
     /// Its caller does not wait any more. What was to be its part of a reply goes to another who waits, or back to the queue.
-    pub fn leave(&self) {
+    pub(crate) fn leave(&self) {
         let mut shared_polls = self.receivers.lock();
         let Some(shared_poll) = shared_polls.get_mut(&self.key) else { return };
         let gone = shared_poll.callers.remove(&self.id);
@@ -90,7 +90,7 @@ impl EnteredReceive {
 
 impl Receivers {
     /// `linger` is how long a call lingers while others are under way.
-    pub fn new(
+    pub(crate) fn new(
         transport: Arc<dyn Transport>,
         batchers: Arc<Batchers>,
         stats: Arc<Stats>,
@@ -108,7 +108,7 @@ impl Receivers {
     }
 
     /// Calls that were made at the same moment: they share if they can.
-    pub fn enter(
+    pub(crate) fn enter(
         self: &Arc<Self>,
         calls: Vec<(ReceiveCall, Request, Responder<Reply>)>,
     ) -> Result<Vec<EnteredReceive>, Error> {

@@ -15,7 +15,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 /// What a ReceiveMessage can bring.
-pub const MOST: usize = 10;
+pub(crate) const MOST: usize = 10;
 
 /// How far past its time a caller may be asked for, since a request waits for whole seconds and time has passed before
 /// it leaves. More than the usual linger, less than anybody notices.
@@ -23,7 +23,7 @@ const TOLERANCE: Duration = Duration::from_millis(10);
 
 /// How the callers of a key wait. It is part of the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum PollKind {
+pub(crate) enum PollKind {
     /// WaitTimeSeconds is 0.
     Short,
     /// Each caller has its own WaitTimeSeconds, above 0.
@@ -52,7 +52,7 @@ struct SharedRequest {
 
 /// A request to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReceiveRequest {
+pub(crate) struct ReceiveRequest {
     pub request: u64,
     /// MaxNumberOfMessages.
     pub max: usize,
@@ -64,7 +64,7 @@ pub struct ReceiveRequest {
 
 /// What follows from a reply.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct ReceiveOutcome {
+pub(crate) struct ReceiveOutcome {
     /// Callers and their messages, as positions in the reply; an empty range is an empty answer.
     pub answers: Vec<(u64, Range<usize>)>,
     /// Messages that nobody wants any more.
@@ -73,7 +73,7 @@ pub struct ReceiveOutcome {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub enum Left {
+pub(crate) enum Left {
     /// It had been answered, or was never there.
     Unknown,
     /// Nothing more to do.
@@ -83,7 +83,7 @@ pub enum Left {
 }
 
 #[derive(Debug)]
-pub struct SharedReceives {
+pub(crate) struct SharedReceives {
     kind: PollKind,
     linger: Duration,
     /// Oldest first.
@@ -94,19 +94,19 @@ pub struct SharedReceives {
 
 impl SharedReceives {
     /// `linger` is how long a caller lingers while other requests are under way.
-    pub fn new(kind: PollKind, linger: Duration) -> Self {
+    pub(crate) fn new(kind: PollKind, linger: Duration) -> Self {
         SharedReceives { kind, linger, waiting: VecDeque::new(), in_flight: HashMap::new(), next_request: 0 }
     }
 
     /// A call; [`Self::tick`] says what leaves, for all that arrive at the same moment together. `want` is from 1 to
     /// [`MOST`]; `wait` counts for [`PollKind::Long`] only.
-    pub fn arrive(&mut self, now: Duration, id: u64, want: usize, wait: u32) {
+    pub(crate) fn arrive(&mut self, now: Duration, id: u64, want: usize, wait: u32) {
         let until = now + Duration::from_secs(wait.into());
         self.waiting.push_back(Participant { id, want, arrived: now, until, asked_before: false });
     }
 
     /// When [`Self::tick`] is due: by the oldest that waits.
-    pub fn next_tick(&self) -> Option<Duration> {
+    pub(crate) fn next_tick(&self) -> Option<Duration> {
         self.waiting
             .front()
             .map(|caller| if caller.asked_before { Duration::ZERO } else { caller.arrived + self.linger })
@@ -114,14 +114,14 @@ impl SharedReceives {
 
     /// What leaves now: everybody who waits, if nothing is under way, if they want a full request together, or if somebody's
     /// linger is over. One who has been in a request has waited already.
-    pub fn tick(&mut self, now: Duration) -> Vec<ReceiveRequest> {
+    pub(crate) fn tick(&mut self, now: Duration) -> Vec<ReceiveRequest> {
         let wanted: usize = self.waiting.iter().map(|caller| caller.want).sum();
         let due = self.next_tick().is_some_and(|due| due <= now);
         if self.in_flight.is_empty() || wanted >= MOST || due { self.flush(now) } else { Vec::new() }
     }
 
     /// A caller that no longer waits for its answer.
-    pub fn leave(&mut self, id: u64) -> Left {
+    pub(crate) fn leave(&mut self, id: u64) -> Left {
         if let Some(position) = self.waiting.iter().position(|caller| caller.id == id) {
             self.waiting.remove(position);
             return Left::Quietly;
@@ -136,7 +136,7 @@ impl SharedReceives {
     }
 
     /// A reply with so many messages.
-    pub fn returned(&mut self, now: Duration, request: u64, count: usize) -> ReceiveOutcome {
+    pub(crate) fn returned(&mut self, now: Duration, request: u64, count: usize) -> ReceiveOutcome {
         let Some(flight) = self.in_flight.remove(&request) else {
             return ReceiveOutcome { surplus: 0..count, ..ReceiveOutcome::default() };
         };
@@ -176,12 +176,12 @@ impl SharedReceives {
     }
 
     /// A request that will have no reply: its callers, all of whom are to be told why, and what is to be sent now.
-    pub fn failed(&mut self, now: Duration, request: u64) -> (Vec<u64>, Vec<ReceiveRequest>) {
+    pub(crate) fn failed(&mut self, now: Duration, request: u64) -> (Vec<u64>, Vec<ReceiveRequest>) {
         let callers = self.in_flight.remove(&request).map(|flight| flight.callers).unwrap_or_default();
         (callers.into_iter().map(|caller| caller.id).collect(), self.tick(now))
     }
 
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.in_flight.is_empty()
     }
 

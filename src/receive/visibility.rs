@@ -16,20 +16,20 @@ use crate::runtime::lock::lock;
 use crate::transport::Transport;
 
 /// What is asked for where the queue's own is not known: what SQS gives a queue that says nothing.
-pub const DEFAULT: u32 = 30;
+pub(crate) const DEFAULT: u32 = 30;
 
 /// A changed timeout is noticed after this.
-pub const FRESH: Duration = Duration::from_secs(300);
+pub(crate) const FRESH: Duration = Duration::from_secs(300);
 
 /// Beyond so many queues the old ones are forgotten.
 const MANY: usize = 1024;
 
 #[derive(Debug, Default)]
-pub struct Visibilities(Mutex<HashMap<QueueUrl, (u32, Instant)>>);
+pub(crate) struct Visibilities(Mutex<HashMap<QueueUrl, (u32, Instant)>>);
 
 impl Visibilities {
     /// A queue's visibility timeout in seconds. Only what the service has said is remembered.
-    pub async fn of(&self, transport: &dyn Transport, queue: &QueueUrl) -> Result<u32, Error> {
+    pub(crate) async fn of(&self, transport: &dyn Transport, queue: &QueueUrl) -> Result<u32, Error> {
         if let Some(known) = self.known(queue) {
             return Ok(known);
         }
@@ -53,7 +53,7 @@ impl Visibilities {
     }
 
     /// The timeout, unless it is unknown or was asked for too long ago.
-    pub fn known(&self, queue: &QueueUrl) -> Option<u32> {
+    pub(crate) fn known(&self, queue: &QueueUrl) -> Option<u32> {
         let known = lock(&self.0);
         known.get(queue).filter(|(_, asked)| age(*asked) < FRESH).map(|(seconds, _)| *seconds)
     }

@@ -14,7 +14,7 @@ use super::lock::lock;
 
 /// Completions that nobody has taken yet, and the descriptor that wakes the one who takes them.
 #[derive(Debug)]
-pub struct CompletionQueue<T> {
+pub(crate) struct CompletionQueue<T> {
     completions: Mutex<Completions<T>>,
     /// The end that is written to when the first completion comes; at most one byte is on its way.
     wake_sender: UnixStream,
@@ -30,7 +30,7 @@ struct Completions<T> {
 }
 
 impl<T: Send + 'static> CompletionQueue<T> {
-    pub fn new() -> io::Result<Arc<CompletionQueue<T>>> {
+    pub(crate) fn new() -> io::Result<Arc<CompletionQueue<T>>> {
         let (wake_sender, wake_receiver) = UnixStream::pair()?;
         wake_sender.set_nonblocking(true)?;
         wake_receiver.set_nonblocking(true)?;
@@ -42,11 +42,11 @@ impl<T: Send + 'static> CompletionQueue<T> {
     }
 
     /// The wake descriptor: readable while there are completions to take. It is closed with the queue.
-    pub fn descriptor(&self) -> RawFd {
+    pub(crate) fn descriptor(&self) -> RawFd {
         self.wake_receiver.as_raw_fd()
     }
 
-    pub fn push(self: &Arc<Self>, completion: T) {
+    pub(crate) fn push(self: &Arc<Self>, completion: T) {
         let mut completions = self.lock();
         completions.waiting.push(completion);
         let first = !std::mem::replace(&mut completions.armed, true);
@@ -65,7 +65,7 @@ impl<T: Send + 'static> CompletionQueue<T> {
     }
 
     /// Take all that has come.
-    pub fn drain(&self) -> Vec<T> {
+    pub(crate) fn drain(&self) -> Vec<T> {
         // First the byte, then the completions: what comes in between wakes again.
         let mut bytes = [0; 8];
         loop {

@@ -6,7 +6,7 @@ use arc_swap::ArcSwapOption;
 
 /// A value that belongs to the process that made it.
 #[derive(Debug)]
-pub struct ProcessBound<T> {
+pub(crate) struct ProcessBound<T> {
     current: ArcSwapOption<Owned<T>>,
 }
 
@@ -17,13 +17,13 @@ struct Owned<T> {
 }
 
 impl<T: Clone> ProcessBound<T> {
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         ProcessBound { current: ArcSwapOption::const_empty() }
     }
 
     /// This process's value, made now if there is none. Lock-free, so that a fork can find nothing locked: two
     /// threads that arrive together may both make one, and one of the two is dropped unused.
-    pub fn get_or_try_make<E>(&self, make: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    pub(crate) fn get_or_try_make<E>(&self, make: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         let pid = std::process::id();
         let seen = self.current.load();
         if let Some(owned) = seen.as_ref().filter(|owned| owned.pid == pid) {
@@ -45,7 +45,7 @@ impl<T: Clone> ProcessBound<T> {
 
 impl<T: Clone> ProcessBound<T> {
     /// This process's value, if there is one.
-    pub fn get(&self) -> Option<T> {
+    pub(crate) fn get(&self) -> Option<T> {
         let pid = std::process::id();
         self.current.load().as_ref().filter(|owned| owned.pid == pid).map(|owned| owned.value.clone())
     }
@@ -53,7 +53,7 @@ impl<T: Clone> ProcessBound<T> {
 
 impl<T> ProcessBound<T> {
     /// Let go of this process's value; the next use makes a new one.
-    pub fn clear(&self) {
+    pub(crate) fn clear(&self) {
         if let Some(owned) = self.current.swap(None)
             && owned.pid != std::process::id()
         {

@@ -13,7 +13,7 @@ use crate::protocol::error::Error;
 
 /// Where tasks are spawned, from any thread.
 #[derive(Clone, Debug)]
-pub enum Reactor {
+pub(crate) enum Reactor {
     Tokio(Handle),
     #[cfg(test)]
     Simulated(Scheduler),
@@ -21,14 +21,14 @@ pub enum Reactor {
 
 /// A task that was spawned, for those who may want to end it before its time.
 #[derive(Clone, Debug)]
-pub enum Task {
+pub(crate) enum Task {
     Tokio(AbortHandle),
     #[cfg(test)]
     Simulated(Simulated),
 }
 
 impl Reactor {
-    pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> Task {
+    pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> Task {
         match self {
             Reactor::Tokio(handle) => Task::Tokio(handle.spawn(future).abort_handle()),
             #[cfg(test)]
@@ -39,7 +39,7 @@ impl Reactor {
 
 impl Task {
     /// Drop the task's future at its next turn.
-    pub fn abort(&self) {
+    pub(crate) fn abort(&self) {
         match self {
             Task::Tokio(task) => task.abort(),
             #[cfg(test)]
@@ -49,14 +49,14 @@ impl Task {
 }
 
 /// The reactor that this task runs on, which a spawned task need not wake; elsewhere this process's.
-pub fn current() -> Result<Reactor, Error> {
+pub(crate) fn current() -> Result<Reactor, Error> {
     match Handle::try_current() {
         Ok(current) => Ok(Reactor::Tokio(current)),
         Err(_) => handle(),
     }
 }
 
-pub fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     #[cfg(test)]
     if let Some(scheduler) = simulation::current() {
         return scheduler.now();
@@ -64,7 +64,7 @@ pub fn now() -> Instant {
     Instant::now()
 }
 
-pub async fn sleep_until(at: Instant) {
+pub(crate) async fn sleep_until(at: Instant) {
     #[cfg(test)]
     if let Some(scheduler) = simulation::current() {
         return scheduler.sleep_until(at).await;
@@ -72,7 +72,7 @@ pub async fn sleep_until(at: Instant) {
     tokio::time::sleep_until(at.into()).await;
 }
 
-pub async fn sleep(time: Duration) {
+pub(crate) async fn sleep(time: Duration) {
     // As tokio does where a sum would not fit: for ever, or near enough.
     const LONG: Duration = Duration::from_secs(86_400 * 365 * 30);
     let now = now();

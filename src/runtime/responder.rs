@@ -10,7 +10,7 @@ use super::lock::lock;
 use crate::protocol::error::Error;
 
 /// What a responder answers to, on whatever thread has the answer. It must not block, and it must not panic.
-pub trait Sink<T>: Send + Sync {
+pub(crate) trait Sink<T>: Send + Sync {
     fn deliver(self: Box<Self>, answer: Result<T, Error>);
 
     /// An entry of a batch has failed; it comes back as it was given, for those who want to tell which one it was.
@@ -21,20 +21,20 @@ pub trait Sink<T>: Send + Sync {
 }
 
 /// The right to answer somebody, once. Dropped without an answer it tells so: nobody waits for ever.
-pub struct Responder<T>(Option<Box<dyn Sink<T>>>);
+pub(crate) struct Responder<T>(Option<Box<dyn Sink<T>>>);
 
 impl<T> Responder<T> {
-    pub fn new(sink: impl Sink<T> + 'static) -> Self {
+    pub(crate) fn new(sink: impl Sink<T> + 'static) -> Self {
         Responder(Some(Box::new(sink)))
     }
 
-    pub fn respond(mut self, answer: Result<T, Error>) {
+    pub(crate) fn respond(mut self, answer: Result<T, Error>) {
         if let Some(sink) = self.0.take() {
             sink.deliver(answer);
         }
     }
 
-    pub fn fail(mut self, error: Error, members: Box<[u8]>) {
+    pub(crate) fn fail(mut self, error: Error, members: Box<[u8]>) {
         if let Some(sink) = self.0.take() {
             sink.fail(error, members);
         }
@@ -60,7 +60,7 @@ impl<T> std::fmt::Debug for Responder<T> {
 
 /// An answer that will come: a thread's place to wait for it.
 #[derive(Debug)]
-pub struct PendingResponse<T> {
+pub(crate) struct PendingResponse<T> {
     slot: Arc<ResponseSlot<T>>,
 }
 
@@ -80,13 +80,13 @@ impl<T> ResponseSlot<T> {
 
 impl<T: Send + 'static> PendingResponse<T> {
     /// A place to wait, and what answers it.
-    pub fn new() -> (PendingResponse<T>, Responder<T>) {
+    pub(crate) fn new() -> (PendingResponse<T>, Responder<T>) {
         let slot = Arc::new(ResponseSlot { answer: Mutex::new(None), answered: Condvar::new() });
         (PendingResponse { slot: Arc::clone(&slot) }, Responder::new(Deliver(slot)))
     }
 
     /// Block until the answer is there or `timeout` is over; `None` is the latter.
-    pub fn wait_for(&self, timeout: Duration) -> Option<Result<T, Error>> {
+    pub(crate) fn wait_for(&self, timeout: Duration) -> Option<Result<T, Error>> {
         let answer = self.slot.lock();
         let waited = self.slot.answered.wait_timeout_while(answer, timeout, |answer| answer.is_none());
         let (mut answer, _) = waited.unwrap_or_else(PoisonError::into_inner);

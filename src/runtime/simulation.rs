@@ -22,12 +22,12 @@ thread_local! {
 }
 
 /// The scheduler that this thread simulates with, if it does.
-pub fn current() -> Option<Scheduler> {
+pub(crate) fn current() -> Option<Scheduler> {
     CURRENT.with_borrow(Clone::clone)
 }
 
 #[derive(Clone)]
-pub struct Scheduler(Arc<Mutex<State>>);
+pub(crate) struct Scheduler(Arc<Mutex<State>>);
 
 impl std::fmt::Debug for Scheduler {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -55,14 +55,14 @@ struct State {
 
 /// A task of a [`Scheduler`].
 #[derive(Clone, Debug)]
-pub struct Simulated {
+pub(crate) struct Simulated {
     scheduler: Scheduler,
     task: u64,
 }
 
 impl Simulated {
     /// As tokio does, the future is dropped when the task would have had its turn, not at once.
-    pub fn abort(&self) {
+    pub(crate) fn abort(&self) {
         let mut state = self.scheduler.lock();
         if state.tasks.contains_key(&self.task) {
             state.aborted.push(self.task);
@@ -86,7 +86,7 @@ impl Wake for Turn {
 
 impl Scheduler {
     /// What `body` does is simulated: it finds this scheduler wherever it spawns a task or asks for the time.
-    pub fn run<T>(seed: u64, body: impl FnOnce(&Scheduler) -> T) -> T {
+    pub(crate) fn run<T>(seed: u64, body: impl FnOnce(&Scheduler) -> T) -> T {
         let scheduler = Scheduler(Arc::new(Mutex::new(State {
             began: Instant::now(),
             now: Duration::ZERO,
@@ -123,27 +123,27 @@ impl Scheduler {
         self.0.lock().unwrap()
     }
 
-    pub fn now(&self) -> Instant {
+    pub(crate) fn now(&self) -> Instant {
         let state = self.lock();
         state.began + state.now
     }
 
     /// Since the simulation began.
-    pub fn elapsed(&self) -> Duration {
+    pub(crate) fn elapsed(&self) -> Duration {
         self.lock().now
     }
 
     /// How many tasks there are that have not ended.
-    pub fn tasks(&self) -> usize {
+    pub(crate) fn tasks(&self) -> usize {
         self.lock().tasks.len()
     }
 
     /// How often a timer has woken a task so far.
-    pub fn alarms(&self) -> u64 {
+    pub(crate) fn alarms(&self) -> u64 {
         self.lock().alarms
     }
 
-    pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> Simulated {
+    pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> Simulated {
         let mut state = self.lock();
         let task = state.next_task;
         state.next_task += 1;
@@ -153,7 +153,7 @@ impl Scheduler {
     }
 
     /// Something that happens in the world after a while, whether or not this process is stalled.
-    pub fn after(&self, time: Duration, event: impl FnOnce() + Send + 'static) {
+    pub(crate) fn after(&self, time: Duration, event: impl FnOnce() + Send + 'static) {
         let mut state = self.lock();
         let at = state.now + time;
         state.next_number += 1;
@@ -161,14 +161,14 @@ impl Scheduler {
         state.events.insert((at, number), Box::new(event));
     }
 
-    pub async fn sleep_until(&self, at: Instant) {
+    pub(crate) async fn sleep_until(&self, at: Instant) {
         let at = at.saturating_duration_since(self.lock().began);
         let sleep = Sleep { scheduler: self.clone(), at, number: None };
         sleep.await;
     }
 
     /// Let things happen for so long. `check` is called after each of them.
-    pub fn advance(&self, time: Duration, mut check: impl FnMut()) {
+    pub(crate) fn advance(&self, time: Duration, mut check: impl FnMut()) {
         let until = self.lock().now + time;
         loop {
             while self.turn() {
@@ -184,7 +184,7 @@ impl Scheduler {
 
     /// As [`Self::advance`], up to a moment at which tasks are ready that have not taken their turn, if the dice find one: a
     /// process is not stopped at its leisure.
-    pub fn advance_into_work(&self, most: Duration, mut check: impl FnMut()) {
+    pub(crate) fn advance_into_work(&self, most: Duration, mut check: impl FnMut()) {
         let until = self.lock().now + most;
         loop {
             if self.is_ready() && self.lock().random.u8(..3) == 0 {
@@ -203,7 +203,7 @@ impl Scheduler {
     }
 
     /// This process stands still for so long, while the world goes on.
-    pub fn stall(&self, time: Duration) {
+    pub(crate) fn stall(&self, time: Duration) {
         let until = self.lock().now + time;
         while self.next(until, true) {}
         self.lock().now = until;

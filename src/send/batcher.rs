@@ -21,13 +21,13 @@ use crate::send::{exit, outcome};
 use crate::stats::Stats;
 use crate::transport::Transport;
 
-pub mod own_changes;
+pub(crate) mod own_changes;
 #[cfg(test)]
 mod tests;
 
 /// The batchers of one client in one process.
 #[derive(Debug)]
-pub struct Batchers {
+pub(crate) struct Batchers {
     transport: Arc<dyn Transport>,
     stats: Arc<Stats>,
     limits: Limits,
@@ -40,12 +40,12 @@ pub struct Batchers {
 const MANY_QUEUES: usize = 1024;
 
 impl Batchers {
-    pub fn new(transport: Arc<dyn Transport>, stats: Arc<Stats>, limits: Limits) -> Batchers {
+    pub(crate) fn new(transport: Arc<dyn Transport>, stats: Arc<Stats>, limits: Limits) -> Batchers {
         Batchers { transport, stats, limits, by_queue: Mutex::default(), own: Mutex::default() }
     }
 
     /// The batcher that all callers of an action on a queue share.
-    pub fn of(&self, action: Single, queue: &[u8]) -> Arc<Batcher> {
+    pub(crate) fn of(&self, action: Single, queue: &[u8]) -> Arc<Batcher> {
         let mut by_queue = lock(&self.by_queue);
         if let Some(batchers) = by_queue.get(queue)
             && let Some(batcher) = batchers.iter().find(|batcher| batcher.action == action)
@@ -65,7 +65,7 @@ impl Batchers {
     }
 
     /// A batcher of its own, for somebody who has many entries and other limits, and who does not read the replies.
-    pub fn make(&self, action: Single, queue: QueueUrl, limits: Limits) -> Arc<Batcher> {
+    pub(crate) fn make(&self, action: Single, queue: QueueUrl, limits: Limits) -> Arc<Batcher> {
         let batcher = self.batcher(action, queue, limits, true);
         let mut own = lock(&self.own);
         own.retain(|batcher| batcher.strong_count() > 0);
@@ -91,12 +91,12 @@ impl Batchers {
         batcher
     }
 
-    pub fn limits(&self) -> Limits {
+    pub(crate) fn limits(&self) -> Limits {
         self.limits
     }
 
     /// Let everything leave that waits, and answer the caller when all of it has been answered.
-    pub fn flush(&self, responder: Responder<()>) -> Result<(), Error> {
+    pub(crate) fn flush(&self, responder: Responder<()>) -> Result<(), Error> {
         let mut batchers: Vec<_> = lock(&self.by_queue).values().flatten().cloned().collect();
         batchers.extend(lock(&self.own).iter().filter_map(Weak::upgrade));
         let barrier = Arc::new(FlushBarrier::new(responder));
@@ -106,7 +106,7 @@ impl Batchers {
 
 /// Entries of one queue and one action.
 #[derive(Debug)]
-pub struct Batcher {
+pub(crate) struct Batcher {
     action: Single,
     queue: QueueUrl,
     /// Nobody reads the bodies of replies: one that does not say that an entry was taken has to be noticed here.
@@ -139,14 +139,14 @@ struct PendingEntry {
 
 /// An entry that was given to a batcher.
 #[derive(Debug)]
-pub struct Entered {
+pub(crate) struct Entered {
     batcher: Weak<Batcher>,
     key: EntryKey,
 }
 
 impl Entered {
     /// Take the entry back, if it has not left yet. Otherwise it is sent, and its answer goes nowhere.
-    pub fn withdraw(&self) {
+    pub(crate) fn withdraw(&self) {
         if let Some(batcher) = self.batcher.upgrade() {
             let reactor = runtime::handle();
             let mut state = batcher.lock();
@@ -163,7 +163,7 @@ impl Entered {
 }
 
 impl Batcher {
-    pub fn enter(self: &Arc<Self>, entry: Entry, responder: Responder<Reply>) -> Result<Entered, Error> {
+    pub(crate) fn enter(self: &Arc<Self>, entry: Entry, responder: Responder<Reply>) -> Result<Entered, Error> {
         let reactor = runtime::handle()?;
         let now = runtime::now();
         let mut state = self.lock();
@@ -173,7 +173,7 @@ impl Batcher {
     }
 
     /// Entries that were made at the same moment: they leave together if they fit.
-    pub fn enter_all(self: &Arc<Self>, entries: Vec<(Entry, Responder<Reply>)>) -> Result<Vec<Entered>, Error> {
+    pub(crate) fn enter_all(self: &Arc<Self>, entries: Vec<(Entry, Responder<Reply>)>) -> Result<Vec<Entered>, Error> {
         let reactor = runtime::handle()?;
         let now = runtime::now();
         let mut state = self.lock();
@@ -186,12 +186,12 @@ impl Batcher {
         Ok(entered)
     }
 
-    pub fn action(&self) -> Single {
+    pub(crate) fn action(&self) -> Single {
         self.action
     }
 
     /// Let everything leave that waits.
-    pub fn let_go(self: &Arc<Self>) -> Result<(), Error> {
+    pub(crate) fn let_go(self: &Arc<Self>) -> Result<(), Error> {
         let reactor = runtime::handle()?;
         let mut state = self.lock();
         state.window.flush();
@@ -211,12 +211,12 @@ impl Batcher {
         Ok(())
     }
 
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.unanswered() == 0
     }
 
     /// How many entries have no answer yet.
-    pub fn unanswered(&self) -> usize {
+    pub(crate) fn unanswered(&self) -> usize {
         self.lock().window.unanswered()
     }
 

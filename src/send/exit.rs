@@ -23,13 +23,13 @@ pub(super) fn register(batcher: &Arc<Batcher>) {
 }
 
 /// Let everything leave that waits, whosever it is, and answer the caller when all of it is answered.
-pub fn flush(responder: Responder<()>) -> Result<(), Error> {
+pub(crate) fn flush(responder: Responder<()>) -> Result<(), Error> {
     let barrier = Arc::new(FlushBarrier::new(responder));
     live().iter().try_for_each(|batcher| batcher.flush(&barrier))
 }
 
 /// How many entries of this process have no answer yet.
-pub fn unanswered() -> usize {
+pub(crate) fn unanswered() -> usize {
     live().iter().map(|batcher| batcher.unanswered()).sum()
 }
 

@@ -10,7 +10,7 @@ use crate::runtime::responder::Responder;
 
 /// The entries of a batcher between two flushes; each of them holds it.
 #[derive(Debug, Default)]
-pub struct FlushEpoch(Mutex<Option<Successor>>);
+pub(crate) struct FlushEpoch(Mutex<Option<Successor>>);
 
 /// What an epoch that has ended keeps: the next one, and the barrier of the flush that ended it.
 #[derive(Debug)]
@@ -21,17 +21,17 @@ struct Successor {
 
 impl FlushEpoch {
     /// End the epoch: no more entries come into it. It lets go of `barrier` when the last of them is answered.
-    pub fn end(&self, next: Arc<FlushEpoch>, barrier: Arc<FlushBarrier>) {
+    pub(crate) fn end(&self, next: Arc<FlushEpoch>, barrier: Arc<FlushBarrier>) {
         *lock(&self.0) = Some(Successor { _next: next, _barrier: barrier });
     }
 }
 
 /// A flush under way. It answers the one who flushed when the last epoch has let it go.
 #[derive(Debug)]
-pub struct FlushBarrier(Option<Responder<()>>);
+pub(crate) struct FlushBarrier(Option<Responder<()>>);
 
 impl FlushBarrier {
-    pub fn new(responder: Responder<()>) -> FlushBarrier {
+    pub(crate) fn new(responder: Responder<()>) -> FlushBarrier {
         FlushBarrier(Some(responder))
     }
 }

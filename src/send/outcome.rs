@@ -15,7 +15,7 @@ use crate::protocol::message::Reply;
 
 /// To one entry.
 #[derive(Debug)]
-pub enum EntryOutcome {
+pub(crate) enum EntryOutcome {
     /// Done; the reply's body is this entry's part of it.
     Done(Reply),
     /// The service's own fault, or a throttle: worth asking again.
@@ -25,7 +25,7 @@ pub enum EntryOutcome {
 }
 
 /// What a request was for.
-pub struct Asked<'a> {
+pub(crate) struct Asked<'a> {
     pub action: Single,
     /// Its URL, as JSON.
     pub queue: &'a [u8],
@@ -71,7 +71,7 @@ struct SentEntry<'a> {
 
 /// Whether the body of a successful reply, or an entry's part of one, says that it was done. Of SendMessage a reply has
 /// members; of the others it may be empty. What else comes with a status of 200 (a proxy's page) says nothing.
-pub fn is_done(action: Single, body: &[u8]) -> bool {
+pub(crate) fn is_done(action: Single, body: &[u8]) -> bool {
     match action {
         Single::SendMessage => is_object(body) && serde_json::from_slice::<SentEntry<'_>>(body).is_ok(),
         Single::DeleteMessage | Single::ChangeMessageVisibility => {
@@ -86,7 +86,7 @@ fn is_object(json: &[u8]) -> bool {
 
 /// One verdict for each of `count` entries, in their order. An entry that the reply does not mention was answered with
 /// nothing, so that the attempt has failed.
-pub fn read(reply: &Reply, asked: &Asked<'_>, count: usize) -> Vec<EntryOutcome> {
+pub(crate) fn read(reply: &Reply, asked: &Asked<'_>, count: usize) -> Vec<EntryOutcome> {
     let mut entry_outcomes: HashMap<String, EntryOutcome> = HashMap::with_capacity(count);
     let text = std::str::from_utf8(&reply.body).unwrap_or_default();
     // Python takes NaN for JSON, and so does boto3; what is put in its place leaves everything where it stands.
@@ -148,7 +148,7 @@ fn unmentioned(position: usize, asked: &Asked<'_>) -> Error {
 }
 
 /// A reply with a status of success that SQS does not give.
-pub fn no_reply(reply: &Reply, asked: &Asked<'_>) -> Error {
+pub(crate) fn no_reply(reply: &Reply, asked: &Asked<'_>) -> Error {
     let text = String::from_utf8_lossy(&reply.body);
     let beginning: String = text.trim().chars().take(80).collect();
     lost(format!(

@@ -10,7 +10,7 @@ type Arrivals<T> = BTreeMap<u64, QueuedEntry<T>>;
 
 /// The entries of a window that wait.
 #[derive(Debug)]
-pub enum SendQueue<T> {
+pub(super) enum SendQueue<T> {
     /// Any order will do, so it is the order of arrival.
     Standard(Arrivals<T>),
     /// In each message group the order of arrival, and at most one batch at a time.
@@ -19,7 +19,7 @@ pub enum SendQueue<T> {
 
 /// The entries of a FIFO queue, by message group.
 #[derive(Debug)]
-pub struct GroupQueues<T> {
+pub(super) struct GroupQueues<T> {
     groups: HashMap<Arc<str>, GroupQueue<T>>,
     /// The groups that have something to send and are not held, by the number of their oldest entry.
     ready: BTreeMap<u64, Arc<str>>,
@@ -34,7 +34,7 @@ struct GroupQueue<T> {
 }
 
 impl<T> SendQueue<T> {
-    pub fn new(fifo: bool) -> SendQueue<T> {
+    pub(super) fn new(fifo: bool) -> SendQueue<T> {
         if fifo {
             SendQueue::Fifo(GroupQueues { groups: HashMap::new(), ready: BTreeMap::new() })
         } else {
@@ -42,14 +42,14 @@ impl<T> SendQueue<T> {
         }
     }
 
-    pub fn insert(&mut self, entry: QueuedEntry<T>) {
+    pub(super) fn insert(&mut self, entry: QueuedEntry<T>) {
         match self {
             SendQueue::Standard(queue) => drop(queue.insert(entry.number, entry)),
             SendQueue::Fifo(groups) => groups.insert(entry),
         }
     }
 
-    pub fn remove(&mut self, number: u64, group: Option<&Arc<str>>) -> Option<QueuedEntry<T>> {
+    pub(super) fn remove(&mut self, number: u64, group: Option<&Arc<str>>) -> Option<QueuedEntry<T>> {
         match self {
             SendQueue::Standard(queue) => queue.remove(&number),
             SendQueue::Fifo(groups) => groups.remove(number, group?),
@@ -57,7 +57,7 @@ impl<T> SendQueue<T> {
     }
 
     /// What may leave, in order.
-    pub fn candidates(&self) -> Box<dyn Iterator<Item = &QueuedEntry<T>> + '_> {
+    pub(super) fn candidates(&self) -> Box<dyn Iterator<Item = &QueuedEntry<T>> + '_> {
         match self {
             SendQueue::Standard(queue) => Box::new(queue.values()),
             SendQueue::Fifo(groups) => Box::new(
@@ -71,7 +71,7 @@ impl<T> SendQueue<T> {
     }
 
     /// Take out the first `count` candidates; their groups are held from now on.
-    pub fn take(&mut self, count: usize) -> Vec<QueuedEntry<T>> {
+    pub(super) fn take(&mut self, count: usize) -> Vec<QueuedEntry<T>> {
         match self {
             SendQueue::Standard(queue) => {
                 std::iter::from_fn(|| queue.pop_first()).take(count).map(|(_, entry)| entry).collect()
@@ -81,7 +81,7 @@ impl<T> SendQueue<T> {
     }
 
     /// How many wait, those behind a batch of their group included.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         match self {
             SendQueue::Standard(queue) => queue.len(),
             SendQueue::Fifo(groups) => groups.groups.values().map(|group| group.entries.len()).sum(),
@@ -89,7 +89,7 @@ impl<T> SendQueue<T> {
     }
 
     /// Let a group go on that was held.
-    pub fn release(&mut self, group: &Arc<str>) {
+    pub(super) fn release(&mut self, group: &Arc<str>) {
         if let SendQueue::Fifo(groups) = self {
             groups.release(group);
         }

@@ -13,7 +13,7 @@ mod tests;
 
 /// Entries that wait for a request to leave with. `T` is whatever the driver wants back with the entry.
 #[derive(Debug)]
-pub struct Window<T> {
+pub(crate) struct Window<T> {
     limits: Limits,
     queue: SendQueue<T>,
     /// Batches, or parts of them, that the service will be asked for again at a later time.
@@ -37,7 +37,7 @@ struct BackingOff<T> {
 
 /// An entry and what the window knows of it.
 #[derive(Debug)]
-pub struct QueuedEntry<T> {
+pub(crate) struct QueuedEntry<T> {
     pub(super) number: u64,
     since: Instant,
     /// As SQS counts it.
@@ -49,26 +49,26 @@ pub struct QueuedEntry<T> {
 }
 
 impl<T> QueuedEntry<T> {
-    pub fn group(&self) -> Option<&Arc<str>> {
+    pub(crate) fn group(&self) -> Option<&Arc<str>> {
         self.group.as_ref()
     }
 
     /// From now on it goes alone.
-    pub fn solo(self) -> Self {
+    pub(crate) fn solo(self) -> Self {
         QueuedEntry { alone: true, ..self }
     }
 }
 
 /// Names an entry that waits, for the one who may take it back.
 #[derive(Clone, Debug)]
-pub struct EntryKey {
+pub(crate) struct EntryKey {
     number: u64,
     group: Option<Arc<str>>,
 }
 
 /// Entries that leave together.
 #[derive(Debug)]
-pub struct Batch<T> {
+pub(crate) struct Batch<T> {
     pub entries: Vec<QueuedEntry<T>>,
     pub reason: Reason,
     /// To be given back when the request has returned.
@@ -78,14 +78,14 @@ pub struct Batch<T> {
 /// A request in flight, as the window remembers it.
 #[derive(Debug)]
 #[must_use = "a token that is not completed holds its place in flight, and its groups, for ever"]
-pub struct InFlightToken {
+pub(crate) struct InFlightToken {
     entries: usize,
     groups: HashSet<Arc<str>>,
 }
 
 impl<T> Window<T> {
     /// `fifo` switches on the rules for message groups; on other queues a group says nothing about order.
-    pub fn new(limits: Limits, fifo: bool) -> Window<T> {
+    pub(crate) fn new(limits: Limits, fifo: bool) -> Window<T> {
         Window {
             limits,
             queue: SendQueue::new(fifo),
@@ -98,7 +98,7 @@ impl<T> Window<T> {
         }
     }
 
-    pub fn push(&mut self, now: Instant, size: usize, group: Option<Arc<str>>, item: T) -> EntryKey {
+    pub(crate) fn push(&mut self, now: Instant, size: usize, group: Option<Arc<str>>, item: T) -> EntryKey {
         let number = self.next_number;
         self.next_number += 1;
         let group = match (&self.queue, group) {
@@ -112,7 +112,7 @@ impl<T> Window<T> {
     }
 
     /// Take back an entry that has not left.
-    pub fn withdraw(&mut self, key: &EntryKey) -> Option<T> {
+    pub(crate) fn withdraw(&mut self, key: &EntryKey) -> Option<T> {
         if let Some(entry) = self.queue.remove(key.number, key.group.as_ref()) {
             return Some(entry.item);
         }
@@ -137,7 +137,7 @@ impl<T> Window<T> {
     }
 
     /// The next batch that leaves at this moment. To be asked until there is none, after everything that happens.
-    pub fn next(&mut self, now: Instant) -> Option<Batch<T>> {
+    pub(crate) fn next(&mut self, now: Instant) -> Option<Batch<T>> {
         self.wake(now);
         if self.in_flight >= self.limits.max_in_flight {
             return None;
@@ -154,7 +154,7 @@ impl<T> Window<T> {
 
     /// A request has returned. The entries in `back` are to be asked for again, not before `until`; those of one group
     /// are in order, and the rest of their group waits for them.
-    pub fn complete(&mut self, token: InFlightToken, back: Vec<QueuedEntry<T>>, until: Instant) {
+    pub(crate) fn complete(&mut self, token: InFlightToken, back: Vec<QueuedEntry<T>>, until: Instant) {
         self.in_flight -= 1;
         self.entries_in_flight -= token.entries;
         self.returned = true;
@@ -168,14 +168,14 @@ impl<T> Window<T> {
 
     /// Of a request whose slip is about to be settled: some of its entries, to be asked for again at another time than the
     /// others. Of a group it is all that are to be asked for again, or none.
-    pub fn rest(&mut self, entries: Vec<QueuedEntry<T>>, until: Instant) {
+    pub(crate) fn rest(&mut self, entries: Vec<QueuedEntry<T>>, until: Instant) {
         if !entries.is_empty() {
             self.backing_off.push(BackingOff { until, entries });
         }
     }
 
     /// When [`Window::next`] is to be asked again even if nothing happens before.
-    pub fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         let rested = self.backing_off.iter().map(|backing_off| backing_off.until).min();
         let lingered = match self.queue.candidates().next() {
             Some(oldest) if self.in_flight < self.limits.max_in_flight => Some(oldest.since + self.limits.linger),
@@ -185,12 +185,12 @@ impl<T> Window<T> {
     }
 
     /// What waits now does not linger any more.
-    pub fn flush(&mut self) {
+    pub(crate) fn flush(&mut self) {
         self.flushed = self.next_number;
     }
 
     /// How many entries wait, rest or are in flight.
-    pub fn unanswered(&self) -> usize {
+    pub(crate) fn unanswered(&self) -> usize {
         self.queue.len()
             + self.entries_in_flight
             + self.backing_off.iter().map(|backing_off| backing_off.entries.len()).sum::<usize>()

@@ -20,7 +20,7 @@ use crate::runtime::responder::{Responder, Sink};
 const LINGER: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
-pub struct Writer {
+pub(crate) struct Writer {
     queue: QueueUrl,
     limits: Limits,
     source: Arc<Batchers>,
@@ -34,7 +34,7 @@ pub struct Writer {
 
 /// An entry that was not accepted.
 #[derive(Debug)]
-pub struct Unsent {
+pub(crate) struct Unsent {
     /// Counted from 0, over all entries of the writer.
     pub position: u64,
     pub action: Single,
@@ -64,7 +64,7 @@ struct WriterState {
 
 /// What there is to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WaitFor {
+pub(crate) enum WaitFor {
     /// Room for more. Some more than one entry's: whoever waited would only fall asleep again.
     Room(usize),
     /// All answers.
@@ -72,7 +72,7 @@ pub enum WaitFor {
 }
 
 impl Writer {
-    pub fn new(source: Arc<Batchers>, pollers: Arc<Pollers>, queue: Vec<u8>, bounds: Batching) -> Writer {
+    pub(crate) fn new(source: Arc<Batchers>, pollers: Arc<Pollers>, queue: Vec<u8>, bounds: Batching) -> Writer {
         let limits = source.limits();
         Writer {
             queue: queue.into(),
@@ -87,12 +87,12 @@ impl Writer {
 
     /// Whether this is the process that made it. In any other nothing else may be asked of it: its locks, as a fork found
     /// them, may be held by threads that are not there.
-    pub fn is_mine(&self) -> bool {
+    pub(crate) fn is_mine(&self) -> bool {
         self.pid == std::process::id()
     }
 
     /// Take an entry, if there is room for it; otherwise it comes back, and [`Writer::wait_for_room`] is the thing to do.
-    pub fn put(&self, action: Single, entry: Entry) -> Result<Option<Entry>, Error> {
+    pub(crate) fn put(&self, action: Single, entry: Entry) -> Result<Option<Entry>, Error> {
         let batcher = self.batcher(action);
         let weight = weight(&entry);
         let Some(position) = self.back_pressure.admit(weight) else { return Ok(Some(entry)) };
@@ -103,24 +103,24 @@ impl Writer {
     }
 
     /// Wait until there is room, at most `timeout` long; whether there is.
-    pub fn wait_for_room(&self, weight: usize, timeout: Duration) -> Result<bool, Error> {
+    pub(crate) fn wait_for_room(&self, weight: usize, timeout: Duration) -> Result<bool, Error> {
         // Whoever waits brings nothing that could join what lingers.
         self.flush()?;
         Ok(self.back_pressure.wait(WaitFor::Room(weight), timeout))
     }
 
     /// Let everything leave that was given.
-    pub fn flush(&self) -> Result<(), Error> {
+    pub(crate) fn flush(&self) -> Result<(), Error> {
         lock(&self.batchers).iter().try_for_each(Batcher::let_go)
     }
 
     /// Wait until everything that was given is answered, at most `timeout` long; whether it is.
-    pub fn wait_for_answers(&self, timeout: Duration) -> bool {
+    pub(crate) fn wait_for_answers(&self, timeout: Duration) -> bool {
         self.back_pressure.wait(WaitFor::Answers, timeout)
     }
 
     /// Have a caller told when there is nothing to wait for: at once, or when enough has been answered.
-    pub fn tell(&self, wait: WaitFor, responder: Responder<()>) -> Result<(), Error> {
+    pub(crate) fn tell(&self, wait: WaitFor, responder: Responder<()>) -> Result<(), Error> {
         if !self.is_mine() {
             responder.respond(Ok(()));
             return Ok(());
@@ -137,30 +137,30 @@ impl Writer {
     }
 
     /// How many entries were given, and how many of them have been answered.
-    pub fn progress(&self) -> (u64, u64) {
+    pub(crate) fn progress(&self) -> (u64, u64) {
         let state = self.back_pressure.lock();
         (state.submitted, state.submitted - state.unanswered as u64)
     }
 
     /// Whether so much has failed that the caller should hear of it before it gives more.
-    pub fn is_failing(&self) -> bool {
+    pub(crate) fn is_failing(&self) -> bool {
         self.back_pressure.lock().failures.len() >= self.back_pressure.bounds.max_waiting
     }
 
     /// Whether something is unanswered, or a failure untold.
-    pub fn is_unfinished(&self) -> bool {
+    pub(crate) fn is_unfinished(&self) -> bool {
         let state = self.back_pressure.lock();
         state.unanswered > 0 || !state.failures.is_empty()
     }
 
     /// What has failed so far, in the order in which it was given. It is not told again.
-    pub fn take_failures(&self) -> Vec<Unsent> {
+    pub(crate) fn take_failures(&self) -> Vec<Unsent> {
         let mut failures = std::mem::take(&mut self.back_pressure.lock().failures);
         failures.sort_by_key(|failure| failure.position);
         failures
     }
 
-    pub fn queue(&self) -> &[u8] {
+    pub(crate) fn queue(&self) -> &[u8] {
         &self.queue
     }
 

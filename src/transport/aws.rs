@@ -30,11 +30,11 @@ mod sign;
 mod sources;
 mod user_agent;
 
-pub use identity::{Holder, Identity};
-pub use presign::RESERVED;
+pub(crate) use identity::{Holder, Identity};
+pub(crate) use presign::RESERVED;
 
 #[derive(Debug)]
-pub struct AwsTransport {
+pub(crate) struct AwsTransport {
     call_path: CallPath,
     endpoint: Endpoint,
     region: String,
@@ -53,14 +53,14 @@ enum CallPath {
 impl AwsTransport {
     /// With credentials of its own.
     #[cfg(test)]
-    pub fn new(settings: &Settings, stats: Arc<Stats>) -> Result<Self, Error> {
+    pub(crate) fn new(settings: &Settings, stats: Arc<Stats>) -> Result<Self, Error> {
         let found =
             crate::config::Found { credentials: settings.credentials.clone(), services: settings.services.clone() };
         Self::with_identity(settings, stats, Identity::new(&found, Holder::default()).map(Arc::new))
     }
 
     /// Cheap: nothing is connected, read or asked for before the first operation.
-    pub fn with_identity(
+    pub(crate) fn with_identity(
         settings: &Settings,
         stats: Arc<Stats>,
         identity: Option<Arc<Identity>>,

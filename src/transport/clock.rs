@@ -12,7 +12,7 @@ static REPLACED: AtomicI64 = AtomicI64::new(MACHINES);
 const MACHINES: i64 = i64::MIN;
 
 /// From now on it is this time, in seconds since 1970; `None`: the machine's.
-pub fn replace(seconds: Option<i64>) {
+pub(crate) fn replace(seconds: Option<i64>) {
     let seconds = seconds.unwrap_or(MACHINES);
     // Every call comes by here, and almost always there is nothing to do.
     if REPLACED.load(Ordering::Relaxed) != seconds {
@@ -20,7 +20,7 @@ pub fn replace(seconds: Option<i64>) {
     }
 }
 
-pub fn now() -> SystemTime {
+pub(crate) fn now() -> SystemTime {
     match REPLACED.load(Ordering::Relaxed) {
         MACHINES => SystemTime::now(),
         // No signature can be dated before 1970.

@@ -15,14 +15,14 @@ use crate::protocol::error::{Error, Failure, Lost, Retry, ServiceError};
 use crate::protocol::message::{Presign, Reply, Request};
 
 /// What the configuration would allow.
-pub const MAX_ATTEMPTS: u32 = 3;
+pub(crate) const MAX_ATTEMPTS: u32 = 3;
 /// For what does happen, however busy the machine.
-pub const TIMEOUT: Duration = Duration::from_secs(20);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 
 type Script = dyn Fn(Action, &Value) -> Result<Reply, Error> + Send + Sync;
 
 /// Answers by a script, each request once it is let through.
-pub struct Scripted {
+pub(crate) struct Scripted {
     script: Box<Script>,
     /// `None`: requests pass at once.
     gate: Option<tokio::sync::Semaphore>,
@@ -38,7 +38,7 @@ pub struct Scripted {
 
 impl Scripted {
     /// `gated`: requests wait for [`Scripted::let_through`].
-    pub fn new(
+    pub(crate) fn new(
         gated: bool,
         script: impl Fn(Action, &Value) -> Result<Reply, Error> + Send + Sync + 'static,
     ) -> Arc<Scripted> {
@@ -55,21 +55,21 @@ impl Scripted {
         })
     }
 
-    pub fn transport(self: &Arc<Self>) -> Arc<dyn Transport> {
+    pub(crate) fn transport(self: &Arc<Self>) -> Arc<dyn Transport> {
         Arc::new(ScriptedTransport(Arc::clone(self)))
     }
 
     /// Wait until one more request has arrived.
-    pub fn arrival(&self) {
+    pub(crate) fn arrival(&self) {
         self.arrivals.lock().unwrap().recv_timeout(TIMEOUT).expect("no request came");
     }
 
-    pub fn let_through(&self, requests: usize) {
+    pub(crate) fn let_through(&self, requests: usize) {
         self.gate.as_ref().unwrap().add_permits(requests);
     }
 
     /// The bodies of the messages that each request so far has carried.
-    pub fn seen_bodies(&self) -> Vec<Vec<String>> {
+    pub(crate) fn seen_bodies(&self) -> Vec<Vec<String>> {
         self.seen.lock().unwrap().iter().map(|(_, body)| bodies(body)).collect()
     }
 }
@@ -118,7 +118,7 @@ impl Transport for ScriptedTransport {
 }
 
 /// The bodies of a request's messages, in order.
-pub fn bodies(request: &Value) -> Vec<String> {
+pub(crate) fn bodies(request: &Value) -> Vec<String> {
     match request.get("Entries") {
         Some(entries) => entries.as_array().unwrap().iter().map(|entry| text(entry, "MessageBody")).collect(),
         None => vec![text(request, "MessageBody")],
@@ -129,7 +129,7 @@ fn text(value: &Value, member: &str) -> String {
     value[member].as_str().unwrap().to_owned()
 }
 
-pub fn reply(body: &Value) -> Result<Reply, Error> {
+pub(crate) fn reply(body: &Value) -> Result<Reply, Error> {
     Ok(Reply {
         status: 200,
         headers: Arc::from([]),
@@ -139,18 +139,18 @@ pub fn reply(body: &Value) -> Result<Reply, Error> {
     })
 }
 
-pub fn refusal(status: u16, code: &str) -> Result<Reply, Error> {
+pub(crate) fn refusal(status: u16, code: &str) -> Result<Reply, Error> {
     let body = json!({"__type": format!("com.amazonaws.sqs#{code}"), "message": code});
     let reply = Reply { status, ..reply(&body)? };
     Err(Error::Service(Box::new(ServiceError::from_reply(reply))))
 }
 
-pub fn lost() -> Result<Reply, Error> {
+pub(crate) fn lost() -> Result<Reply, Error> {
     Err(Error::Lost(Box::new(Lost { failure: Failure::Closed, url: "http://q".into(), detail: "gone".into() })))
 }
 
 /// An SQS that takes everything, and gives each message its body for an id.
-pub fn echo(_: Action, request: &Value) -> Result<Reply, Error> {
+pub(crate) fn echo(_: Action, request: &Value) -> Result<Reply, Error> {
     let Some(entries) = request.get("Entries") else { return reply(&taken(&request["MessageBody"])) };
     let all = entries.as_array().unwrap().iter().rev();
     let successful: Vec<_> = all

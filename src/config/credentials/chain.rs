@@ -12,7 +12,7 @@ use crate::config::url::is_valid_endpoint;
 use crate::config::{Arguments, ConfigError, Section, SharedFiles, SignatureVersion, Sources, Url};
 
 /// Settles the source. Half a pair of keys is an error where it is found.
-pub fn choose(
+pub(crate) fn choose(
     arguments: &Arguments,
     sources: &dyn Sources,
     files: &SharedFiles,

@@ -9,7 +9,7 @@ use std::array::from_fn;
 use wide::u32x4;
 
 /// How many texts go side by side: more than a batch holds, and as many as stay in the registers.
-pub const LANES: usize = 12;
+pub(super) const LANES: usize = 12;
 
 /// One word of each text.
 type Words = [u32x4; LANES / 4];
@@ -64,7 +64,7 @@ impl<'a> Padded<'a> {
 }
 
 /// The digests of the texts, of which there may be fewer than lanes.
-pub fn md5s(texts: &[&[u8]]) -> [[u8; 16]; LANES] {
+pub(super) fn md5s(texts: &[&[u8]]) -> [[u8; 16]; LANES] {
     let texts: [Padded<'_>; LANES] = from_fn(|lane| Padded::new(texts.get(lane).copied().unwrap_or_default()));
     let mut digests = [[0; 16]; LANES];
     let mut state = START.map(|word| [u32x4::splat(word); LANES / 4]);

@@ -4,26 +4,26 @@ use crate::local::error::SqsError;
 use crate::local::reply::ReplyWriter;
 
 /// The outcomes of a batch, in the order of its entries.
-pub struct Outcomes {
+pub(super) struct Outcomes {
     successful: ReplyWriter,
     any_successful: bool,
     failed: Option<ReplyWriter>,
 }
 
 impl Outcomes {
-    pub fn new(capacity: usize) -> Outcomes {
+    pub(super) fn new(capacity: usize) -> Outcomes {
         let mut successful = ReplyWriter::object(capacity);
         successful.key("Successful").open(b'[');
         Outcomes { successful, any_successful: false, failed: None }
     }
 
     /// Opens the object of a successful entry; the caller closes it.
-    pub fn successful(&mut self, id: &str) -> &mut ReplyWriter {
+    pub(super) fn successful(&mut self, id: &str) -> &mut ReplyWriter {
         self.any_successful = true;
         self.successful.open(b'{').key("Id").text(id)
     }
 
-    pub fn failed(&mut self, write: impl FnOnce(&mut ReplyWriter)) {
+    pub(super) fn failed(&mut self, write: impl FnOnce(&mut ReplyWriter)) {
         let reply = self.failed.get_or_insert_with(|| {
             let mut failed = ReplyWriter::object(256);
             failed.key("Failed").open(b'[');
@@ -32,7 +32,7 @@ impl Outcomes {
         write(reply);
     }
 
-    pub fn finish(self) -> Vec<u8> {
+    pub(super) fn finish(self) -> Vec<u8> {
         let Outcomes { mut successful, any_successful, failed } = self;
         successful.close(b']');
         let mut failed = match failed {
@@ -51,7 +51,7 @@ impl Outcomes {
     }
 }
 
-pub fn write_failure(reply: &mut ReplyWriter, id: &str, error: &SqsError) {
+pub(super) fn write_failure(reply: &mut ReplyWriter, id: &str, error: &SqsError) {
     reply.open(b'{').key("Id").text(id).key("SenderFault").boolean(error.sender);
     reply.key("Code").text(error.code).key("Message").text(&error.message).close(b'}');
 }

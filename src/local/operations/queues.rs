@@ -25,7 +25,7 @@ impl Service {
     }
 
     /// Makes the queue, or finds it when it is there already with the same attributes. Its URL.
-    pub fn create(
+    pub(crate) fn create(
         &mut self,
         caller: &Caller<'_>,
         name: &str,

@@ -16,7 +16,7 @@ use crate::local::validate;
 
 /// A receive that can be tried again: what a long poll keeps while it waits.
 #[derive(Debug)]
-pub struct Wait {
+pub(crate) struct Wait {
     pub queue: u32,
     /// When the caller's patience ends.
     pub until: Millis,
@@ -153,7 +153,7 @@ impl Service {
     }
 
     /// Receives what can be had now; `None` when there is nothing.
-    pub fn try_receive(&mut self, request: &Wait, now: Millis) -> Result<Option<Vec<u8>>, SqsError> {
+    pub(crate) fn try_receive(&mut self, request: &Wait, now: Millis) -> Result<Option<Vec<u8>>, SqsError> {
         let dead_letter = self.dead_letter_queue(request.queue)?;
         let (queue, seal) = self.queue_and_seal(request.queue)?;
         let again = match &request.attempt {

@@ -82,7 +82,7 @@ impl Form {
 const FIRST_SEQUENCE: u128 = 18_849_496_460_467_696_128;
 
 /// How a FIFO queue writes a position.
-pub fn sequence_number(sequence: u64) -> String {
+pub(super) fn sequence_number(sequence: u64) -> String {
     (FIRST_SEQUENCE + u128::from(sequence) * 256).to_string()
 }
 

@@ -12,7 +12,7 @@ pub(super) struct LeaseDeadlines(BinaryHeap<Reverse<(Duration, u64)>>);
 
 impl LeaseDeadlines {
     /// `valid` says whether an entry still counts, of which there are `alive` at most.
-    pub fn push(&mut self, at: Duration, id: u64, alive: usize, valid: impl Fn(u64, Duration) -> bool) {
+    pub(super) fn push(&mut self, at: Duration, id: u64, alive: usize, valid: impl Fn(u64, Duration) -> bool) {
         if self.0.len() > 2 * alive + 64 {
             self.0.retain(|Reverse((at, id))| valid(*id, *at));
         }
@@ -20,7 +20,7 @@ impl LeaseDeadlines {
     }
 
     /// The earliest moment.
-    pub fn next(&mut self, valid: impl Fn(u64, Duration) -> bool) -> Option<Duration> {
+    pub(super) fn next(&mut self, valid: impl Fn(u64, Duration) -> bool) -> Option<Duration> {
         loop {
             let Reverse((at, id)) = *self.0.peek()?;
             if valid(id, at) {
@@ -31,7 +31,7 @@ impl LeaseDeadlines {
     }
 
     /// The earliest, if it has come.
-    pub fn pop_due(&mut self, now: Duration, valid: impl Fn(u64, Duration) -> bool) -> Option<u64> {
+    pub(super) fn pop_due(&mut self, now: Duration, valid: impl Fn(u64, Duration) -> bool) -> Option<u64> {
         self.next(valid).filter(|at| *at <= now)?;
         self.0.pop().map(|Reverse((_, id))| id)
     }

@@ -38,7 +38,7 @@ impl<M: Clone> Leases<M> {
     }
 
     /// Further messages of the same group as the one just taken, for one who takes several at a time.
-    pub fn take_pending(&mut self, now: Duration, id: u64) -> Option<Taken<M>> {
+    pub(crate) fn take_pending(&mut self, now: Duration, id: u64) -> Option<Taken<M>> {
         let group = self.by_id.get(&id).filter(|lease| lease.place == Place::Handed)?.group.clone()?;
         let next = *self.groups.get(&group)?.pending.front()?;
         if !self.by_id.get(&next).is_some_and(|lease| self.is_ready(lease, now)) {
@@ -50,7 +50,7 @@ impl<M: Clone> Leases<M> {
 
     /// How many messages one taker would get of those that stand in line and behind them, counted up to `most`, the most that
     /// it takes.
-    pub fn within_reach(&self, most: usize) -> usize {
+    pub(crate) fn within_reach(&self, most: usize) -> usize {
         let mut count = 0;
         for id in &self.line {
             count += 1 + self.pending(*id);

@@ -9,7 +9,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 
 impl<M: Clone> Leases<M> {
     /// A message that was handed over is done with. Whatever is not known any more is passed over.
-    pub fn finish(&mut self, now: Duration, id: u64, disposition: Disposition) -> Vec<Command> {
+    pub(crate) fn finish(&mut self, now: Duration, id: u64, disposition: Disposition) -> Vec<Command> {
         let mut commands = Vec::new();
         let Some(lease) = self.by_id.get_mut(&id) else { return commands };
         match lease.place {
@@ -49,7 +49,7 @@ impl<M: Clone> Leases<M> {
     }
 
     /// Everything that waits is given back.
-    pub fn give_back_all(&mut self, now: Duration) -> Vec<Command> {
+    pub(crate) fn give_back_all(&mut self, now: Duration) -> Vec<Command> {
         let mut commands = Vec::new();
         let mut waiting: Vec<u64> = self.by_id.iter().filter(|(_, lease)| lease.waits()).map(|(id, _)| *id).collect();
         waiting.sort_unstable();
@@ -65,7 +65,7 @@ impl<M: Clone> Leases<M> {
     }
 
     /// What is handed over and not finished is nobody's any more: it becomes visible.
-    pub fn abandon(&mut self, now: Duration) -> Vec<Command> {
+    pub(crate) fn abandon(&mut self, now: Duration) -> Vec<Command> {
         let in_hand =
             |(id, lease): (&u64, &Lease<M>)| matches!(lease.place, Place::Handed | Place::Lost).then_some(*id);
         let mut in_progress: Vec<u64> = self.by_id.iter().filter_map(in_hand).collect();
@@ -130,7 +130,7 @@ impl<M: Clone> Leases<M> {
     }
 
     /// A delete, or a change of visibility that ends our part, has been answered.
-    pub fn settled(&mut self, now: Duration, id: u64, settled: Settled) -> Vec<Command> {
+    pub(crate) fn settled(&mut self, now: Duration, id: u64, settled: Settled) -> Vec<Command> {
         let mut commands = Vec::new();
         let leased = !self.policy.visibility.is_zero();
         let Some(lease) = self.by_id.get_mut(&id) else { return commands };
@@ -163,7 +163,7 @@ impl<M: Clone> Leases<M> {
     }
 
     /// What has failed and was to be asked for again is not.
-    pub fn give_up(&mut self) {
+    pub(crate) fn give_up(&mut self) {
         let failed =
             |(id, lease): (&u64, &Lease<M>)| (lease.place == Place::Ended && lease.error.is_some()).then_some(*id);
         let mut failed: Vec<u64> = self.by_id.iter().filter_map(failed).collect();

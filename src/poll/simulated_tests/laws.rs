@@ -11,7 +11,7 @@ use crate::poll::{Phase, Poller};
 
 /// How long it may take, under which circumstances.
 #[derive(Clone, Copy, Debug)]
-pub struct Promise {
+pub(super) struct Promise {
     /// A message that is visible and a taker that is free.
     pub found: Duration,
     /// One that is held and a taker that is free; `None` where extensions fail.
@@ -28,7 +28,7 @@ pub struct Promise {
     pub ends: Option<Duration>,
 }
 
-pub struct Laws {
+pub(super) struct Laws {
     promise: Promise,
     world: World,
     poller: Arc<Poller>,
@@ -40,17 +40,17 @@ pub struct Laws {
 }
 
 impl Laws {
-    pub fn new(promise: Promise, world: &World, poller: &Arc<Poller>, work: &PollerCore) -> Laws {
+    pub(super) fn new(promise: Promise, world: &World, poller: &Arc<Poller>, work: &PollerCore) -> Laws {
         let (world, poller, work) = (world.clone(), Arc::clone(poller), Arc::clone(work));
         Laws { promise, world, poller, work, found: None, handed_over: None, in_vain: None }
     }
 
     /// Time has passed in which nothing could be done.
-    pub fn stalled(&mut self) {
+    pub(super) fn stalled(&mut self) {
         (self.found, self.handed_over, self.in_vain) = (None, None, None);
     }
 
-    pub fn check(&mut self) {
+    pub(super) fn check(&mut self) {
         let now = self.world.now();
         let shared = &self.poller.shared;
         let state = shared.lock();
@@ -124,7 +124,7 @@ impl Laws {
     }
 
     /// After a stop: what no taker has had is visible.
-    pub fn check_given_back(&self) {
+    pub(super) fn check_given_back(&self) {
         let now = self.world.now();
         let mut world = self.world.lock();
         // What was lost is not given back, though the service may keep it for longer than we thought.

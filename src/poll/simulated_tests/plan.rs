@@ -19,7 +19,7 @@ use crate::stats::Stats;
 const LINGER: Duration = Duration::from_millis(2);
 
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub(super) struct Plan {
     pub seed: u64,
     pub fifo_groups: u64,
     /// The queue's, in seconds.
@@ -51,7 +51,7 @@ pub struct Plan {
 
 /// What came of it.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Played {
+pub(super) struct Played {
     pub simulated: Duration,
     pub handed_over: u64,
     pub handled: u64,
@@ -62,7 +62,7 @@ pub struct Played {
 }
 
 impl Plan {
-    pub fn of(seed: u64) -> Plan {
+    pub(super) fn of(seed: u64) -> Plan {
         let mut random = fastrand::Rng::with_seed(seed);
         let r = &mut random;
         let visibility = *r.choice([1, 2, 3, 4, 10, 30, 30, 30, 60, 300, 43_200].iter()).unwrap_or(&30);
@@ -144,7 +144,7 @@ impl Plan {
         }
     }
 
-    pub fn options(&self, world: &World) -> PollerOptions {
+    pub(super) fn options(&self, world: &World) -> PollerOptions {
         PollerOptions {
             queue: serde_json::to_vec(&world.url()).unwrap().into(),
             members: if self.fifo_groups > 0 {
@@ -173,7 +173,7 @@ impl Plan {
     }
 
     /// What it may take under these circumstances.
-    pub fn promise(&self) -> Promise {
+    pub(super) fn promise(&self) -> Promise {
         let trip = self.way.round_trip();
         let window = if self.batch > 1 { self.window } else { Duration::ZERO };
         let calm =
@@ -209,7 +209,7 @@ impl Plan {
         })
     }
 
-    pub fn play(&self) -> Played {
+    pub(super) fn play(&self) -> Played {
         Scheduler::run(self.seed, |scheduler| self.play_on(scheduler))
     }
 
@@ -299,7 +299,7 @@ impl Plan {
     }
 }
 
-pub fn poller(world: &World, options: PollerOptions) -> Poller {
+pub(super) fn poller(world: &World, options: PollerOptions) -> Poller {
     let limits = Limits { entries: 10, bytes: 1 << 20, linger: LINGER, max_in_flight: 8, at_once: true };
     let transport = world.transport();
     let batchers = Arc::new(Batchers::new(Arc::clone(&transport), Arc::new(Stats::new()), limits));

@@ -14,7 +14,7 @@ use crate::runtime::responder::{Responder, Sink};
 
 /// What a handler does.
 #[derive(Clone, Copy, Debug)]
-pub enum Handler {
+pub(super) enum Handler {
     Takes(Duration),
     /// It raises after so long, and wants the message to come again after so many seconds.
     Fails(Duration, Option<u32>),
@@ -23,7 +23,7 @@ pub enum Handler {
 
 /// What is known of the takers' work.
 #[derive(Debug, Default)]
-pub struct Work {
+pub(super) struct Work {
     /// Being handled: body, and how many handlers have it of which no loss was told.
     pub handling: BTreeMap<String, u32>,
     /// The handles of what is being handled.
@@ -42,10 +42,10 @@ pub struct Work {
     pub ended: usize,
 }
 
-pub type PollerCore = Arc<Mutex<Work>>;
+pub(super) type PollerCore = Arc<Mutex<Work>>;
 
 /// One who waits to be told.
-pub struct Tell(pub oneshot::Sender<()>);
+pub(super) struct Tell(pub oneshot::Sender<()>);
 
 impl Sink<()> for Tell {
     fn deliver(self: Box<Self>, _: Result<(), Error>) {
@@ -55,7 +55,7 @@ impl Sink<()> for Tell {
 }
 
 #[derive(Clone)]
-pub struct Taker {
+pub(super) struct Taker {
     pub poller: Arc<Poller>,
     pub world: World,
     pub work: PollerCore,
@@ -67,7 +67,7 @@ pub struct Taker {
 }
 
 impl Taker {
-    pub async fn run(self) {
+    pub(super) async fn run(self) {
         loop {
             match self.next().await {
                 Take::Messages(messages) => {
@@ -223,7 +223,7 @@ fn forget(work: &mut Work, body: &str) {
     }
 }
 
-pub fn parse(json: &[u8]) -> (String, String, Option<String>) {
+pub(super) fn parse(json: &[u8]) -> (String, String, Option<String>) {
     let one = [br#"{"Messages":["#, json, b"]}"].concat();
     super::world::messages(&one).pop().unwrap()
 }

@@ -20,7 +20,7 @@ use crate::transport::{ResponseFuture, Transport};
 
 /// What can go wrong with requests of one kind, each so many times in a thousand.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Faults {
+pub(super) struct Faults {
     /// Refused by the service, which is busy.
     pub throttled: u64,
     /// Refused for good.
@@ -35,7 +35,7 @@ pub struct Faults {
 
 /// How requests fare.
 #[derive(Clone, Debug, Default)]
-pub struct Way {
+pub(super) struct Way {
     /// Milliseconds there, and back.
     pub latency: u64,
     pub polls: Faults,
@@ -45,13 +45,13 @@ pub struct Way {
 
 impl Way {
     /// The longest that a request and its answer take.
-    pub fn round_trip(&self) -> Duration {
+    pub(super) fn round_trip(&self) -> Duration {
         ms(2 * self.latency)
     }
 }
 
 #[derive(Clone)]
-pub struct World(Arc<Mutex<PollerState>>, Scheduler);
+pub(super) struct World(Arc<Mutex<PollerState>>, Scheduler);
 
 impl std::fmt::Debug for World {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -59,7 +59,7 @@ impl std::fmt::Debug for World {
     }
 }
 
-pub struct PollerState {
+pub(super) struct PollerState {
     pub sqs: SimulatedSqs,
     pub way: Way,
     random: fastrand::Rng,
@@ -94,7 +94,7 @@ struct Poll {
 }
 
 impl World {
-    pub fn new(scheduler: &Scheduler, seed: u64, queue: &str, visibility: u32, way: Way) -> World {
+    pub(super) fn new(scheduler: &Scheduler, seed: u64, queue: &str, visibility: u32, way: Way) -> World {
         let visibility = visibility.to_string();
         let mut attributes = vec![("VisibilityTimeout", visibility.as_str())];
         if queue.ends_with(".fifo") {
@@ -120,24 +120,24 @@ impl World {
         World(Arc::new(Mutex::new(state)), scheduler.clone())
     }
 
-    pub fn lock(&self) -> MutexGuard<'_, PollerState> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, PollerState> {
         self.0.lock().unwrap()
     }
 
-    pub fn now(&self) -> u64 {
+    pub(super) fn now(&self) -> u64 {
         u64::try_from(self.1.elapsed().as_millis()).unwrap()
     }
 
-    pub fn url(&self) -> String {
+    pub(super) fn url(&self) -> String {
         self.lock().sqs.url.clone()
     }
 
-    pub fn transport(&self) -> Arc<dyn Transport> {
+    pub(super) fn transport(&self) -> Arc<dyn Transport> {
         Arc::new(Wire(self.clone()))
     }
 
     /// Somebody sends messages after a while.
-    pub fn send_after(&self, time: Duration, count: usize, groups: u64) {
+    pub(super) fn send_after(&self, time: Duration, count: usize, groups: u64) {
         let world = self.clone();
         self.1.after(time, move || {
             for _ in 0..count {
@@ -163,7 +163,7 @@ impl World {
     }
 
     /// The queue is given another visibility timeout after a while, in seconds.
-    pub fn set_visibility_after(&self, time: Duration, seconds: u32) {
+    pub(super) fn set_visibility_after(&self, time: Duration, seconds: u32) {
         let world = self.clone();
         self.1.after(time, move || {
             let now = world.now();
@@ -175,7 +175,7 @@ impl World {
     }
 
     /// Another consumer takes what it can get after a while, holds it, and deletes some of it.
-    pub fn other_after(&self, time: Duration, visibility: u64, holds: Duration) {
+    pub(super) fn other_after(&self, time: Duration, visibility: u64, holds: Duration) {
         let world = self.clone();
         self.1.after(time, move || {
             let now = world.now();
@@ -286,7 +286,7 @@ impl World {
     }
 
     /// Long polls that have something, or whose time is up, are answered.
-    pub fn deliver(&self) {
+    pub(super) fn deliver(&self) {
         let now = self.now();
         let mut state = self.lock();
         state.sqs.tick(now);
@@ -325,12 +325,12 @@ impl World {
 
 impl PollerState {
     /// Whether a delete has left for the message of this handle.
-    pub fn deletes(&self, handle: &str) -> bool {
+    pub(super) fn deletes(&self, handle: &str) -> bool {
         self.received.get(handle).is_some_and(|body| self.deleting.contains(body))
     }
 
     /// How many polls the service has waiting.
-    pub fn polls(&self) -> usize {
+    pub(super) fn polls(&self) -> usize {
         self.waiting.iter().filter(|poll| poll.answer.as_ref().is_some_and(|answer| !answer.is_closed())).count()
     }
 
@@ -348,7 +348,7 @@ impl PollerState {
         }
     }
 
-    pub fn check_all_others(&mut self, now: u64) {
+    pub(super) fn check_all_others(&mut self, now: u64) {
         for (handle, until) in self.others.clone() {
             self.check_others(&handle, until, now);
         }
@@ -383,7 +383,7 @@ impl PollerState {
 }
 
 /// Handle, body and group of each message of a reply.
-pub fn messages(reply: &[u8]) -> Vec<(String, String, Option<String>)> {
+pub(super) fn messages(reply: &[u8]) -> Vec<(String, String, Option<String>)> {
     let reply: Value = serde_json::from_slice(reply).unwrap();
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let messages = reply["Messages"].as_array().cloned().unwrap_or_default();

@@ -5,7 +5,7 @@ use std::fmt;
 use super::{Error, ServiceError};
 
 #[derive(Clone)]
-pub enum SourceError {
+pub(crate) enum SourceError {
     /// An exception of botocore's, with its keyword arguments and its text.
     Named { class: &'static str, kwargs: Vec<(&'static str, String)>, text: String },
     /// Another service than SQS has refused an operation: a `ClientError`.
@@ -20,7 +20,7 @@ pub enum SourceError {
 
 impl SourceError {
     /// A file that cannot be read, or a program that cannot be run.
-    pub fn of_system(error: &std::io::Error, path: &str) -> Error {
+    pub(crate) fn of_system(error: &std::io::Error, path: &str) -> Error {
         let reason = error.to_string();
         // Python has the number apart.
         let reason = reason.split(" (os error").next().unwrap_or_default().to_owned();

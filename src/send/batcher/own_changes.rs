@@ -13,14 +13,14 @@ use crate::protocol::message::Request;
 use crate::runtime::lock::lock;
 
 /// One who keeps messages invisible for those who handle them.
-pub trait KeepsMessages: fmt::Debug + Send + Sync {
+pub(crate) trait KeepsMessages: fmt::Debug + Send + Sync {
     /// The message of this receipt handle is to be invisible for so many seconds from now, by whoever handles it.
     fn is_changed(self: Arc<Self>, handle: &str, seconds: u32);
 }
 
 /// The pollers of one client that keep messages invisible.
 #[derive(Debug, Default)]
-pub struct Pollers(Mutex<Vec<Weak<dyn KeepsMessages>>>);
+pub(crate) struct Pollers(Mutex<Vec<Weak<dyn KeepsMessages>>>);
 
 /// What is read of a ChangeMessageVisibility, alone or in a batch.
 #[derive(Deserialize)]
@@ -45,14 +45,14 @@ struct Changes<'a> {
 }
 
 impl Pollers {
-    pub fn register(&self, poller: Weak<dyn KeepsMessages>) {
+    pub(crate) fn register(&self, poller: Weak<dyn KeepsMessages>) {
         let mut pollers = lock(&self.0);
         pollers.retain(|poller| poller.strong_count() > 0);
         pollers.push(poller);
     }
 
     /// An entry is about to leave, on behalf of a caller.
-    pub fn note_entry(&self, action: Single, entry: &Entry) {
+    pub(crate) fn note_entry(&self, action: Single, entry: &Entry) {
         if action == Single::ChangeMessageVisibility {
             self.note(|| {
                 let body = [b"{", &*entry.members].concat();
@@ -63,7 +63,7 @@ impl Pollers {
     }
 
     /// A request is about to leave, on behalf of a caller.
-    pub fn note_request(&self, request: &Request) {
+    pub(crate) fn note_request(&self, request: &Request) {
         match request.action {
             Action::ChangeMessageVisibility => self.note(|| {
                 let change: Change<'_> = serde_json::from_slice(&request.body).ok()?;

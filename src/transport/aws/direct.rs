@@ -74,7 +74,7 @@ enum NoReply {
 
 impl Direct {
     /// Cheap: nothing is connected, read or asked for before the first operation.
-    pub fn new(
+    pub(super) fn new(
         settings: &Settings,
         endpoint: Endpoint,
         identity: Option<Arc<Identity>>,
@@ -96,16 +96,16 @@ impl Direct {
     }
 
     /// See [`Transport::retry`](crate::transport::Transport::retry).
-    pub fn retry(&self, attempts: u32, why: Retry) -> Option<Duration> {
+    pub(super) fn retry(&self, attempts: u32, why: Retry) -> Option<Duration> {
         retry::after(&self.quota, self.max_attempts, attempts, why)
     }
 
     /// See [`Transport::recovered`](crate::transport::Transport::recovered).
-    pub fn recovered(&self, why: Retry) {
+    pub(super) fn recovered(&self, why: Retry) {
         self.quota.recovered(why);
     }
 
-    pub fn send(self: Arc<Self>, request: Request) -> ResponseFuture<Reply> {
+    pub(super) fn send(self: Arc<Self>, request: Request) -> ResponseFuture<Reply> {
         Box::pin(async move { self.operation(&request).await })
     }
 

@@ -24,7 +24,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// Whose requests they are.
 #[derive(Debug)]
-pub struct Identity(Kind);
+pub(crate) struct Identity(Kind);
 
 #[derive(Debug)]
 enum Kind {
@@ -36,7 +36,7 @@ enum Kind {
 
 impl Identity {
     /// `None`: requests are not signed. What is in `holder` is used until it runs out, and what is found goes there.
-    pub fn new(found: &Found, holder: Holder) -> Option<Identity> {
+    pub(crate) fn new(found: &Found, holder: Holder) -> Option<Identity> {
         Some(Identity(match &found.credentials {
             Credentials::External(handed) => Kind::External(FromOwner::new(handed.clone())),
             credentials => {
@@ -64,7 +64,7 @@ impl Identity {
 /// The credentials that were found last. Copies share what is in it, processes do not: a forked child goes on with what
 /// its parent had.
 #[derive(Clone, Default)]
-pub struct Holder(Arc<ArcSwapOption<CachedKeys>>);
+pub(crate) struct Holder(Arc<ArcSwapOption<CachedKeys>>);
 
 impl fmt::Debug for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -141,11 +141,11 @@ impl CachedKeys {
 }
 
 impl CachedCredentials {
-    pub fn new(source: Arc<dyn Source>, method: &'static str) -> CachedCredentials {
+    pub(super) fn new(source: Arc<dyn Source>, method: &'static str) -> CachedCredentials {
         CachedCredentials { source, method, holder: Holder::default(), asking: Mutex::new(()) }
     }
 
-    pub async fn credentials(&self, now: SystemTime) -> Result<Arc<Keys>, Error> {
+    pub(super) async fn credentials(&self, now: SystemTime) -> Result<Arc<Keys>, Error> {
         if let Some(fresh) = self.cached_keys(|cached_keys| cached_keys.is_fresh(now)) {
             return Ok(fresh);
         }

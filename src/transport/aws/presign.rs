@@ -12,11 +12,11 @@ use crate::protocol::error::Error;
 use crate::protocol::message::Presign;
 
 /// All but RFC 3986's unreserved characters.
-pub const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+pub(crate) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// Sign a request for somebody else to send. The arguments travel in the query and the body is empty, as botocore
 /// has it; whoever sends it must add the three headers that are signed. `url` already has the arguments.
-pub fn sign_url(
+pub(super) fn sign_url(
     mut url: String,
     presign: &Presign,
     region: &str,

@@ -19,7 +19,7 @@ impl Quota {
     const THROTTLED_COST: u32 = 5;
     const UNRETRIED_SUCCESS: u32 = 1;
 
-    pub fn new() -> Quota {
+    pub(super) fn new() -> Quota {
         Quota { tokens: AtomicU32::new(Self::FULL) }
     }
 
@@ -35,12 +35,12 @@ impl Quota {
     }
 
     /// An operation has succeeded that was not retried.
-    pub fn succeeded(&self) {
+    pub(super) fn succeeded(&self) {
         self.release(Self::UNRETRIED_SUCCESS);
     }
 
     /// A retry has succeeded.
-    pub fn recovered(&self, why: Retry) {
+    pub(super) fn recovered(&self, why: Retry) {
         self.release(Self::cost(why));
     }
 
@@ -76,27 +76,27 @@ pub(super) struct Attempts<'a> {
 }
 
 impl<'a> Attempts<'a> {
-    pub fn new(quota: &'a Quota, max: u32, long_polling: bool) -> Attempts<'a> {
+    pub(super) fn new(quota: &'a Quota, max: u32, long_polling: bool) -> Attempts<'a> {
         Attempts { quota, max, long_polling, number: 1, paid: None }
     }
 
     /// After some attempts that were made elsewhere.
-    pub fn after(self, made: u32) -> Attempts<'a> {
+    pub(super) fn after(self, made: u32) -> Attempts<'a> {
         Attempts { number: made + 1, ..self }
     }
 
     /// Of the attempt that is being made; the first is 1.
-    pub fn number(&self) -> u32 {
+    pub(super) fn number(&self) -> u32 {
         self.number
     }
 
-    pub fn succeeded(self) {
+    pub(super) fn succeeded(self) {
         self.quota.release(self.paid.unwrap_or(Quota::UNRETRIED_SUCCESS));
     }
 
     /// `why` the attempt is worth repeating, the value of its reply's `x-amz-retry-after` header, and a number from
     /// 0 to 1.
-    pub fn failed(&mut self, why: Option<Retry>, retry_after: Option<&str>, random: f64) -> Next {
+    pub(super) fn failed(&mut self, why: Option<Retry>, retry_after: Option<&str>, random: f64) -> Next {
         let Some(why) = why.filter(|_| self.number < self.max) else { return Next::GiveUp(Duration::ZERO) };
         let cost = Quota::cost(why);
         let delay = delay(why, self.number, retry_after.and_then(milliseconds), random);

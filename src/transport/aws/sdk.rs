@@ -77,7 +77,12 @@ pub(super) struct Sdk {
 
 impl Sdk {
     /// Cheap: nothing is connected, read or asked for before the first operation.
-    pub fn new(settings: &Settings, endpoint: Endpoint, identity: Option<Arc<Identity>>, stats: Arc<Stats>) -> Sdk {
+    pub(super) fn new(
+        settings: &Settings,
+        endpoint: Endpoint,
+        identity: Option<Arc<Identity>>,
+        stats: Arc<Stats>,
+    ) -> Sdk {
         let http_client = pool::http_client(settings);
         let max_attempts = settings.retries.total_max_attempts;
         let mut config = aws_sdk_sqs::Config::builder()
@@ -104,20 +109,20 @@ impl Sdk {
     }
 
     /// See [`Transport::retry`](crate::transport::Transport::retry).
-    pub fn retry(&self, attempts: u32, why: Retry) -> Option<Duration> {
+    pub(super) fn retry(&self, attempts: u32, why: Retry) -> Option<Duration> {
         retry::after(&self.quota, self.max_attempts, attempts, why)
     }
 
     /// See [`Transport::recovered`](crate::transport::Transport::recovered).
-    pub fn recovered(&self, why: Retry) {
+    pub(super) fn recovered(&self, why: Retry) {
         self.quota.recovered(why);
     }
 
-    pub fn url(&self) -> String {
+    pub(super) fn url(&self) -> String {
         self.endpoint.0.clone()
     }
 
-    pub fn send(&self, request: Request) -> ResponseFuture<Reply> {
+    pub(super) fn send(&self, request: Request) -> ResponseFuture<Reply> {
         let client = self.client.clone();
         let endpoint = self.endpoint.clone();
         let quota = Arc::clone(&self.quota);
@@ -192,7 +197,7 @@ pub(super) enum Unanswered {
 }
 
 impl Unanswered {
-    pub fn from_sdk<E: std::error::Error + Send + Sync + 'static>(error: SdkError<E, HttpResponse>) -> Self {
+    pub(super) fn from_sdk<E: std::error::Error + Send + Sync + 'static>(error: SdkError<E, HttpResponse>) -> Self {
         // Missing credentials come as a failure to dispatch too.
         if let Some(error) = identity::failure(&error) {
             return Unanswered::Error(error);

@@ -50,7 +50,7 @@ pub(super) struct Signature {
 
 impl Signer {
     /// `host` as in the header.
-    pub fn new(region: String, uri: &Uri, host: &str) -> Signer {
+    pub(super) fn new(region: String, uri: &Uri, host: &str) -> Signer {
         let (path, query) = (canonical_path(uri.path()), canonical_query(uri.query().unwrap_or_default()));
         let beginning =
             format!("POST\n{path}\n{query}\ncontent-type:application/x-amz-json-1.0\nhost:{host}\nx-amz-date:");
@@ -58,7 +58,7 @@ impl Signer {
     }
 
     /// Sign a request with this `x-amz-target` and this body.
-    pub fn sign(
+    pub(super) fn sign(
         &self,
         credentials: &Arc<Credentials>,
         now: SystemTime,

@@ -33,7 +33,7 @@ pub(in crate::transport) struct Origin {
 
 impl Origin {
     /// As written in `CONNECT` and `Host`.
-    pub fn authority(&self) -> String {
+    pub(crate) fn authority(&self) -> String {
         authority(&self.host, self.port)
     }
 }
@@ -61,11 +61,11 @@ pub(in crate::transport) struct Connection {
 }
 
 impl Dialer {
-    pub fn new(tls: Tls, proxies: Proxies, tcp_keepalive: bool) -> Dialer {
+    pub(crate) fn new(tls: Tls, proxies: Proxies, tcp_keepalive: bool) -> Dialer {
         Dialer { tls, proxies, tcp_keepalive, config: OnceLock::new(), proxy_config: OnceLock::new() }
     }
 
-    pub async fn connect(&self, origin: &Origin, timeout: Option<Duration>) -> Result<Connection, HttpFailure> {
+    pub(crate) async fn connect(&self, origin: &Origin, timeout: Option<Duration>) -> Result<Connection, HttpFailure> {
         let scheme = if origin.https { "https" } else { "http" };
         let Some(proxy) = self.proxies.select(scheme, &origin.authority()) else {
             let stream = self.tcp(&origin.host, origin.port, timeout).await?;
@@ -124,7 +124,7 @@ impl Dialer {
         Err(last)
     }
 
-    pub fn socket(&self, address: SocketAddr) -> io::Result<TcpSocket> {
+    pub(crate) fn socket(&self, address: SocketAddr) -> io::Result<TcpSocket> {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         socket.set_nodelay(true)?;
         if self.tcp_keepalive {

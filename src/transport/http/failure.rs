@@ -17,12 +17,12 @@ pub(in crate::transport) struct HttpFailure {
 }
 
 impl HttpFailure {
-    pub fn new(kind: Failure, message: impl fmt::Display) -> HttpFailure {
+    pub(crate) fn new(kind: Failure, message: impl fmt::Display) -> HttpFailure {
         HttpFailure { kind, message: message.to_string(), proxy_url: None }
     }
 
     /// The same failure, on the way to a proxy.
-    pub fn at_proxy(self, url: String) -> HttpFailure {
+    pub(crate) fn at_proxy(self, url: String) -> HttpFailure {
         HttpFailure { kind: Failure::Proxy, proxy_url: Some(url), message: self.message }
     }
 }
@@ -50,7 +50,7 @@ impl From<HttpFailure> for ConnectorError {
 }
 
 /// The kind of a failure; its text is the error's source.
-pub fn classify(error: &ConnectorError) -> Failure {
+pub(crate) fn classify(error: &ConnectorError) -> Failure {
     match failed(error) {
         Some(failed) => failed.kind,
         // Not ours: the SDK's own timeouts around the connector.
@@ -61,7 +61,7 @@ pub fn classify(error: &ConnectorError) -> Failure {
 }
 
 /// The proxy that failed, as botocore names it in `ProxyConnectionError`.
-pub fn proxy_url(error: &ConnectorError) -> Option<&str> {
+pub(crate) fn proxy_url(error: &ConnectorError) -> Option<&str> {
     failed(error)?.proxy_url.as_deref()
 }
 

@@ -38,7 +38,7 @@ use crate::runtime::lock::lock;
 /// The HTTP client of one SQS client: its own pool of connections, made from settings alone.
 ///
 /// Nothing is read or connected here. Timeouts are those that the SDK passes on from the client's `TimeoutConfig`.
-pub fn http_client(settings: &Settings) -> SharedHttpClient {
+pub(crate) fn http_client(settings: &Settings) -> SharedHttpClient {
     SharedHttpClient::new(PooledClient(Arc::new(Pool::of(settings))))
 }
 
@@ -145,7 +145,7 @@ impl fmt::Debug for Pool {
 
 impl Pool {
     /// The connections of one SQS client, made from settings alone. Nothing is read or connected here.
-    pub fn of(settings: &Settings) -> Pool {
+    pub(crate) fn of(settings: &Settings) -> Pool {
         Pool {
             dialer: Dialer::new(settings.tls.clone(), settings.proxies.clone(), settings.tcp_keepalive),
             // Requests that leave together come back together: their connections are worth keeping.
@@ -155,12 +155,12 @@ impl Pool {
     }
 
     /// Connections to where credentials come from, which is asked seldom: none is kept.
-    pub fn to_source(verify: Verify, proxies: Proxies) -> Pool {
+    pub(crate) fn to_source(verify: Verify, proxies: Proxies) -> Pool {
         let dialer = Dialer::new(Tls { verify, client_cert: None }, proxies, false);
         Pool { dialer, max_idle: 0, idle: Mutex::default() }
     }
 
-    pub async fn send(
+    pub(crate) async fn send(
         &self,
         mut request: Request<SdkBody>,
         connect_timeout: Option<Duration>,

@@ -35,7 +35,7 @@ impl std::fmt::Debug for TokenSource {
 }
 
 impl ContainerSource {
-    pub fn new(container: &config::Container) -> ContainerSource {
+    pub(super) fn new(container: &config::Container) -> ContainerSource {
         ContainerSource {
             url: container.url.clone(),
             token: TokenSource(container.token.clone()),

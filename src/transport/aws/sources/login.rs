@@ -38,7 +38,7 @@ impl std::fmt::Debug for LoginSettings {
 }
 
 impl LoginSource {
-    pub fn new(settings: &config::Login, services: &Services) -> LoginSource {
+    pub(super) fn new(settings: &config::Login, services: &Services) -> LoginSource {
         LoginSource {
             settings: LoginSettings(settings.clone()),
             asker: Asker::new(services),

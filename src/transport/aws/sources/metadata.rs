@@ -32,7 +32,7 @@ pub(super) struct MetadataSource {
 type MetadataResult<T> = Result<Option<T>, Error>;
 
 impl MetadataSource {
-    pub fn new(settings: &config::Metadata, services: &Services) -> MetadataSource {
+    pub(super) fn new(settings: &config::Metadata, services: &Services) -> MetadataSource {
         MetadataSource { settings: settings.clone(), pool: Pool::to_source(Verify::Yes, services.proxies.clone()) }
     }
 

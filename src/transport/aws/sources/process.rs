@@ -23,7 +23,7 @@ impl std::fmt::Debug for Process {
 }
 
 impl Process {
-    pub fn new(command: &str) -> Process {
+    pub(super) fn new(command: &str) -> Process {
         Process { command: command.to_owned() }
     }
 }

@@ -41,7 +41,7 @@ impl std::fmt::Debug for RoleSettings {
 }
 
 impl RoleSource {
-    pub fn new(role: &config::Role, services: &Services) -> RoleSource {
+    pub(super) fn new(role: &config::Role, services: &Services) -> RoleSource {
         RoleSource {
             session_name: session_name(&role.session_name),
             source: source(&role.source, services).map(|source| CachedCredentials::new(source, role.source.method())),
@@ -107,7 +107,7 @@ impl std::fmt::Debug for WebIdentitySettings {
 }
 
 impl WebIdentitySource {
-    pub fn new(identity: &config::WebIdentity, services: &Services) -> WebIdentitySource {
+    pub(super) fn new(identity: &config::WebIdentity, services: &Services) -> WebIdentitySource {
         WebIdentitySource {
             session_name: session_name(&identity.session_name),
             identity: WebIdentitySettings(identity.clone()),

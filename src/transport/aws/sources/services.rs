@@ -40,7 +40,7 @@ pub(super) struct ServiceOperation {
 }
 
 impl ServiceOperation {
-    pub fn post(
+    pub(super) fn post(
         name: &'static str,
         url: String,
         content_type: &'static str,
@@ -52,7 +52,7 @@ impl ServiceOperation {
 }
 
 impl Asker {
-    pub fn new(services: &Services) -> Asker {
+    pub(super) fn new(services: &Services) -> Asker {
         Asker {
             pool: Pool::to_source(services.verify.clone(), services.proxies.clone()),
             quota: Quota::new(),
@@ -61,7 +61,7 @@ impl Asker {
     }
 
     /// The body of a success; a refusal is `SourceError::Refused`.
-    pub async fn ask(&self, operation: ServiceOperation) -> Result<Bytes, Error> {
+    pub(super) async fn ask(&self, operation: ServiceOperation) -> Result<Bytes, Error> {
         let mut attempts = Attempts::new(&self.quota, self.max_attempts, false);
         loop {
             let (error, next) = match self.attempt(&operation, attempts.number()).await? {

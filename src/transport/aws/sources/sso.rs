@@ -37,7 +37,7 @@ impl std::fmt::Debug for SsoSettings {
 }
 
 impl SsoSource {
-    pub fn new(settings: &config::Sso, services: &Services) -> SsoSource {
+    pub(super) fn new(settings: &config::Sso, services: &Services) -> SsoSource {
         SsoSource {
             asker: Asker::new(services),
             portal: services.endpoint(AwsService::Sso, &settings.region).0,
