@@ -90,6 +90,8 @@ def operations(model: ServiceModel, paginators: dict[str, Any], origin: str) -> 
         [
             f'"""The operations of SQS as methods, {origin}"""',
             "",
+            "from __future__ import annotations",
+            "",
             f"API_VERSION = {model.api_version!r}",
             f"METHOD_TO_API = {methods!r}",
             f"PAGINATORS = {paging!r}",
@@ -127,15 +129,15 @@ def method(operation: OperationModel) -> str:
 def docstring(operation: OperationModel) -> str:
     members = operation.input_shape.members
     required = set(operation.input_shape.required_members)
-    lines = ["Arguments, by keyword:"]
+    lines = ["Args:"]
     for name, shape in members.items():
         lines.append(f"    {name}: {spoken(shape)}" + (", required" if name in required else ""))
     if operation.output_shape is None or not operation.output_shape.members:
-        lines += ["", "Returns a dict with ``ResponseMetadata`` alone."]
+        lines += ["", "Returns:", "    A dict with ``ResponseMetadata`` alone."]
     else:
-        lines += ["", "Returns a dict with ``ResponseMetadata`` and, where there is something to tell:"]
+        lines += ["", "Returns:", "    A dict with ``ResponseMetadata`` and, where there is something to tell:"]
         lines += [f"    {name}: {spoken(shape)}" for name, shape in operation.output_shape.members.items()]
-    lines += ["", "Raises, from ``client.exceptions``:"]
+    lines += ["", "Raises:", "    From ``client.exceptions``:"]
     lines += wrapped([shape.name for shape in operation.error_shapes] + ["ClientError for any other refusal."])
     return "\n".join(" " * 8 + line if line else "" for line in lines)
 
@@ -340,6 +342,8 @@ def model_data(model: ServiceModel, origin: str) -> str:
     return "\n".join(
         [
             f'"""The service model as Python data, {origin}"""',
+            "",
+            "from __future__ import annotations",
             "",
             f"METADATA: dict[str, str] = {metadata!r}",
             "# Operation: input, output, errors.",

@@ -50,6 +50,8 @@ The modules, outermost first; each imports what stands below it, never what stan
 - `_core` the extension module, in Rust
 """
 
+from __future__ import annotations
+
 from ._lock import lock
 
 TYPE_CHECKING = False
@@ -93,13 +95,13 @@ __all__ = [
 ]
 
 # The session behind ``client`` and ``resource``, made when one of them is first called.
-DEFAULT_SESSION: "Session | None" = None
+DEFAULT_SESSION: Session | None = None
 
 
-def setup_default_session(**kwargs: "Any") -> None:
+def setup_default_session(**kwargs: Any) -> None:
     """Replace the default session; needed only to give it arguments.
 
-    Arguments:
+    Args:
         kwargs: what ``Session`` takes.
     """
     global DEFAULT_SESSION
@@ -108,7 +110,7 @@ def setup_default_session(**kwargs: "Any") -> None:
     DEFAULT_SESSION = Session(**kwargs)
 
 
-def _default_session() -> "Session":
+def _default_session() -> Session:
     if DEFAULT_SESSION is None:
         with lock():
             if DEFAULT_SESSION is None:
@@ -131,10 +133,10 @@ else:
         return _default_session().resource(*args, **kwargs)
 
 
-def set_stream_logger(name: str = "turbosqs", level: int = 10, format_string: "str | None" = None) -> None:
+def set_stream_logger(name: str = "turbosqs", level: int = 10, format_string: str | None = None) -> None:
     """Print a logger's messages to standard error.
 
-    Arguments:
+    Args:
         name: the logger; ``""`` for everything.
         level: the least important level shown; the default is ``logging.DEBUG``.
         format_string: as ``logging.Formatter`` takes it; None for time, name, level and message.

@@ -1,5 +1,7 @@
 """What still lingers when the interpreter ends is sent."""
 
+from __future__ import annotations
+
 from ._core import drain, unanswered
 
 #: Seconds for what is on its way then. Requests of an SQS that answers take far less.

@@ -1,5 +1,7 @@
 """One-time codes of devices (``mfa_serial``), which a person is asked for in the thread that makes the call."""
 
+from __future__ import annotations
+
 from threading import Lock
 
 #: Held while somebody is asked: a terminal is for one question at a time.

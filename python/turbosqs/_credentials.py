@@ -1,5 +1,7 @@
 """The core's credentials as an object like botocore's, for those who look for them in a client."""
 
+from __future__ import annotations
+
 from collections import namedtuple
 
 TYPE_CHECKING = False
@@ -21,14 +23,14 @@ class Credentials:
             been asked for.
     """
 
-    def __init__(self, core: "_core.Client") -> None:
+    def __init__(self, core: _core.Client) -> None:
         object.__setattr__(self, "_core", core)
         object.__setattr__(self, "_method", None)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{name} is the client's and read only: make a client with other credentials")
 
-    def get_frozen_credentials(self) -> "Any":
+    def get_frozen_credentials(self) -> Any:
         """The credentials as a named tuple.
 
         Raises:
@@ -37,15 +39,15 @@ class Credentials:
         """
         return ReadOnlyCredentials(*self._ask()[:4])
 
-    def get_deferred_property(self, property_name: str) -> "Any":
+    def get_deferred_property(self, property_name: str) -> Any:
         """A function that gives one of the attributes, as endpoint rules ask for it."""
 
-        def get() -> "Any":
+        def get() -> Any:
             return getattr(self, property_name, None)
 
         return get
 
-    def _ask(self) -> "tuple[str, str, str | None, str | None, str]":
+    def _ask(self) -> tuple[str, str, str | None, str | None, str]:
         from ._core import Failure
         from .errorfactory import exception
 
@@ -72,21 +74,21 @@ class Credentials:
         return self._ask()[1]
 
     @property
-    def token(self) -> "str | None":
+    def token(self) -> str | None:
         return self._ask()[2]
 
     @property
-    def account_id(self) -> "str | None":
+    def account_id(self) -> str | None:
         return self._ask()[3]
 
     @property
-    def method(self) -> "str | None":
+    def method(self) -> str | None:
         # botocore looks at it when it makes a client, which must not ask a source that may be slow.
         found: str | None = object.__getattribute__(self, "_method")
         return found
 
 
-def of(core: "_core.Client") -> "Credentials | None":
+def of(core: _core.Client) -> Credentials | None:
     """A client's credentials; None if its requests are not signed, or there are none to sign with."""
     from .exceptions import NoCredentialsError
 

@@ -158,7 +158,7 @@ def _is_unsigned(signer: "Any") -> bool:
 def make(core: "_core.Client", arguments: "dict[str, Any]", config: "Any", events: "Any", wanted: str) -> Delegate:
     """A delegate for a client of ours.
 
-    Arguments:
+    Args:
         core: of our client, which is asked for credentials, region and endpoint.
         arguments: ``profile_name``, ``use_ssl``, ``verify`` and ``endpoint_url`` as the client was given them.
         config: ``Config``, ours or botocore's, or None.

@@ -4,6 +4,8 @@
 botocore's, so that a handler written for boto3 needs no change; a test compares each with the original.
 """
 
+from __future__ import annotations
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -24,7 +26,7 @@ class BotoCoreError(Exception):
 
     fmt = "An unspecified error occurred"
 
-    def __init__(self, **kwargs: "Any") -> None:
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(self.fmt.format(**kwargs))
         self.kwargs = kwargs
 
@@ -44,7 +46,7 @@ class ClientError(Exception):
         "An error occurred ({error_code}) when calling the {operation_name} operation{retry_info}: {error_message}"
     )
 
-    def __init__(self, error_response: "dict[str, Any]", operation_name: str) -> None:
+    def __init__(self, error_response: dict[str, Any], operation_name: str) -> None:
         error = error_response.get("Error", {})
         super().__init__(
             self.MSG_TEMPLATE.format(
@@ -57,7 +59,7 @@ class ClientError(Exception):
         self.response = error_response
         self.operation_name = operation_name
 
-    def _get_retry_info(self, response: "dict[str, Any]") -> str:
+    def _get_retry_info(self, response: dict[str, Any]) -> str:
         metadata = response.get("ResponseMetadata", {})
         if metadata.get("MaxAttemptsReached") and "RetryAttempts" in metadata:
             return f" (reached max retries: {metadata['RetryAttempts']})"
@@ -90,7 +92,7 @@ class HTTPClientError(BotoCoreError):
 
     fmt = "An HTTP Client raised an unhandled exception: {error}"
 
-    def __init__(self, request: object = None, response: object = None, **kwargs: "Any") -> None:
+    def __init__(self, request: object = None, response: object = None, **kwargs: Any) -> None:
         self.request = request
         self.response = response
         super().__init__(**kwargs)

@@ -2,6 +2,8 @@
 one in botocore's order is reported, in its words. ``client.meta.config`` shows what they came to.
 """
 
+from __future__ import annotations
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,10 +25,10 @@ _OPTIONS = frozenset(
 )
 
 
-def check(general: "Mapping[str, str]", options: "Mapping[str, Any]") -> None:
+def check(general: Mapping[str, str], options: Mapping[str, Any]) -> None:
     """Refuse what boto3 refuses when a client is made.
 
-    Arguments:
+    Args:
         general: what environment and profile say, by name.
         options: those of ``Config`` that were given.
 
@@ -39,11 +41,11 @@ def check(general: "Mapping[str, str]", options: "Mapping[str, Any]") -> None:
         resolved(general, options)
 
 
-def resolved(general: "Mapping[str, str]", options: "Mapping[str, Any]") -> "dict[str, Any]":
+def resolved(general: Mapping[str, str], options: Mapping[str, Any]) -> dict[str, Any]:
     """The options of ``Config`` that came of them; arguments and exceptions are those of ``check``."""
     from . import exceptions
 
-    def first(name: str, default: "Any" = None) -> "Any":
+    def first(name: str, default: Any = None) -> Any:
         given = options.get(name)
         return general.get(name, default) if given is None else given
 
@@ -78,15 +80,15 @@ def resolved(general: "Mapping[str, str]", options: "Mapping[str, Any]") -> "dic
     return found
 
 
-def _lower(value: "Any") -> "Any":
+def _lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
 
-def _is_true(value: "Any") -> bool:
+def _is_true(value: Any) -> bool:
     return value if isinstance(value, bool) else _lower(value) == "true"
 
 
-def _size(value: "Any") -> int:
+def _size(value: Any) -> int:
     try:
         size = int(value)
     except (ValueError, TypeError):
@@ -100,7 +102,7 @@ def _size(value: "Any") -> int:
     raise _invalid(f'Invalid value "{value}" for request_min_compression_size_bytes. {why}')
 
 
-def _account_id_mode(first: "Any", options: "Mapping[str, Any]") -> "Any":
+def _account_id_mode(first: Any, options: Mapping[str, Any]) -> Any:
     name = "account_id_endpoint_mode"
     if type(options.get("signature_version")).__name__ == "UNSIGNED":
         # There is no account to route to.
@@ -111,7 +113,7 @@ def _account_id_mode(first: "Any", options: "Mapping[str, Any]") -> "Any":
     return mode
 
 
-def _schemes(value: "Any") -> "str | None":
+def _schemes(value: Any) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
@@ -121,7 +123,7 @@ def _schemes(value: "Any") -> "str | None":
     return ",".join(item.replace(" ", "").replace("\t", "") for item in value.split(",") if item.strip())
 
 
-def _express(option: "Any", found: "Any") -> bool:
+def _express(option: Any, found: Any) -> bool:
     value = found if option is None else option
     is_boolean = isinstance(value, bool) or _lower(value) in ("true", "false")
     if value is not None and not is_boolean:

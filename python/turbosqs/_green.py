@@ -5,6 +5,8 @@ event loop begins it, and the greenlet waits for the core's descriptor, by the `
 goes on meanwhile.
 """
 
+from __future__ import annotations
+
 import os
 import sys
 from functools import partial
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from . import _core
 
 
-def find_select() -> "Callable[..., Any] | None":
+def find_select() -> Callable[..., Any] | None:
     """The ``select`` that lets other greenlets run; None where threads are threads.
 
     What counts is what is patched at this moment: a client or a consumer asks when it is made or started.
@@ -38,7 +40,7 @@ def find_select() -> "Callable[..., Any] | None":
 
 
 #: Mailboxes that nobody waits at. Each greenlet that waits has one of its own, so that it wakes for its own answer.
-_free: "list[CompletionQueue]" = []
+_free: list[CompletionQueue] = []
 
 if hasattr(os, "register_at_fork"):
     # A child's answers must not come to its parent.
@@ -51,17 +53,17 @@ _NUMBER = 0
 class GreenClient:
     """The blocking methods of a core client, for greenlets."""
 
-    def __init__(self, core: "_core.Client", select: "Callable[..., Any]") -> None:
+    def __init__(self, core: _core.Client, select: Callable[..., Any]) -> None:
         """Wrap a core client.
 
-        Arguments:
+        Args:
             core: what sends.
             select: what ``find_select`` has found.
         """
         self._core = core
         self._select = select
 
-    def call(self, operation: str, params: "dict[str, Any]") -> "Any":
+    def call(self, operation: str, params: dict[str, Any]) -> Any:
         """See ``_core.Client.call``."""
 
         def begin(mailbox: CompletionQueue) -> None:
@@ -71,7 +73,7 @@ class GreenClient:
 
         return self.ask(begin)
 
-    def presign(self, *arguments: "Any") -> str:
+    def presign(self, *arguments: Any) -> str:
         """See ``_core.Client.presign``."""
         url: str = self.ask(lambda mailbox: mailbox.presign(_NUMBER, self._core, *arguments))
         return url
@@ -80,7 +82,7 @@ class GreenClient:
         """See ``_core.Client.flush``."""
         self.ask(lambda mailbox: mailbox.flush(_NUMBER, self._core))
 
-    def ask(self, begin: "Callable[[CompletionQueue], Any]", timeout: "float | None" = None) -> "Any":
+    def ask(self, begin: Callable[[CompletionQueue], Any], timeout: float | None = None) -> Any:
         """What a call comes to; None when ``timeout``, in seconds, is over.
 
         Raises:
@@ -110,27 +112,27 @@ class GreenClient:
 class GreenPoller:
     """The blocking methods of a poller, for greenlets."""
 
-    def __init__(self, client: GreenClient, poller: "_core.Poller") -> None:
+    def __init__(self, client: GreenClient, poller: _core.Poller) -> None:
         """Wrap a poller.
 
-        Arguments:
+        Args:
             client: of the client that it was made with.
             poller: the core's.
         """
         self._client = client
         self._poller = poller
 
-    def __iter__(self) -> "GreenPoller":
+    def __iter__(self) -> GreenPoller:
         return self
 
-    def __next__(self) -> "Any":
+    def __next__(self) -> Any:
         while (work := self.take(None, 0.0)) is not None:
             # What is taken for nobody's account brings messages or nothing.
             if work:
                 return work[1]
         raise StopIteration
 
-    def take(self, done: "int | None", timeout: float) -> "Any":  # noqa: ARG002
+    def take(self, done: int | None, timeout: float) -> Any:  # noqa: ARG002
         """See ``_core.Poller.take``; it may come back with nothing before its time."""
         core, poller = self._client._core, self._poller
         work = poller.take(done, 0.0)
@@ -160,17 +162,17 @@ class GreenPoller:
 class GreenWriter:
     """The blocking methods of a writer, for greenlets."""
 
-    def __init__(self, client: GreenClient, writer: "_core.Writer") -> None:
+    def __init__(self, client: GreenClient, writer: _core.Writer) -> None:
         """Wrap a writer.
 
-        Arguments:
+        Args:
             client: of the client that it was made with.
             writer: the core's.
         """
         self._client = client
         self._writer = writer
 
-    def put(self, operation: str, params: "dict[str, Any]") -> bool:
+    def put(self, operation: str, params: dict[str, Any]) -> bool:
         """See ``_core.Writer.put``."""
         core, writer = self._client._core, self._writer
         while weight := writer.offer(operation, params):

@@ -1,5 +1,7 @@
 """A client's config as it is applied, for ``client.meta.config``."""
 
+from __future__ import annotations
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -16,10 +18,10 @@ _DONE = (
 )
 
 
-def in_force(core: "_core.Client", given: "Any", profile_name: "str | None") -> "Any":
+def in_force(core: _core.Client, given: Any, profile_name: str | None) -> Any:
     """A client's config as it is applied, whichever way its options were found; of the type of the one that was given.
 
-    Arguments:
+    Args:
         core: the client's.
         given: the ``Config``, ours or botocore's, or None.
         profile_name: the session's.
@@ -44,11 +46,11 @@ def in_force(core: "_core.Client", given: "Any", profile_name: "str | None") -> 
     return kind(**{name: value for name, value in options.items() if name in kind.OPTION_DEFAULTS})
 
 
-def _retries(given: "dict[str, Any] | None", profile_name: "str | None") -> "dict[str, Any]":
+def _retries(given: dict[str, Any] | None, profile_name: str | None) -> dict[str, Any]:
     """The retry options in force, with boto3's rules: ``max_attempts`` counts the retries, every other the attempts."""
     from . import _profiles
 
-    def found(variable: str, setting: str) -> "str | None":
+    def found(variable: str, setting: str) -> str | None:
         value = _profiles.from_environment(variable)
         return _profiles.settings(profile_name).get(setting) if value is None else value
 

@@ -35,7 +35,7 @@ class Listened:
     ) -> None:
         """Know what the delegate would be made from.
 
-        Arguments:
+        Args:
             core: what makes the calls that nobody listens to.
             arguments, config, events: what the delegate is made from; see ``turbosqs._delegate.make``.
             delegate: the delegate, if it is there from the beginning.
@@ -51,7 +51,7 @@ class Listened:
     def make(self, wanted: str) -> "Delegate":
         """The delegate.
 
-        Arguments:
+        Args:
             wanted: what it is for, to be named if there is no botocore.
 
         Raises:
@@ -68,7 +68,7 @@ class Listened:
     def delegate_for(self, operation_name: str, hand_over: bool = True) -> "Delegate | None":
         """Who makes a call instead of the core; None if nobody would miss it.
 
-        Arguments:
+        Args:
             operation_name: the API's name.
             hand_over: whether the core is to get the credentials that it signs with, if they are botocore's.
 
@@ -103,7 +103,7 @@ class Listened:
     def core(self, wanted: str, operation_names: "tuple[str, ...]") -> "_core.Client":
         """The core, for what makes calls of its own without coming here.
 
-        Arguments:
+        Args:
             wanted: what it is for.
             operation_names: what it may call.
 

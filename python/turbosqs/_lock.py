@@ -1,5 +1,7 @@
 """The package's one lock, for what is made once. A forked child never finds it held: it gets a new one."""
 
+from __future__ import annotations
+
 import os
 from _thread import RLock
 

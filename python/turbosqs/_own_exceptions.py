@@ -1,5 +1,7 @@
 """Exceptions for what boto3 does not have; ``turbosqs.exceptions`` hands them out beside boto3's."""
 
+from __future__ import annotations
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -14,7 +16,7 @@ class FailedEntry:
         error: what a call of its own would have raised; most often a ``ClientError``.
     """
 
-    def __init__(self, operation: str, params: "dict[str, Any]", error: Exception) -> None:
+    def __init__(self, operation: str, params: dict[str, Any], error: Exception) -> None:
         self.operation = operation
         self.params = params
         self.error = error
@@ -40,7 +42,7 @@ class BatchWriterError(Exception):
 
     __module__ = "turbosqs.exceptions"
 
-    def __init__(self, failures: "list[FailedEntry]") -> None:
+    def __init__(self, failures: list[FailedEntry]) -> None:
         super().__init__(failures)
         self.failures = failures
 

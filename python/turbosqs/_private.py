@@ -4,6 +4,8 @@ Nothing can be set through them: it would not reach the core. What the core know
 that of botocore's client behind ours, where botocore is installed.
 """
 
+from __future__ import annotations
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,10 +17,10 @@ if TYPE_CHECKING:
 class Part:
     """A part of a client, to be read."""
 
-    def __init__(self, name: str, known: "dict[str, Callable[[], Any]]", whole: "Callable[[str], Any]") -> None:
+    def __init__(self, name: str, known: dict[str, Callable[[], Any]], whole: Callable[[str], Any]) -> None:
         """Know where its attributes come from.
 
-        Arguments:
+        Args:
             name: of the part.
             known: functions for attributes that can be told at once.
             whole: gives botocore's client, for all others.
@@ -28,7 +30,7 @@ class Part:
         keep(self, "_turbosqs_known", known)
         keep(self, "_turbosqs_whole", whole)
 
-    def __getattr__(self, name: str) -> "Any":
+    def __getattr__(self, name: str) -> Any:
         if name.startswith(("__", "_turbosqs")):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         if name in self._turbosqs_known:
@@ -36,7 +38,7 @@ class Part:
         part = self._turbosqs_name
         return getattr(getattr(self._turbosqs_whole(f"{part}.{name}"), part), name)
 
-    def __setattr__(self, name: str, value: object) -> "NoReturn":
+    def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(
             f"{self._turbosqs_name}.{name} cannot be set: it would not reach the Rust core. Make a client with other "
             "settings, or use boto3's own with turbosqs.patch()"
@@ -46,10 +48,10 @@ class Part:
         return f"<{self._turbosqs_name} of an SQS client on the Rust core>"
 
 
-def part(name: str, core: "_core.Client | None", whole: "Callable[[str], Any]", config: "Callable[[], Any]") -> Part:
+def part(name: str, core: _core.Client | None, whole: Callable[[str], Any], config: Callable[[], Any]) -> Part:
     """A part by its name in the client.
 
-    Arguments:
+    Args:
         name: one of ``turbosqs.base.PARTS``.
         core: the client's, if it knows what botocore's client would; else that is asked.
         whole: gives botocore's client behind it.

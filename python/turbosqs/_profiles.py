@@ -5,6 +5,8 @@ the config file a profile is ``[default]`` or ``[profile name]`` (shell quoting 
 section; where both have it, the credentials file's values win.
 """
 
+from __future__ import annotations
+
 import os
 
 TYPE_CHECKING = False
@@ -15,17 +17,17 @@ if TYPE_CHECKING:
 PROFILE_VARIABLES = ("AWS_DEFAULT_PROFILE", "AWS_PROFILE")
 
 
-def from_environment(*names: str) -> "str | None":
+def from_environment(*names: str) -> str | None:
     """The first of the variables that is set, be it to the empty string."""
     return next((os.environ[name] for name in names if name in os.environ), None)
 
 
-def chosen(profile_name: "str | None") -> "str | None":
+def chosen(profile_name: str | None) -> str | None:
     """The profile that is in use: the one given, else the environment's; None where nobody chose one."""
     return from_environment(*PROFILE_VARIABLES) if profile_name is None else profile_name
 
 
-def settings(profile_name: "str | None") -> dict[str, str]:
+def settings(profile_name: str | None) -> dict[str, str]:
     """The settings of the profile that is in use; ``default`` where nobody chose one.
 
     Raises:
@@ -53,7 +55,7 @@ def load() -> dict[str, dict[str, str]]:
     return profiles
 
 
-def _read(variable: str, default: str) -> "RawConfigParser":
+def _read(variable: str, default: str) -> RawConfigParser:
     from configparser import Error, RawConfigParser
 
     path = os.path.expanduser(os.path.expandvars(os.environ.get(variable, default)))  # noqa: PTH111
@@ -67,7 +69,7 @@ def _read(variable: str, default: str) -> "RawConfigParser":
     return parser
 
 
-def _profile_name(section: str) -> "str | None":
+def _profile_name(section: str) -> str | None:
     from shlex import split
 
     if section == "default":

@@ -1,5 +1,7 @@
 """boto3's resource layer on our client."""
 
+from __future__ import annotations
+
 from copy import copy
 
 TYPE_CHECKING = False
@@ -8,10 +10,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def make(boto3_session: "Any", client: "Callable[..., Any]", arguments: "dict[str, Any]") -> "Any":
+def make(boto3_session: Any, client: Callable[..., Any], arguments: dict[str, Any]) -> Any:
     """``boto3.Session.resource("sqs")`` with a client of somebody else's.
 
-    Arguments:
+    Args:
         boto3_session: whose resource layer it is; not changed.
         client: takes the place of its ``client`` method, which the resource layer asks for the one client it needs.
         arguments: of ``resource``.

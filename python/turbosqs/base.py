@@ -1,5 +1,7 @@
 """What a client is beside its operations, whichever way they are waited for."""
 
+from __future__ import annotations
+
 from ._lock import lock
 from ._operations import METHOD_TO_API, PAGINATORS
 
@@ -36,13 +38,13 @@ PARTS = (
 )
 
 
-def _part(name: str) -> "Any":
+def _part(name: str) -> Any:
     """A property that is a part of a client, by its name in botocore's."""
 
-    def read(client: "BaseClient") -> "Any":
+    def read(client: BaseClient) -> Any:
         from ._private import part
 
-        def whole(wanted: str) -> "Any":
+        def whole(wanted: str) -> Any:
             return client._listened.make(wanted).client
 
         return part(name, None if client._listened.is_owned else client._core, whole, lambda: client.meta.config)
@@ -57,12 +59,12 @@ class BaseClient:
         meta: region, endpoint, configuration and service model; see ``turbosqs.meta.ClientMeta``.
     """
 
-    meta: "ClientMeta"
-    _core: "_core.Client"
-    _listened: "Listened"
+    meta: ClientMeta
+    _core: _core.Client
+    _listened: Listened
 
     @property
-    def exceptions(self) -> "SQSExceptions":
+    def exceptions(self) -> SQSExceptions:
         """The service's errors as classes: ``except client.exceptions.QueueDoesNotExist``."""
         from .errorfactory import exceptions
 
@@ -71,7 +73,7 @@ class BaseClient:
     def can_paginate(self, operation_name: str) -> bool:
         """Whether an operation has a paginator.
 
-        Arguments:
+        Args:
             operation_name: the method's name, such as ``list_queues``.
 
         Raises:
@@ -86,7 +88,7 @@ class BaseClient:
         """Empty: SQS has no waiters."""
         return []
 
-    def get_waiter(self, waiter_name: str) -> "NoReturn":
+    def get_waiter(self, waiter_name: str) -> NoReturn:
         """Refuse, as boto3 does: SQS has no waiters.
 
         Raises:
@@ -94,7 +96,7 @@ class BaseClient:
         """
         raise ValueError(f"Waiter does not exist: {waiter_name}")
 
-    def _core_for(self, wanted: str, operation_names: "tuple[str, ...]") -> "Core":
+    def _core_for(self, wanted: str, operation_names: tuple[str, ...]) -> Core:
         """The core, for what makes calls of its own: refused while a mock, a stub or a handler would miss them.
 
         Raises:
@@ -117,17 +119,17 @@ class BaseClient:
     _PY_TO_OP_NAME = METHOD_TO_API
 
     @property
-    def _client_config(self) -> "Any":
+    def _client_config(self) -> Any:
         return self.meta.config
 
     @property
-    def _service_model(self) -> "Any":
+    def _service_model(self) -> Any:
         return self.meta.service_model
 
-    def _get_credentials(self) -> "Any":
+    def _get_credentials(self) -> Any:
         return self._request_signer._credentials
 
-    def stats(self) -> "_Stats":
+    def stats(self) -> _Stats:
         """What this client has done so far.
 
         Returns:
@@ -156,7 +158,7 @@ class BaseClient:
             raise OperationNotPageableError(operation_name=operation_name)
         return PAGINATORS[operation_name]
 
-    def __reduce_ex__(self, protocol: object) -> "NoReturn":
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
         from pickle import PicklingError
 
         raise PicklingError("Can't pickle an SQS client: it holds connections. Make one where it is used")

@@ -1,5 +1,7 @@
 """``Batching``: how overlapping calls share requests."""
 
+from __future__ import annotations
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -35,7 +37,7 @@ class Batching:
     ) -> None:
         """Check the figures and keep them.
 
-        Arguments:
+        Args:
             linger: how long a call lingers while a request is in flight, in seconds, from 0 to 60.
             max_in_flight: requests on their way at a time, for each queue and action.
             max_waiting, max_waiting_bytes: how many entries, and how many bytes of them, may be unanswered before
@@ -58,7 +60,7 @@ class Batching:
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a Batching does not change; make another one with {name}={value!r}")
 
-    def __reduce__(self) -> "tuple[Any, ...]":
+    def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (self.linger, self.max_in_flight, self.max_waiting, self.max_waiting_bytes)
 
     def __repr__(self) -> str:
@@ -77,7 +79,7 @@ def _rebuild(linger: float, max_in_flight: int, max_waiting: int, max_waiting_by
     )
 
 
-def _count(name: str, value: "Any") -> int:
+def _count(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be an int, not {type(value).__name__}")
     if not 0 < value < 1 << 48:
@@ -85,7 +87,7 @@ def _count(name: str, value: "Any") -> int:
     return value
 
 
-def as_argument(batching: "Batching | bool | None") -> "tuple[float, int, int, int] | bool | None":
+def as_argument(batching: Batching | bool | None) -> tuple[float, int, int, int] | bool | None:
     """What the core takes.
 
     Raises:

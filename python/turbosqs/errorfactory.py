@@ -4,6 +4,8 @@ As in boto3 the classes are made at run time, below ``ClientError``. boto3 makes
 serves the process, so that ``except one_client.exceptions.QueueDoesNotExist`` catches what another client raises.
 """
 
+from __future__ import annotations
+
 from ._lock import lock
 from ._operations import ERRORS
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from . import exceptions as _exceptions
     from ._core import Failure
 
-_made: "SQSExceptions | None" = None
+_made: SQSExceptions | None = None
 
 
 class SQSExceptions:
@@ -24,15 +26,15 @@ class SQSExceptions:
         ClientError: the class for an error that the model does not name.
     """
 
-    ClientError: "type[_exceptions.ClientError]"
+    ClientError: type[_exceptions.ClientError]
 
-    def __init__(self, code_to_exception: "dict[str, type[_exceptions.ClientError]]") -> None:
+    def __init__(self, code_to_exception: dict[str, type[_exceptions.ClientError]]) -> None:
         self._code_to_exception = code_to_exception
 
-    def from_code(self, error_code: "str | None") -> "type[_exceptions.ClientError]":
+    def from_code(self, error_code: str | None) -> type[_exceptions.ClientError]:
         """The class for an error code.
 
-        Arguments:
+        Args:
             error_code: a name of the model, such as ``QueueDoesNotExist``: ``response["Error"]["QueryErrorCode"]``.
 
         Returns:
@@ -46,7 +48,7 @@ class SQSExceptions:
 
     else:
 
-        def __getattr__(self, name: str) -> "NoReturn":
+        def __getattr__(self, name: str) -> NoReturn:
             known = ", ".join(cls.__name__ for cls in self._code_to_exception.values())
             raise AttributeError(f"{self} object has no attribute {name}. Valid exceptions are: {known}")
 
@@ -61,7 +63,7 @@ def exceptions() -> SQSExceptions:
     return _made
 
 
-def exception(failure: "Failure") -> Exception:
+def exception(failure: Failure) -> Exception:
     """The exception that a failure of the core stands for. The core makes none itself: see ``src/py/error.rs``."""
     if len(failure.args) == 3:
         code, response, operation = failure.args

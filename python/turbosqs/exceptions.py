@@ -5,6 +5,8 @@ classes those are is decided when the first one is asked for, so that ``import t
 own exceptions (``Boto3Error``) are found here too, for ``import turbosqs as boto3``.
 """
 
+from __future__ import annotations
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
@@ -31,7 +33,7 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *ours})
 
 
-def _find(name: str) -> "type[BaseException] | None":
+def _find(name: str) -> type[BaseException] | None:
     for module_name in ("botocore.exceptions", "boto3.exceptions", "turbosqs._exceptions", "turbosqs._own_exceptions"):
         found = getattr(_module(module_name), name, None)
         if isinstance(found, type) and issubclass(found, BaseException):
@@ -39,7 +41,7 @@ def _find(name: str) -> "type[BaseException] | None":
     return None
 
 
-def _module(name: str) -> "ModuleType | None":
+def _module(name: str) -> ModuleType | None:
     """The module, or None where its package is not installed; one that is installed and broken says so itself."""
     from importlib import import_module
 

@@ -1,5 +1,7 @@
 """``client.meta``: what a client knows about itself."""
 
+from __future__ import annotations
+
 from ._operations import METHOD_TO_API
 
 TYPE_CHECKING = False
@@ -26,14 +28,14 @@ class ClientMeta:
 
     def __init__(
         self,
-        core: "_core.Client",
-        config: "Any",
-        profile_name: "str | None",
-        delegate: "Callable[[str], Delegate] | None" = None,
+        core: _core.Client,
+        config: Any,
+        profile_name: str | None,
+        delegate: Callable[[str], Delegate] | None = None,
     ) -> None:
         """Keep what is told.
 
-        Arguments:
+        Args:
             core: the client's.
             config, profile_name: what it was made with.
             delegate: makes botocore's client behind it, for what needs one.
@@ -46,7 +48,7 @@ class ClientMeta:
         self._service_model: Any = None
 
     @property
-    def events(self) -> "Any":
+    def events(self) -> Any:
         if self._delegate is not None:
             try:
                 return self._delegate("meta.events").client.meta.events
@@ -72,7 +74,7 @@ class ClientMeta:
         return METHOD_TO_API
 
     @property
-    def config(self) -> "Any":
+    def config(self) -> Any:
         if self._config is None:
             from ._in_force import in_force
 
@@ -80,7 +82,7 @@ class ClientMeta:
         return self._config
 
     @property
-    def service_model(self) -> "Any":
+    def service_model(self) -> Any:
         if self._service_model is None:
             from .service_model import load
 

@@ -4,6 +4,8 @@ A token made here resumes a listing in botocore and the other way round. What to
 ``Paging``, which does no I/O, so that an awaitable iterator can drive it as well.
 """
 
+from __future__ import annotations
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,7 +28,7 @@ class ResultKey:
     def __init__(self, expression: str) -> None:
         self.expression = expression
 
-    def search(self, page: "_Page") -> "Any":
+    def search(self, page: _Page) -> Any:
         """The entries of a page, or None."""
         return page.get(self.expression)
 
@@ -38,10 +40,10 @@ class BasePaginator:
         result_keys: the member that holds the entries, as a list of one ``ResultKey``.
     """
 
-    def __init__(self, method: "Callable[..., Any]", config: dict[str, str]) -> None:
+    def __init__(self, method: Callable[..., Any], config: dict[str, str]) -> None:
         """Tie a method to how it is paged.
 
-        Arguments:
+        Args:
             method: the client's method.
             config: its entry in the service model's paginators.
         """
@@ -49,7 +51,7 @@ class BasePaginator:
         self._config = config
         self.result_keys = [ResultKey(config["result_key"])]
 
-    def _arguments(self, kwargs: "_Page") -> "tuple[Any, ...]":
+    def _arguments(self, kwargs: _Page) -> tuple[Any, ...]:
         """What an iterator over pages is made from, out of the arguments of ``paginate``."""
         limits = kwargs.pop("PaginationConfig", {})
         max_items, page_size = limits.get("MaxItems"), limits.get("PageSize")
@@ -66,10 +68,10 @@ class BasePaginator:
 class Paginator(BasePaginator):
     """Makes iterators over the pages of one operation; ``client.get_paginator`` makes it."""
 
-    def paginate(self, **kwargs: "Any") -> "PageIterator":
+    def paginate(self, **kwargs: Any) -> PageIterator:
         """An iterator over pages.
 
-        Arguments:
+        Args:
             PaginationConfig: a dict with ``MaxItems`` (stop after so many entries), ``PageSize`` (entries in a
                 request; ``MaxResults`` to the service) and ``StartingToken`` (the ``resume_token`` of an earlier
                 iterator, or the service's own ``NextToken``), each optional. Numbers may be strings.
@@ -93,12 +95,12 @@ class BasePageIterator:
 
     def __init__(
         self,
-        method: "Callable[..., Any]",
+        method: Callable[..., Any],
         config: dict[str, str],
-        kwargs: "_Page",
-        max_items: "int | None",
-        page_size: "int | None",
-        starting_token: "str | None",
+        kwargs: _Page,
+        max_items: int | None,
+        page_size: int | None,
+        starting_token: str | None,
     ) -> None:
         self.result_keys = [ResultKey(config["result_key"])]
         self._method = method
@@ -110,23 +112,23 @@ class BasePageIterator:
         self._resume_token: str | None = None
 
     @property
-    def resume_token(self) -> "str | None":
+    def resume_token(self) -> str | None:
         """What to give as ``StartingToken`` to go on where ``MaxItems`` cut the listing; None where it did not."""
         return self._resume_token
 
     @resume_token.setter
-    def resume_token(self, value: "_Token") -> None:
+    def resume_token(self, value: _Token) -> None:
         self._resume_token = encode(value, self._config["input_token"])
 
     @property
-    def non_aggregate_part(self) -> "_Page":
+    def non_aggregate_part(self) -> _Page:
         """Empty: these listings have no member that stands outside the pages."""
         return {}
 
-    def _paging(self) -> "Paging":
+    def _paging(self) -> Paging:
         return Paging(self._config, self._kwargs, self._max_items, self._page_size, self._starting_token)
 
-    def _listed(self, full: "_Page") -> "_Page":
+    def _listed(self, full: _Page) -> _Page:
         """The pages as one, with the place to go on from where ``MaxItems`` cut the listing."""
         if self._resume_token is not None:
             full["NextToken"] = self._resume_token
@@ -136,7 +138,7 @@ class BasePageIterator:
 class PageIterator(BasePageIterator):
     """An iterator over the pages of a listing."""
 
-    def __iter__(self) -> "Iterator[_Page]":
+    def __iter__(self) -> Iterator[_Page]:
         paging = self._paging()
         while paging.request is not None:
             page = paging.accept(self._method(**paging.request))
@@ -145,7 +147,7 @@ class PageIterator(BasePageIterator):
             paging.advance()
             self._resume_token = paging.resume_token
 
-    def build_full_result(self) -> "_Page":
+    def build_full_result(self) -> _Page:
         """All pages as one: the entries of all, and ``NextToken`` where ``MaxItems`` cut the listing."""
         key = self._config["result_key"]
         full: _Page = {}
@@ -153,10 +155,10 @@ class PageIterator(BasePageIterator):
             merge(full, page, key)
         return self._listed(full)
 
-    def search(self, expression: str) -> "Iterator[Any]":
+    def search(self, expression: str) -> Iterator[Any]:
         """Apply a JMESPath expression to each page; lists are handed out entry by entry.
 
-        Arguments:
+        Args:
             expression: such as ``QueueUrls[?contains(@, 'orders')]``.
 
         Raises:
@@ -166,7 +168,7 @@ class PageIterator(BasePageIterator):
         for page in self:
             yield from found(compiled, page)
 
-    def result_key_iters(self) -> "list[Iterator[Any]]":
+    def result_key_iters(self) -> list[Iterator[Any]]:
         """An iterator over the entries of all pages, as botocore has it: in a list, one for each result key."""
         key = self.result_keys[0]
         return [(entry for page in self for entry in key.search(page) or ())]
@@ -183,10 +185,10 @@ class Paging:
     def __init__(
         self,
         config: dict[str, str],
-        kwargs: "_Page",
-        max_items: "int | None",
-        page_size: "int | None",
-        starting_token: "str | None",
+        kwargs: _Page,
+        max_items: int | None,
+        page_size: int | None,
+        starting_token: str | None,
     ) -> None:
         """Begin a listing; see ``Paginator.paginate`` for the arguments.
 
@@ -214,7 +216,7 @@ class Paging:
         if page_size is not None:
             self.request[config["limit_key"]] = page_size
 
-    def accept(self, page: "_Page") -> "_Page":
+    def accept(self, page: _Page) -> _Page:
         """Take a reply; what was given out before and what ``MaxItems`` forbids is cut from it in place."""
         entries = page.get(self._result_key)
         if self._resumed:
@@ -254,7 +256,7 @@ class Paging:
             self._ask(token)
             self._token, self._previous = token, self._next
 
-    def _ask(self, token: "_Token") -> None:
+    def _ask(self, token: _Token) -> None:
         request: _Page = self.request  # type: ignore[assignment]
         for name, value in token.items():
             if value is not None and value != "None":
@@ -263,7 +265,7 @@ class Paging:
                 request.pop(name, None)
 
 
-def encode(token: "_Token", input_token: str) -> str:
+def encode(token: _Token, input_token: str) -> str:
     """A place in a listing as an opaque string, in botocore's form: JSON in base64.
 
     Raises:
@@ -277,10 +279,10 @@ def encode(token: "_Token", input_token: str) -> str:
     return b64encode(dumps(token).encode()).decode()
 
 
-def decode(text: str, input_token: str) -> "tuple[_Token, int]":
+def decode(text: str, input_token: str) -> tuple[_Token, int]:
     """The service's token and how many entries of its page to skip.
 
-    Arguments:
+    Args:
         text: what ``encode`` made, here or in botocore; a token of the service; or botocore's older form of both,
             ``token___count``.
 
@@ -308,14 +310,14 @@ def decode(text: str, input_token: str) -> "tuple[_Token, int]":
     return {input_token: None if parts[0] == "None" else parts[0]}, skip
 
 
-def merge(full: "_Page", page: "_Page", result_key: str) -> None:
+def merge(full: _Page, page: _Page, result_key: str) -> None:
     """Add the entries of a page to the result that grows of all pages."""
     entries = page.get(result_key)
     if entries is not None:
         full.setdefault(result_key, []).extend(entries)
 
 
-def compile_expression(expression: str) -> "Any":
+def compile_expression(expression: str) -> Any:
     """A compiled JMESPath expression.
 
     Raises:
@@ -333,7 +335,7 @@ def compile_expression(expression: str) -> "Any":
     return jmespath.compile(expression)
 
 
-def found(compiled: "Any", page: "_Page") -> "list[Any]":
+def found(compiled: Any, page: _Page) -> list[Any]:
     """What an expression finds in a page, as a list."""
     result = compiled.search(page)
     return result if isinstance(result, list) else [result]

@@ -1,5 +1,7 @@
 """``poll_messages``: the messages of a queue as an iterator, fed by as many long polls as the queue can fill."""
 
+from __future__ import annotations
+
 import os
 from weakref import WeakKeyDictionary
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 TIMEOUT = 5.0
 
 #: What ``poll_messages`` takes beside ReceiveMessage's own arguments, as it is when it is not given.
-DEFAULTS: "dict[str, Any]" = {
+DEFAULTS: dict[str, Any] = {
     "max_messages": None,
     "idle_timeout": None,
     "min_life": 0.5,
@@ -51,10 +53,10 @@ class Messages:
     ``close()``, or leaving the ``with`` block, is for.
     """
 
-    def __init__(self, core: "_core.Client", arguments: "dict[str, Any]") -> None:
+    def __init__(self, core: _core.Client, arguments: dict[str, Any]) -> None:
         """Check the arguments; nothing is sent before the first message is asked for.
 
-        Arguments:
+        Args:
             core: what sends.
             arguments: those of ``poll_messages``.
 
@@ -65,7 +67,7 @@ class Messages:
         self._waits = waits_of(core, self._core)
         self._pid = os.getpid()
 
-    def __iter__(self) -> "Iterator[Message]":
+    def __iter__(self) -> Iterator[Message]:
         try:
             yield from self._waits
         except Failure as failure:
@@ -77,7 +79,7 @@ class Messages:
         if error is not None:
             raise error
 
-    def __next__(self) -> "Message":
+    def __next__(self) -> Message:
         try:
             return next(self._waits)
         except StopIteration:
@@ -88,14 +90,14 @@ class Messages:
         self.close()
         raise error
 
-    def __enter__(self) -> "Self":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self,
-        exception_type: "type[BaseException] | None",
-        error: "BaseException | None",
-        traceback: "TracebackType | None",
+        exception_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -109,7 +111,7 @@ class Messages:
             self._core.close()
             self._waits.quiet(TIMEOUT)
 
-    def stats(self) -> "_core.PollerStats":
+    def stats(self) -> _core.PollerStats:
         """What has happened so far.
 
         Returns:
@@ -119,16 +121,16 @@ class Messages:
         """
         return self._core.stats()
 
-    def __reduce_ex__(self, protocol: object) -> "NoReturn":
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
         from pickle import PicklingError
 
         raise PicklingError("Can't pickle the messages of a queue: they are under way. Poll where they are used")
 
 
-def make_poller(core: "_core.Client", arguments: "dict[str, Any]", **tracked: "Any") -> Poller:
+def make_poller(core: _core.Client, arguments: dict[str, Any], **tracked: Any) -> Poller:
     """A poller of the core from what a user has said.
 
-    Arguments:
+    Args:
         core: what sends.
         arguments: ReceiveMessage's, and those of ``DEFAULTS``.
         tracked: ``ahead``, ``rate``, ``batch_size``, ``batch_window`` of a consumer.
@@ -160,13 +162,13 @@ def make_poller(core: "_core.Client", arguments: "dict[str, Any]", **tracked: "A
     raise error
 
 
-def waits_of(core: "_core.Client", poller: Poller) -> "Poller | GreenPoller":
+def waits_of(core: _core.Client, poller: Poller) -> Poller | GreenPoller:
     """What waits for a poller: in greenlets, so that the others go on."""
     select = find_select()
     return poller if select is None else GreenPoller(GreenClient(core, select), poller)
 
 
-def with_attribute(params: "dict[str, Any]", name: str) -> None:
+def with_attribute(params: dict[str, Any], name: str) -> None:
     """Have messages come with a system attribute, besides those that were asked for."""
     wanted = params.get("MessageSystemAttributeNames") or []
     asked = [*wanted, *(params.get("AttributeNames") or [])] if isinstance(wanted, (list, tuple)) else ["All"]
@@ -174,7 +176,7 @@ def with_attribute(params: "dict[str, Any]", name: str) -> None:
         params["MessageSystemAttributeNames"] = [*wanted, name]
 
 
-def count(name: str, value: "Any", least: int = 1, optional: bool = False) -> None:
+def count(name: str, value: Any, least: int = 1, optional: bool = False) -> None:
     """Check a whole number.
 
     Raises:
@@ -189,7 +191,7 @@ def count(name: str, value: "Any", least: int = 1, optional: bool = False) -> No
         raise ValueError(f"{name} must be {least} or more, not {value!r}")
 
 
-def number(name: str, value: "Any", most: float = 1e9, optional: bool = False, above: bool = False) -> None:
+def number(name: str, value: Any, most: float = 1e9, optional: bool = False, above: bool = False) -> None:
     """Check a number that need not be whole.
 
     Raises:
@@ -205,17 +207,17 @@ def number(name: str, value: "Any", most: float = 1e9, optional: bool = False, a
         raise ValueError(f"{name} must be {limits}, not {value!r}")
 
 
-def _whole(name: str, value: "Any", least: int, most: int) -> None:
+def _whole(name: str, value: Any, least: int, most: int) -> None:
     # What is no int is ParamValidationError's to tell.
     if isinstance(value, int) and not least <= value <= most:
         raise ValueError(f"{name} must be from {least} to {most}, not {value!r}")
 
 
 #: What is to be closed when the interpreter ends, and the process that it belongs to.
-_open: "WeakKeyDictionary[Any, int]" = WeakKeyDictionary()
+_open: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
 
 
-def track(closes: "Any") -> None:
+def track(closes: Any) -> None:
     """See to it that something is closed before the interpreter ends: a poller, or who takes from one."""
     if not _open:
         import atexit

@@ -1,5 +1,7 @@
 """A progress bar for messages: tqdm's where tqdm is installed, else a line that counts."""
 
+from __future__ import annotations
+
 from time import monotonic
 
 TYPE_CHECKING = False
@@ -29,7 +31,7 @@ class Progress:
     def show(self, given: int, answered: int) -> None:
         """Draw the bar anew.
 
-        Arguments:
+        Args:
             given: how many messages there are so far.
             answered: how many of them the service has answered.
         """

@@ -4,12 +4,14 @@ With botocore installed it is botocore's own ``ServiceModel``. Without, it is th
 what programs ask of it: operations, their inputs, outputs and errors, and the members and types of those.
 """
 
+from __future__ import annotations
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 
-def load() -> "Any":
+def load() -> Any:
     """The model of SQS: botocore's where botocore is installed, else ours."""
     from importlib import import_module
 
@@ -49,7 +51,7 @@ class ServiceModel:
     def __repr__(self) -> str:
         return f"ServiceModel({self.service_name})"
 
-    def operation_model(self, operation_name: str) -> "OperationModel":
+    def operation_model(self, operation_name: str) -> OperationModel:
         """An operation by name, such as ``SendMessage``.
 
         Raises:
@@ -57,7 +59,7 @@ class ServiceModel:
         """
         return OperationModel(self, operation_name)
 
-    def shape_for(self, shape_name: str) -> "Shape":
+    def shape_for(self, shape_name: str) -> Shape:
         """A shape by name, such as ``SendMessageRequest``.
 
         Raises:
@@ -101,11 +103,11 @@ class Shape:
         key, value: of a map: the shapes of its keys and values.
     """
 
-    members: "dict[str, Shape]"
+    members: dict[str, Shape]
     required_members: list[str]
-    member: "Shape"
-    key: "Shape"
-    value: "Shape"
+    member: Shape
+    key: Shape
+    value: Shape
 
     def __init__(self, name: str) -> None:
         from ._model import SHAPES

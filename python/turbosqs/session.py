@@ -4,6 +4,8 @@ SQS is ours. Everything else (other services, boto3's data about services and re
 asked of a ``boto3.Session`` made from the same arguments, when it is first needed and if boto3 is installed.
 """
 
+from __future__ import annotations
+
 from . import _profiles
 from ._lock import lock
 
@@ -20,17 +22,17 @@ class Session:
 
     def __init__(
         self,
-        aws_access_key_id: "str | None" = None,
-        aws_secret_access_key: "str | None" = None,
-        aws_session_token: "str | None" = None,
-        region_name: "str | None" = None,
-        botocore_session: "Any" = None,
-        profile_name: "str | None" = None,
-        aws_account_id: "str | None" = None,
+        aws_access_key_id: str | None = None,
+        aws_secret_access_key: str | None = None,
+        aws_session_token: str | None = None,
+        region_name: str | None = None,
+        botocore_session: Any = None,
+        profile_name: str | None = None,
+        aws_account_id: str | None = None,
     ) -> None:
         """Keep the settings; no credentials are looked up and nothing is connected yet.
 
-        Arguments:
+        Args:
             aws_access_key_id, aws_secret_access_key, aws_session_token: credentials; without them boto3's chain is gone
                 through (environment, shared files, single sign-on, containers, instances), once for all clients.
             region_name: for clients that are not given one of their own.
@@ -80,7 +82,7 @@ class Session:
         return "default" if profile is None else profile
 
     @property
-    def region_name(self) -> "str | None":
+    def region_name(self) -> str | None:
         """The region of clients that name none: from the argument, ``AWS_DEFAULT_REGION``, the profile, ``AWS_REGION``.
 
         The order is boto3's, except that boto3 leaves out ``AWS_REGION``, which the other AWS SDKs read.
@@ -147,22 +149,22 @@ class Session:
     def client(
         self,
         service_name: str,
-        region_name: "str | None" = None,
-        api_version: "str | None" = None,
+        region_name: str | None = None,
+        api_version: str | None = None,
         use_ssl: bool = True,
-        verify: "bool | str | None" = None,
-        endpoint_url: "str | None" = None,
-        aws_access_key_id: "str | None" = None,
-        aws_secret_access_key: "str | None" = None,
-        aws_session_token: "str | None" = None,
-        config: "Any" = None,
-        aws_account_id: "str | None" = None,
+        verify: bool | str | None = None,
+        endpoint_url: str | None = None,
+        aws_access_key_id: str | None = None,
+        aws_secret_access_key: str | None = None,
+        aws_session_token: str | None = None,
+        config: Any = None,
+        aws_account_id: str | None = None,
         *,
-        batching: "Batching | bool | None" = None,
-    ) -> "Any":
+        batching: Batching | bool | None = None,
+    ) -> Any:
         """A client: for ``sqs`` ours, for any other service boto3's.
 
-        Arguments:
+        Args:
             service_name: ``sqs``, or any name that boto3 knows.
             region_name: else that of ``config``, else the session's.
             api_version: None, or the only one that SQS has, ``2012-11-05``.
@@ -204,7 +206,7 @@ class Session:
             raise TypeError("batching is for SQS clients on the Rust core; this client is boto3's")
         return self._boto3_client(service_name, arguments)
 
-    def _boto3_client(self, service_name: str, arguments: "dict[str, Any]") -> "Any":
+    def _boto3_client(self, service_name: str, arguments: dict[str, Any]) -> Any:
         """boto3's client of the arguments of ``client``."""
         session = self._boto3(f"client({service_name!r})")
         given = {**arguments, "config": for_botocore(arguments["config"])}
@@ -216,21 +218,22 @@ class Session:
     def resource(
         self,
         service_name: str,
-        region_name: "str | None" = None,
-        api_version: "str | None" = None,
+        region_name: str | None = None,
+        api_version: str | None = None,
         use_ssl: bool = True,
-        verify: "bool | str | None" = None,
-        endpoint_url: "str | None" = None,
-        aws_access_key_id: "str | None" = None,
-        aws_secret_access_key: "str | None" = None,
-        aws_session_token: "str | None" = None,
-        config: "Any" = None,
-    ) -> "Any":
+        verify: bool | str | None = None,
+        endpoint_url: str | None = None,
+        aws_access_key_id: str | None = None,
+        aws_secret_access_key: str | None = None,
+        aws_session_token: str | None = None,
+        config: Any = None,
+    ) -> Any:
         """A resource, which is boto3's: of ``sqs`` on our client, of any other service on boto3's.
 
-        Arguments:
+        Args:
             service_name: ``sqs``, or any name that boto3 has resources for.
-            Others: as for ``client``.
+            region_name, api_version, use_ssl, verify, endpoint_url, config: as for ``client``.
+            aws_access_key_id, aws_secret_access_key, aws_session_token: as for ``client``.
 
         Raises:
             ModuleNotFoundError: boto3 is not installed.
@@ -256,13 +259,13 @@ class Session:
         return boto3_session.resource(service_name, **arguments)
 
     @property
-    def events(self) -> "SessionEvents":
+    def events(self) -> SessionEvents:
         """boto3's event emitter for this session. Clients that are made from now on have its handlers."""
         events = self._boto3("events").events
         self._is_listened_to = True
         return SessionEvents(events)
 
-    def get_credentials(self) -> "Any":
+    def get_credentials(self) -> Any:
         """The credentials as botocore finds them, a ``botocore.credentials.Credentials`` or None; needs boto3."""
         return self._boto3("get_credentials()").get_credentials()
 
@@ -286,7 +289,7 @@ class Session:
     ) -> list[str]:
         """The regions that a service is known to be in; needs boto3's data.
 
-        Arguments:
+        Args:
             service_name: ``sqs`` and so on.
             partition_name: the partition to look in.
             allow_non_regional: True to list endpoints that are no regions too (FIPS, global).
@@ -298,7 +301,7 @@ class Session:
         """The partition that a region is in; needs boto3's data."""
         return str(self._boto3("get_partition_for_region()").get_partition_for_region(region_name))
 
-    def _for_core(self, arguments: "dict[str, Any]") -> "dict[str, Any]":
+    def _for_core(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """What the core needs: the client's arguments, filled up with the session's."""
         from ._operations import API_VERSION
 
@@ -330,7 +333,7 @@ class Session:
                 options.setdefault("connect_timeout", config.connect_timeout)
         return {**arguments, "profile_name": session["profile_name"]}
 
-    def _connect(self, arguments: "dict[str, Any]", config: "Any") -> "SQS":
+    def _connect(self, arguments: dict[str, Any], config: Any) -> SQS:
         from ._core import Client, Failure
         from ._core import Session as CoreSession
         from .batching import as_argument
@@ -362,7 +365,7 @@ class Session:
             return client
         raise error
 
-    def _connect_for(self, client: "Any", batching: "Batching | bool | None") -> "Any":
+    def _connect_for(self, client: Any, batching: Batching | bool | None) -> Any:
         """Our client for one of botocore's, which goes on resolving credentials."""
         from ._core import Client
         from ._delegate import Owner
@@ -381,7 +384,7 @@ class Session:
         core = Client({**arguments, "batching": as_argument(batching)}, resolved=True)
         return SQS(core, owner=Owner(client))
 
-    def _handlers(self) -> "Any":
+    def _handlers(self) -> Any:
         """The session's event emitter as it is now, for a client that is made now; None if it is botocore's own."""
         if not self._is_listened_to:
             return None
@@ -389,10 +392,10 @@ class Session:
 
         return copy(self._boto3("events").events._emitter)
 
-    def _boto3(self, wanted: str) -> "Any":
+    def _boto3(self, wanted: str) -> Any:
         """boto3's session of the same arguments.
 
-        Arguments:
+        Args:
             wanted: what it is asked for, to be named if it cannot be had.
         """
         if self._boto3_session is None:
@@ -407,13 +410,13 @@ class Session:
 class SessionEvents:
     """A session's event emitter, boto3's. Calls of SQS clients that somebody listens to are made by botocore."""
 
-    def __init__(self, events: "Any") -> None:
+    def __init__(self, events: Any) -> None:
         self._events = events
 
-    def __getattr__(self, name: str) -> "Any":
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._events, name)
 
-    def register(self, event_name: str, *args: "Any", **kwargs: "Any") -> None:
+    def register(self, event_name: str, *args: Any, **kwargs: Any) -> None:
         """As botocore's.
 
         Raises:
@@ -422,12 +425,12 @@ class SessionEvents:
         self._refuse(event_name)
         self._events.register(event_name, *args, **kwargs)
 
-    def register_first(self, event_name: str, *args: "Any", **kwargs: "Any") -> None:
+    def register_first(self, event_name: str, *args: Any, **kwargs: Any) -> None:
         """As botocore's; see ``register``."""
         self._refuse(event_name)
         self._events.register_first(event_name, *args, **kwargs)
 
-    def register_last(self, event_name: str, *args: "Any", **kwargs: "Any") -> None:
+    def register_last(self, event_name: str, *args: Any, **kwargs: Any) -> None:
         """As botocore's; see ``register``."""
         self._refuse(event_name)
         self._events.register_last(event_name, *args, **kwargs)
@@ -442,7 +445,7 @@ class SessionEvents:
             )
 
 
-def for_botocore(config: "Any") -> "Any":
+def for_botocore(config: Any) -> Any:
     """A config that boto3 takes: botocore's. Ours becomes one; anything else is boto3's to judge."""
     if config is None:
         return None
@@ -458,7 +461,7 @@ def for_botocore(config: "Any") -> "Any":
     return import_module("botocore.config").Config(**options)
 
 
-def _import_boto3(wanted: str) -> "Any":
+def _import_boto3(wanted: str) -> Any:
     from importlib import import_module
 
     try:

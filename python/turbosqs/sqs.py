@@ -1,5 +1,7 @@
 """The client: boto3's SQS client in names, arguments, replies and exceptions, on the Rust core."""
 
+from __future__ import annotations
+
 from sys import modules
 
 from . import _watching
@@ -39,23 +41,23 @@ class SQS(Operations, BaseClient):
     if not TYPE_CHECKING:
 
         @property
-        def __class__(self) -> "type[SQS]":
+        def __class__(self) -> type[SQS]:
             # For isinstance(client, botocore.client.BaseClient), wherever that has been imported.
             botocore_client = modules.get("botocore.client")
             return SQS if botocore_client is None else _as_botocores(botocore_client.BaseClient)
 
     def __init__(
         self,
-        core: "_core.Client",
-        config: "Any" = None,
-        profile_name: "str | None" = None,
-        arguments: "dict[str, Any] | None" = None,
-        events: "Any" = None,
-        owner: "Delegate | None" = None,
+        core: _core.Client,
+        config: Any = None,
+        profile_name: str | None = None,
+        arguments: dict[str, Any] | None = None,
+        events: Any = None,
+        owner: Delegate | None = None,
     ) -> None:
         """Wrap a core client.
 
-        Arguments:
+        Args:
             core: what sends.
             config, profile_name: what it was made with, for ``meta.config``.
             arguments: the rest of what it was made with, for botocore's client behind it.
@@ -72,7 +74,7 @@ class SQS(Operations, BaseClient):
         self.meta = ClientMeta(core, config, profile_name, self._listened.make) if owner is None else owner.client.meta
         flush_at_exit()
 
-    def _make_api_call(self, operation_name: str, api_params: "dict[str, Any]") -> "dict[str, Any]":
+    def _make_api_call(self, operation_name: str, api_params: dict[str, Any]) -> dict[str, Any]:
         """One operation by the API's name, as in boto3; every method comes through here.
 
         Raises:
@@ -89,7 +91,7 @@ class SQS(Operations, BaseClient):
             error = exception(failure)
         raise error
 
-    def get_paginator(self, operation_name: str) -> "Paginator":
+    def get_paginator(self, operation_name: str) -> Paginator:
         """The paginator of ``list_queues`` or ``list_dead_letter_source_queues``.
 
         Raises:
@@ -104,13 +106,13 @@ class SQS(Operations, BaseClient):
     def generate_presigned_url(
         self,
         ClientMethod: str,  # noqa: N803
-        Params: "dict[str, Any] | None" = None,  # noqa: N803
-        ExpiresIn: "int | str | None" = 3600,  # noqa: N803
-        HttpMethod: "str | None" = None,  # noqa: N803
+        Params: dict[str, Any] | None = None,  # noqa: N803
+        ExpiresIn: int | str | None = 3600,  # noqa: N803
+        HttpMethod: str | None = None,  # noqa: N803
     ) -> str:
         """Sign a request for somebody else to send.
 
-        Arguments:
+        Args:
             ClientMethod: the method's name, such as ``send_message``.
             Params: what the method would be called with.
             ExpiresIn: how long the URL is good for, in seconds; a text of digits will do. None is an hour.
@@ -132,14 +134,14 @@ class SQS(Operations, BaseClient):
             error = exception(failure)
         raise error
 
-    def batch_writer(self, *, QueueUrl: str, progress: bool = False) -> "BatchWriter":  # noqa: N803
+    def batch_writer(self, *, QueueUrl: str, progress: bool = False) -> BatchWriter:  # noqa: N803
         """For one thread that has many messages: full requests, many at a time, and bounded memory.
 
             with sqs.batch_writer(QueueUrl=url) as batch:
                 for row in rows:
                     batch.send_message(MessageBody=row)
 
-        Arguments:
+        Args:
             QueueUrl: of the queue that all of them are for.
             progress: show a progress bar on standard error: tqdm's, if tqdm is installed.
 
@@ -158,10 +160,10 @@ class SQS(Operations, BaseClient):
         self,
         *,
         QueueUrl: str,  # noqa: N803
-        max_messages: "int | None" = None,
-        idle_timeout: "float | None" = None,
-        **polling: "Any",
-    ) -> "Messages":
+        max_messages: int | None = None,
+        idle_timeout: float | None = None,
+        **polling: Any,
+    ) -> Messages:
         """The messages of a queue, one after another, as fast as they can be fetched.
 
             for message in sqs.poll_messages(QueueUrl=url):
@@ -173,7 +175,7 @@ class SQS(Operations, BaseClient):
         timeout left when it is handed over. What was fetched ahead and has waited for a whole visibility timeout goes
         back to the queue, as does all that is left when the loop ends.
 
-        Arguments:
+        Args:
             QueueUrl: the queue. On a FIFO queue the messages of a group come in order, and with their
                 ``MessageGroupId``.
             max_messages: after so many it ends; None for no limit. No more than these are fetched, but for
@@ -213,10 +215,10 @@ class SQS(Operations, BaseClient):
 
 
 #: By botocore's class.
-_made: "dict[Any, type[SQS]]" = {}
+_made: dict[Any, type[SQS]] = {}
 
 
-def _as_botocores(base: "Any") -> "type[SQS]":
+def _as_botocores(base: Any) -> type[SQS]:
     """A class of which no object is made: what a client says it is, to be taken for one of botocore's as well."""
     if base not in _made:
         with lock():

@@ -3,6 +3,8 @@
 The idiom is boto3's own, from DynamoDB's ``Table.batch_writer``.
 """
 
+from __future__ import annotations
+
 import sys
 
 from ._core import Failure, Writer
@@ -24,10 +26,10 @@ if TYPE_CHECKING:
 class BaseBatchWriter:
     """The part that the sync and the asyncio writer have in common."""
 
-    def __init__(self, core: "_core.Client", queue_url: str, progress: bool = False) -> None:
+    def __init__(self, core: _core.Client, queue_url: str, progress: bool = False) -> None:
         """Wrap a core client.
 
-        Arguments:
+        Args:
             core: what sends.
             queue_url: of the queue.
             progress: show on standard error how many messages have been answered.
@@ -55,7 +57,7 @@ class BaseBatchWriter:
             message = "a batch_writer is gone whose block was never left: what became of its entries is not known"
             warn(message, ResourceWarning, stacklevel=2, source=self)
 
-    def _give(self, operation: str, params: "dict[str, Any]") -> "Any":
+    def _give(self, operation: str, params: dict[str, Any]) -> Any:
         """Have the core take the arguments of one operation; what it says."""
         if "QueueUrl" in params:
             raise TypeError("a batch_writer has its QueueUrl already; its methods take the other arguments")
@@ -70,7 +72,7 @@ class BaseBatchWriter:
             return taken
         raise error
 
-    def _report(self, failed: Exception, error: "BaseException | None") -> None:
+    def _report(self, failed: Exception, error: BaseException | None) -> None:
         """Raise what became of the entries, unless the block has ended by an exception: that one goes on."""
         from ._own_exceptions import BatchWriterError
 
@@ -115,15 +117,15 @@ class BatchWriter(BaseBatchWriter):
     order in which they were given.
     """
 
-    def __enter__(self) -> "Self":
+    def __enter__(self) -> Self:
         self._left = False
         return self
 
     def __exit__(
         self,
-        exception_type: "type[BaseException] | None",
-        error: "BaseException | None",
-        traceback: "TracebackType | None",
+        exception_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         self._left = True
         try:
@@ -133,7 +135,7 @@ class BatchWriter(BaseBatchWriter):
         finally:
             self._close()
 
-    def send_message(self, **kwargs: "Any") -> None:
+    def send_message(self, **kwargs: Any) -> None:
         """Send a message; see ``SQS.send_message``.
 
         Raises:
@@ -141,7 +143,7 @@ class BatchWriter(BaseBatchWriter):
         """
         self._take("SendMessage", kwargs)
 
-    def delete_message(self, **kwargs: "Any") -> None:
+    def delete_message(self, **kwargs: Any) -> None:
         """Delete a message; see ``SQS.delete_message``.
 
         Raises:
@@ -149,7 +151,7 @@ class BatchWriter(BaseBatchWriter):
         """
         self._take("DeleteMessage", kwargs)
 
-    def change_message_visibility(self, **kwargs: "Any") -> None:
+    def change_message_visibility(self, **kwargs: Any) -> None:
         """Change how long a message stays invisible; see ``SQS.change_message_visibility``.
 
         Raises:
@@ -168,18 +170,18 @@ class BatchWriter(BaseBatchWriter):
             self._show()
         self._raise_failures()
 
-    def _take(self, operation: str, params: "dict[str, Any]") -> None:
+    def _take(self, operation: str, params: dict[str, Any]) -> None:
         if self._give(operation, params):
             self._give_up()
 
 
-def _progress() -> "Progress":
+def _progress() -> Progress:
     from .progress import Progress
 
     return Progress()
 
 
-def _error(failures: "list[tuple[str, dict[str, Any], Exception]]") -> Exception:
+def _error(failures: list[tuple[str, dict[str, Any], Exception]]) -> Exception:
     from ._own_exceptions import BatchWriterError, FailedEntry
 
     entries = [

@@ -8,6 +8,8 @@
 A client works without ``async with`` as well, in any number of event loops, one after another or at once.
 """
 
+from __future__ import annotations
+
 import turbosqs
 
 from .session import Session, connect

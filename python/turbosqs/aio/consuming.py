@@ -54,7 +54,7 @@ class Consumer(Base):
 
         Cancelled, it cancels the handlers, gives their messages back, and is cancelled.
 
-        Arguments:
+        Args:
             handle_signals: as in ``turbosqs.Consumer.run``.
 
         Raises:
@@ -93,7 +93,7 @@ class Consumer(Base):
 
         From within a handler it does not wait. A consumer that does not run is left as it is.
 
-        Arguments:
+        Args:
             timeout: how long handlers may take to finish, in seconds; None for ``shutdown_timeout``. Then they are
                 cancelled, and their messages become visible again.
             wait: whether to wait at all. Without it, whoever is in ``run`` does, or another ``stop``.

@@ -4,6 +4,8 @@ The futures of calls stay here, under numbers; the core's own threads know the n
 descriptor for all clients that are used in it. It is the loop that owns the exchange: closing the loop frees it.
 """
 
+from __future__ import annotations
+
 import os
 from asyncio import get_running_loop
 from collections import OrderedDict
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 _BATCHED = frozenset({"SendMessage", "DeleteMessage", "ChangeMessageVisibility"})
 
 
-def _as_they_are(value: "Any") -> "Any":
+def _as_they_are(value: Any) -> Any:
     """Arguments that no longer change with those that they are copied from."""
     if isinstance(value, dict):
         return {key: _as_they_are(each) for key, each in value.items()}
@@ -43,12 +45,12 @@ class Exchange:
 
     __slots__ = ("__weakref__", "_completions", "_futures", "_leaving", "_lines", "_numbers", "loop")
 
-    loop: "AbstractEventLoop"
+    loop: AbstractEventLoop
 
-    def __init__(self, loop: "AbstractEventLoop") -> None:
+    def __init__(self, loop: AbstractEventLoop) -> None:
         """Have the loop watch for answers.
 
-        Arguments:
+        Args:
             loop: the running loop.
         """
         self.loop = loop
@@ -60,7 +62,7 @@ class Exchange:
         self._lines: dict[tuple[_core.Client, str], OrderedDict[int, dict[str, Any]]] = {}
         loop.add_reader(self._completions.descriptor, self._drain)
 
-    def call(self, core: "_core.Client", operation: str, params: "dict[str, Any]") -> "tuple[int, Future[Any]]":
+    def call(self, core: _core.Client, operation: str, params: dict[str, Any]) -> tuple[int, Future[Any]]:
         """Begin an operation; it leaves when the loop's current tick is over.
 
         Returns:
@@ -79,49 +81,49 @@ class Exchange:
         future = self._futures[number] = self.loop.create_future()
         return number, future
 
-    def presign(self, core: "_core.Client", *arguments: "Any") -> "tuple[int, Future[Any]]":
+    def presign(self, core: _core.Client, *arguments: Any) -> tuple[int, Future[Any]]:
         """Begin to sign a URL; see ``_core.Client.presign``."""
         number = next(self._numbers)
         self._completions.presign(number, core, *arguments)
         return number, self._expect(number)
 
-    def flush(self, core: "_core.Client") -> "tuple[int, Future[Any]]":
+    def flush(self, core: _core.Client) -> tuple[int, Future[Any]]:
         """Let everything of a client leave that has room to; the answer comes when all of it is answered."""
         number = next(self._numbers)
         self._completions.flush(number, core)
         return number, self._expect(number)
 
-    def await_room(self, core: "_core.Client", writer: "_core.Writer", weight: int) -> "tuple[int, Future[Any]]":
+    def await_room(self, core: _core.Client, writer: _core.Writer, weight: int) -> tuple[int, Future[Any]]:
         """The answer comes when a writer has room for an entry of this weight."""
         number = next(self._numbers)
         self._completions.await_room(number, core, writer, weight)
         return number, self._expect(number)
 
-    def await_answers(self, core: "_core.Client", writer: "_core.Writer") -> "tuple[int, Future[Any]]":
+    def await_answers(self, core: _core.Client, writer: _core.Writer) -> tuple[int, Future[Any]]:
         """The answer comes when all is answered that a writer was given."""
         number = next(self._numbers)
         self._completions.await_answers(number, core, writer)
         return number, self._expect(number)
 
-    def await_messages(self, core: "_core.Client", poller: "_core.Poller", takers: int) -> "tuple[int, Future[Any]]":
+    def await_messages(self, core: _core.Client, poller: _core.Poller, takers: int) -> tuple[int, Future[Any]]:
         """The answer comes when a poller may have messages for so many takers."""
         number = next(self._numbers)
         self._completions.await_messages(number, core, poller, takers)
         return number, self._expect(number)
 
-    def await_background_errors(self, core: "_core.Client", poller: "_core.Poller") -> "tuple[int, Future[Any]]":
+    def await_background_errors(self, core: _core.Client, poller: _core.Poller) -> tuple[int, Future[Any]]:
         """The answer comes when a poller has troubles to tell, or will have none any more."""
         number = next(self._numbers)
         self._completions.await_background_errors(number, core, poller)
         return number, self._expect(number)
 
-    def sleep(self, core: "_core.Client", seconds: float) -> "tuple[int, Future[Any]]":
+    def sleep(self, core: _core.Client, seconds: float) -> tuple[int, Future[Any]]:
         """The answer comes when so many seconds are over."""
         number = next(self._numbers)
         self._completions.sleep(number, core, seconds)
         return number, self._expect(number)
 
-    def await_quiet(self, core: "_core.Client", poller: "_core.Poller") -> "tuple[int, Future[Any]]":
+    def await_quiet(self, core: _core.Client, poller: _core.Poller) -> tuple[int, Future[Any]]:
         """The answer comes when a closed poller may have nothing under way any more."""
         number = next(self._numbers)
         self._completions.await_quiet(number, core, poller)
@@ -131,7 +133,7 @@ class Exchange:
         """This moment, for ``is_waiting``."""
         return next(self._numbers)
 
-    def is_waiting(self, core: "_core.Client", mark: int) -> bool:
+    def is_waiting(self, core: _core.Client, mark: int) -> bool:
         """Whether calls that share requests, made of a client before a moment, still wait for room."""
         return core.is_batching and any(
             owner is core and operation in _BATCHED and next(iter(line), mark) < mark
@@ -148,7 +150,7 @@ class Exchange:
                 return
         self._completions.abandon(number)
 
-    def _expect(self, number: int) -> "Future[Any]":
+    def _expect(self, number: int) -> Future[Any]:
         future = self._futures[number] = self.loop.create_future()
         return future
 
@@ -164,7 +166,7 @@ class Exchange:
         if self._lines:
             self._move_up()
 
-    def _answer(self, answers: "list[tuple[int, Any]]") -> None:
+    def _answer(self, answers: list[tuple[int, Any]]) -> None:
         futures = self._futures
         for number, answer in answers:
             future = futures.pop(number, None)
@@ -204,10 +206,10 @@ class Timer:
         future: done when they are over.
     """
 
-    def __init__(self, core: "_core.Client", seconds: float) -> None:
+    def __init__(self, core: _core.Client, seconds: float) -> None:
         """They begin now.
 
-        Arguments:
+        Args:
             core: whose clock.
             seconds: how many.
         """
@@ -219,14 +221,14 @@ class Timer:
         """Whether they are over."""
         return self.future.done()
 
-    def __enter__(self) -> "Timer":
+    def __enter__(self) -> Timer:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._exchange.abandon(self._number)
 
 
-_exchanges: "WeakValueDictionary[int, Exchange]" = WeakValueDictionary()
+_exchanges: WeakValueDictionary[int, Exchange] = WeakValueDictionary()
 
 
 def current() -> Exchange:

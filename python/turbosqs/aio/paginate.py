@@ -1,5 +1,7 @@
 """Pages of listings, awaited one by one."""
 
+from __future__ import annotations
+
 from ..paginate import BasePageIterator, BasePaginator, compile_expression, found, merge
 
 TYPE_CHECKING = False
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 class Paginator(BasePaginator):
     """Makes asynchronous iterators over the pages of one operation; ``client.get_paginator`` makes it."""
 
-    def paginate(self, **kwargs: "Any") -> "PageIterator":
+    def paginate(self, **kwargs: Any) -> PageIterator:
         """An asynchronous iterator over pages; see ``turbosqs.paginate.Paginator.paginate``.
 
         Raises:
@@ -25,7 +27,7 @@ class Paginator(BasePaginator):
 class PageIterator(BasePageIterator):
     """An asynchronous iterator over the pages of a listing."""
 
-    async def __aiter__(self) -> "AsyncIterator[_Page]":
+    async def __aiter__(self) -> AsyncIterator[_Page]:
         paging = self._paging()
         while paging.request is not None:
             page = paging.accept(await self._method(**paging.request))
@@ -34,7 +36,7 @@ class PageIterator(BasePageIterator):
             paging.advance()
             self._resume_token = paging.resume_token
 
-    async def build_full_result(self) -> "_Page":
+    async def build_full_result(self) -> _Page:
         """All pages as one: the entries of all, and ``NextToken`` where ``MaxItems`` cut the listing."""
         key = self._config["result_key"]
         full: _Page = {}
@@ -42,10 +44,10 @@ class PageIterator(BasePageIterator):
             merge(full, page, key)
         return self._listed(full)
 
-    async def search(self, expression: str) -> "AsyncIterator[Any]":
+    async def search(self, expression: str) -> AsyncIterator[Any]:
         """Apply a JMESPath expression to each page; lists are handed out entry by entry.
 
-        Arguments:
+        Args:
             expression: such as ``QueueUrls[?contains(@, 'orders')]``.
 
         Raises:
@@ -56,11 +58,11 @@ class PageIterator(BasePageIterator):
             for item in found(compiled, page):
                 yield item
 
-    def result_key_iters(self) -> "list[AsyncIterator[Any]]":
+    def result_key_iters(self) -> list[AsyncIterator[Any]]:
         """An asynchronous iterator over the entries of all pages, in a list, one for each result key."""
         key = self.result_keys[0]
 
-        async def entries() -> "AsyncIterator[Any]":
+        async def entries() -> AsyncIterator[Any]:
             async for page in self:
                 for entry in key.search(page) or ():
                     yield entry

@@ -1,5 +1,7 @@
 """``poll_messages`` for coroutines: an asynchronous iterator over the messages of a queue."""
 
+from __future__ import annotations
+
 import os
 from asyncio import FIRST_COMPLETED, CancelledError, sleep, wait
 
@@ -29,10 +31,10 @@ class Messages:
     what was fetched and not handed over goes back to the queue; ``async with`` waits until it has.
     """
 
-    def __init__(self, client: "SQS", arguments: "dict[str, Any]") -> None:
+    def __init__(self, client: SQS, arguments: dict[str, Any]) -> None:
         """Check the arguments; nothing is sent before the first message is asked for.
 
-        Arguments:
+        Args:
             client: what sends.
             arguments: those of ``poll_messages``.
 
@@ -45,14 +47,14 @@ class Messages:
         self._pid = os.getpid()
         self._taken = 0
 
-    async def __aiter__(self) -> "AsyncIterator[Message]":
+    async def __aiter__(self) -> AsyncIterator[Message]:
         try:
             while (message := await self._next()) is not None:
                 yield message
         finally:
             await self.close()
 
-    async def __anext__(self) -> "Message":
+    async def __anext__(self) -> Message:
         try:
             message = await self._next()
         except CancelledError:
@@ -66,7 +68,7 @@ class Messages:
             raise StopAsyncIteration
         return message
 
-    async def _next(self) -> "Message | None":
+    async def _next(self) -> Message | None:
         self._taken += 1
         if self._taken % TURN == 0:
             # While there is always something to take, others want their turn too.
@@ -83,14 +85,14 @@ class Messages:
             return None
         raise error
 
-    async def __aenter__(self) -> "Self":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(
         self,
-        exception_type: "type[BaseException] | None",
-        error: "BaseException | None",
-        traceback: "TracebackType | None",
+        exception_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         await self.close()
 
@@ -100,17 +102,17 @@ class Messages:
             self._core.close()
             await until_quiet(self._client, self._core, TIMEOUT)
 
-    def stats(self) -> "_core.PollerStats":
+    def stats(self) -> _core.PollerStats:
         """What has happened so far; see ``turbosqs.polling.Messages.stats``."""
         return self._core.stats()
 
-    def __reduce_ex__(self, protocol: object) -> "NoReturn":
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
         from pickle import PicklingError
 
         raise PicklingError("Can't pickle the messages of a queue: they are under way. Poll where they are used")
 
 
-async def until_quiet(core: "_core.Client", poller: "_core.Poller", timeout: float) -> bool:
+async def until_quiet(core: _core.Client, poller: _core.Poller, timeout: float) -> bool:
     """Wait until a closed poller has nothing under way, ``timeout`` seconds at most; whether it has come to that."""
     exchange = current()
     with Timer(core, timeout) as timer:

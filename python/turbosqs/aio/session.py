@@ -1,5 +1,7 @@
 """``aio.Session``: where asyncio clients come from, used as aioboto3's and aiobotocore's are."""
 
+from __future__ import annotations
+
 from .. import session
 from .sqs import SQS
 
@@ -35,10 +37,10 @@ class Session(session.Session):
         @overload
         def client(self, service_name: str, *args: Any, **kwargs: Any) -> Any: ...
 
-    def client(self, service_name: str, *args: "Any", **kwargs: "Any") -> "Any":
+    def client(self, service_name: str, *args: Any, **kwargs: Any) -> Any:
         """An asyncio client, for ``async with`` or without.
 
-        Arguments:
+        Args:
             service_name: ``sqs``; any other service is handed to aioboto3, when it is installed.
             Others: as for ``turbosqs.Session.client``.
 
@@ -48,7 +50,7 @@ class Session(session.Session):
         """
         return connect(self, service_name, *args, **kwargs)
 
-    def resource(self, service_name: str, *args: "Any", **kwargs: "Any") -> "Any":
+    def resource(self, service_name: str, *args: Any, **kwargs: Any) -> Any:
         """An asynchronous resource: aioboto3's, for every service.
 
         Raises:
@@ -57,7 +59,7 @@ class Session(session.Session):
         return _aioboto3(self, f"resource({service_name!r})").resource(service_name, *args, **kwargs)
 
 
-def connect(settings: session.Session, service_name: str, *args: "Any", **kwargs: "Any") -> "Any":
+def connect(settings: session.Session, service_name: str, *args: Any, **kwargs: Any) -> Any:
     """A client with the settings of a session, asyncio's or not; see ``Session.client``."""
     if service_name != "sqs":
         return _aioboto3(settings, f"client({service_name!r})").client(service_name, *args, **kwargs)
@@ -65,7 +67,7 @@ def connect(settings: session.Session, service_name: str, *args: "Any", **kwargs
     return SQS(session.Session.client(settings, service_name, *args, **kwargs))
 
 
-def _aioboto3(settings: session.Session, wanted: str) -> "Any":
+def _aioboto3(settings: session.Session, wanted: str) -> Any:
     """aioboto3's session of the same arguments."""
     from importlib import import_module
 

@@ -1,5 +1,7 @@
 """The asyncio client."""
 
+from __future__ import annotations
+
 from asyncio import get_running_loop, to_thread
 from weakref import ref
 
@@ -42,12 +44,12 @@ class SQS(AsyncOperations, BaseClient):
         meta: region, endpoint, configuration and service model; see ``turbosqs.meta.ClientMeta``.
     """
 
-    def __init__(self, client: "blocking.SQS") -> None:
+    def __init__(self, client: blocking.SQS) -> None:
         """An asyncio client on the connections, batches and credentials of a sync one.
 
         Both may be used at once: calls from threads and from event loops share requests.
 
-        Arguments:
+        Args:
             client: what ``turbosqs.client("sqs")`` makes.
 
         Raises:
@@ -60,13 +62,13 @@ class SQS(AsyncOperations, BaseClient):
         self._listened = client._listened
         self._exchange: Callable[[], Exchange | None] = _none
 
-    def _make_api_call(self, operation_name: str, api_params: "dict[str, Any]") -> "Coroutine[Any, Any, Any]":
+    def _make_api_call(self, operation_name: str, api_params: dict[str, Any]) -> Coroutine[Any, Any, Any]:
         """One operation by the API's name; every method comes through here."""
         if self._listened.delegate is not None or not _watching.is_quiet():
             return self._ask_carefully(operation_name, api_params)
         return self._ask(Exchange.call, operation_name, api_params)
 
-    async def _ask_carefully(self, operation_name: str, api_params: "dict[str, Any]") -> "Any":
+    async def _ask_carefully(self, operation_name: str, api_params: dict[str, Any]) -> Any:
         """The same while somebody may listen: if so, botocore makes the call, in a thread."""
         delegate = self._listened.delegate_for(operation_name, hand_over=False)
         if delegate is not None:
@@ -82,7 +84,7 @@ class SQS(AsyncOperations, BaseClient):
         elif owner is not None:
             owner.hand_over(self._core)
 
-    def get_paginator(self, operation_name: str) -> "Paginator":
+    def get_paginator(self, operation_name: str) -> Paginator:
         """The paginator of ``list_queues`` or ``list_dead_letter_source_queues``; its pages are for ``async for``.
 
         Raises:
@@ -97,9 +99,9 @@ class SQS(AsyncOperations, BaseClient):
     async def generate_presigned_url(
         self,
         ClientMethod: str,  # noqa: N803
-        Params: "dict[str, Any] | None" = None,  # noqa: N803
-        ExpiresIn: "int | str | None" = 3600,  # noqa: N803
-        HttpMethod: "str | None" = None,  # noqa: N803
+        Params: dict[str, Any] | None = None,  # noqa: N803
+        ExpiresIn: int | str | None = 3600,  # noqa: N803
+        HttpMethod: str | None = None,  # noqa: N803
     ) -> str:
         """Sign a request for somebody else to send; see ``turbosqs.sqs.SQS.generate_presigned_url``."""
         operation = api_name(ClientMethod)
@@ -114,14 +116,14 @@ class SQS(AsyncOperations, BaseClient):
         url: str = await self._ask(Exchange.presign, operation, params, ExpiresIn, HttpMethod)
         return url
 
-    def batch_writer(self, *, QueueUrl: str, progress: bool = False) -> "BatchWriter":  # noqa: N803
+    def batch_writer(self, *, QueueUrl: str, progress: bool = False) -> BatchWriter:  # noqa: N803
         """For one coroutine that has many messages: full requests, many at a time, and bounded memory.
 
             async with sqs.batch_writer(QueueUrl=url) as batch:
                 for row in rows:
                     await batch.send_message(MessageBody=row)
 
-        Arguments:
+        Args:
             QueueUrl: of the queue that all of them are for.
             progress: show a progress bar on standard error: tqdm's, if tqdm is installed.
 
@@ -139,17 +141,17 @@ class SQS(AsyncOperations, BaseClient):
         self,
         *,
         QueueUrl: str,  # noqa: N803
-        max_messages: "int | None" = None,
-        idle_timeout: "float | None" = None,
-        **polling: "Any",
-    ) -> "Messages":
+        max_messages: int | None = None,
+        idle_timeout: float | None = None,
+        **polling: Any,
+    ) -> Messages:
         """The messages of a queue, one after another, as fast as they can be fetched.
 
             async for message in sqs.poll_messages(QueueUrl=url):
                 ...
                 await sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
 
-        Arguments:
+        Args:
             QueueUrl, max_messages, idle_timeout, polling: see ``turbosqs.sqs.SQS.poll_messages``.
 
         Raises:
@@ -177,18 +179,18 @@ class SQS(AsyncOperations, BaseClient):
         if self._listened.delegate is not None:
             self._listened.delegate.close()
 
-    async def __aenter__(self) -> "Self":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(
         self,
-        exception_type: "type[BaseException] | None",
-        error: "BaseException | None",
-        traceback: "TracebackType | None",
+        exception_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         await self.close()
 
-    async def _ask(self, begin: "Callable[..., tuple[int, Future[Any]]]", *arguments: "Any") -> "Any":
+    async def _ask(self, begin: Callable[..., tuple[int, Future[Any]]], *arguments: Any) -> Any:
         """What a call comes to that ``begin``, a method of the exchange, begins."""
         exchange = self._exchange()
         if exchange is None or exchange.loop is not get_running_loop():

@@ -1,5 +1,7 @@
 """``batch_writer`` for coroutines: many messages, full requests, and no wait for each answer."""
 
+from __future__ import annotations
+
 from asyncio import sleep
 
 from ..writer import BaseBatchWriter
@@ -28,10 +30,10 @@ class BatchWriter(BaseBatchWriter):
     leave in the order in which they were given.
     """
 
-    def __init__(self, client: "SQS", queue_url: str, progress: bool = False) -> None:
+    def __init__(self, client: SQS, queue_url: str, progress: bool = False) -> None:
         """Write by a client.
 
-        Arguments:
+        Args:
             client: what sends.
             queue_url: of the queue.
             progress: show on standard error how many messages have been answered.
@@ -44,15 +46,15 @@ class BatchWriter(BaseBatchWriter):
         self._put = self._writer.offer
         self._taken = 0
 
-    async def __aenter__(self) -> "Self":
+    async def __aenter__(self) -> Self:
         self._left = False
         return self
 
     async def __aexit__(
         self,
-        exception_type: "type[BaseException] | None",
-        error: "BaseException | None",
-        traceback: "TracebackType | None",
+        exception_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         self._left = True
         try:
@@ -62,7 +64,7 @@ class BatchWriter(BaseBatchWriter):
         finally:
             self._close()
 
-    async def send_message(self, **kwargs: "Any") -> None:
+    async def send_message(self, **kwargs: Any) -> None:
         """Send a message; see ``SQS.send_message``.
 
         Raises:
@@ -70,7 +72,7 @@ class BatchWriter(BaseBatchWriter):
         """
         await self._take("SendMessage", kwargs)
 
-    async def delete_message(self, **kwargs: "Any") -> None:
+    async def delete_message(self, **kwargs: Any) -> None:
         """Delete a message; see ``SQS.delete_message``.
 
         Raises:
@@ -78,7 +80,7 @@ class BatchWriter(BaseBatchWriter):
         """
         await self._take("DeleteMessage", kwargs)
 
-    async def change_message_visibility(self, **kwargs: "Any") -> None:
+    async def change_message_visibility(self, **kwargs: Any) -> None:
         """Change how long a message stays invisible; see ``SQS.change_message_visibility``.
 
         Raises:
@@ -96,7 +98,7 @@ class BatchWriter(BaseBatchWriter):
         self._show()
         self._raise_failures()
 
-    async def _take(self, operation: str, params: "dict[str, Any]") -> None:
+    async def _take(self, operation: str, params: dict[str, Any]) -> None:
         weight = self._give(operation, params)
         while weight:
             await self._ask(Exchange.await_room, self._writer, weight)

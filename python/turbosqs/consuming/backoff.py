@@ -21,7 +21,7 @@ class Backoff:
     def __init__(self, first: float = 1.0, *, factor: float = 2.0, limit: float = 900.0, jitter: float = 0.5) -> None:
         """Check the figures and keep them.
 
-        Arguments:
+        Args:
             first: the delay after the first receive, in seconds, up to 43,200.
             factor: by how much each delay is longer than the one before; 1 or more.
             limit: the longest delay, in seconds, up to 43,200.
@@ -43,7 +43,7 @@ class Backoff:
     def __call__(self, message: Message, error: BaseException) -> float:  # noqa: ARG002
         """The delay in seconds for a message that has failed.
 
-        Arguments:
+        Args:
             message: with its ``ApproximateReceiveCount``.
             error: what its handler raised.
         """

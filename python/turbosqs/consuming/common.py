@@ -81,7 +81,7 @@ class Run:
     def __init__(self, poller: Poller, concurrency: int) -> None:
         """Nothing is asked for yet.
 
-        Arguments:
+        Args:
             poller: a new one.
             concurrency: how many workers there are.
         """
@@ -125,7 +125,7 @@ class Base:
         ``turbosqs.aio.Consumer`` they are coroutine functions, or plain ones that are called in the event loop;
         ``retry_delay`` is a plain one for both.
 
-        Arguments:
+        Args:
             client: what ``turbosqs.client("sqs")`` makes, or for ``turbosqs.aio.Consumer`` ``turbosqs.aio.client``.
             QueueUrl: the queue.
             handler: called with a message as ``receive_message`` gives it; with ``batch_size``, with a list of them.

@@ -19,7 +19,7 @@ class UnfinishedError(TypeError):
 def check(name: str, function: Any, *, awaits: bool) -> None:
     """Refuse a function that this kind of consumer cannot run, as far as that can be told before it is called.
 
-    Arguments:
+    Args:
         name: of the option that it was given as.
         function: a function, a ``partial``, an object with ``__call__``, ...
         awaits: whether coroutines are awaited.
@@ -58,7 +58,7 @@ def _is_old_coroutine(function: Any) -> bool:
 def check_done(name: str, result: Any, *, awaits: bool) -> None:
     """Check that what a function has returned does not stand for work that is still to be done.
 
-    Arguments:
+    Args:
         name: of the option that the function was given as.
         result: what it returned, or what came of awaiting that.
         awaits: whether this kind of consumer awaits coroutines.

@@ -40,7 +40,7 @@ class Context:
     def __init__(self, function_name: str, arn: str) -> None:
         """A call begins.
 
-        Arguments:
+        Args:
             function_name: the handler's.
             arn: the function's.
         """
@@ -68,7 +68,7 @@ class LambdaHandler:
     def __init__(self, function: Callable[[dict[str, Any], Context], Any], client: Client, queue_url: str) -> None:
         """Wrap a function.
 
-        Arguments:
+        Args:
             function: of an event and a context.
             client: for region and partition.
             queue_url: of the queue that the messages are from.
@@ -87,7 +87,7 @@ class LambdaHandler:
     def __call__(self, messages: Sequence[Message]) -> Any:
         """Call the function.
 
-        Arguments:
+        Args:
             messages: a batch, as ``receive_message`` gives them.
 
         Returns:

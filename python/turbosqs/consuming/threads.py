@@ -50,7 +50,7 @@ class Consumer(Base):
         To drain is to stop polling, give back what is buffered, let the handlers finish, and flush the deletes, all
         within ``shutdown_timeout``.
 
-        Arguments:
+        Args:
             handle_signals: whether SIGINT and SIGTERM drain, when this is the main thread. A second one does not wait
                 for the handlers any more.
 
@@ -93,7 +93,7 @@ class Consumer(Base):
 
         From within a handler it does not wait. A consumer that does not run is left as it is.
 
-        Arguments:
+        Args:
             timeout: how long handlers may take to finish, in seconds; None for ``shutdown_timeout``. The messages of
                 the others become visible again, though their threads may go on.
             wait: whether to wait at all. Without it, whoever is in ``run`` does, or another ``stop``.

@@ -24,7 +24,7 @@ def lease_lost(message: Mapping[str, Any]) -> bool:
                     return
                 ...
 
-    Arguments:
+    Args:
         message: as a consumer's handler was given it, or a record of a Lambda handler's event.
     """
     handle = message.get("ReceiptHandle") or message.get("receiptHandle")

@@ -32,7 +32,7 @@ class CallPath(Listening):
     def __init__(self, client: "Any", call: "Any", counts: "Counts | None") -> None:
         """Look at the client.
 
-        Arguments:
+        Args:
             client: botocore's client.
             call: what has to be the client's ``_make_api_call``.
             counts: None to begin with nothing.

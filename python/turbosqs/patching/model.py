@@ -33,7 +33,7 @@ class Model:
     def is_known(self, operation_name: str, api_params: "dict[str, Any]") -> bool:
         """Whether a call means the same to both.
 
-        Arguments:
+        Args:
             operation_name: such as ``SendMessage``.
             api_params: its arguments.
         """
