@@ -52,7 +52,7 @@ const LINGER: Duration = Duration::from_millis(10);
 pub(crate) struct PollerOptions {
     /// `QueueUrl` as JSON.
     pub queue: QueueUrl,
-    /// The members of ReceiveMessage but for queue, count, wait, visibility and attempt, as `,"Name":value`.
+    /// The members of ReceiveMessage but for queue, count, wait, visibility and attempt: see `protocol::entry::receive`.
     pub members: Box<[u8]>,
     /// WaitTimeSeconds of a poll, at most.
     pub wait: u32,

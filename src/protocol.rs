@@ -1,7 +1,8 @@
-//! What SQS speaks: requests and replies, entries of batches, errors. No tokio, no settings.
+//! What SQS speaks: requests and replies, the parts of both, errors. No tokio, no settings.
 
 pub(crate) mod classify;
 pub(crate) mod entry;
 pub(crate) mod error;
 pub(crate) mod json;
 pub(crate) mod message;
+pub(crate) mod slices;

@@ -12,9 +12,10 @@ use super::scaler::PollScaler;
 use super::{About, BackgroundError, Phase, PollerCore, PollerOptions, PollerState, life};
 use crate::model::Action;
 use crate::protocol::classify::{is_expired, may_pass};
+use crate::protocol::entry::{ReceiveParams, receive};
 use crate::protocol::error::{Error, Failure, Lost};
 use crate::protocol::message::{Reply, Request};
-use crate::receive::call;
+use crate::protocol::slices;
 use crate::receive::receiver::GRACE;
 use crate::receive::visibility::{DEFAULT, FRESH};
 use crate::runtime::{self, Task};
@@ -210,23 +211,14 @@ impl PollerCore {
     }
 
     fn request(&self, ask: Ask) -> Request {
-        let Ask { messages, wait, .. } = ask;
-        let mut body = Vec::with_capacity(self.options.queue.len() + self.options.members.len() + 128);
-        body.extend_from_slice(br#"{"QueueUrl":"#);
-        body.extend_from_slice(&self.options.queue);
-        body.extend_from_slice(&self.options.members);
-        body.extend_from_slice(format!(",\"MaxNumberOfMessages\":{messages},\"WaitTimeSeconds\":{wait}").as_bytes());
-        if let Some(seconds) = ask.visibility {
-            body.extend_from_slice(format!(",\"VisibilityTimeout\":{seconds}").as_bytes());
-        }
-        if self.options.groups != GroupMode::None {
-            // An attempt that is repeated because its reply was lost gets the same messages: otherwise their groups would stand
-            // still until they become visible again.
-            body.extend_from_slice(format!(",\"ReceiveRequestAttemptId\":\"{:032x}\"", fastrand::u128(..)).as_bytes());
-        }
-        body.push(b'}');
-        let long_poll = Duration::from_secs(wait.into());
-        Request { action: Action::ReceiveMessage, body: Bytes::from(body), long_poll, attempts: 0, not_after: None }
+        let params = ReceiveParams {
+            max: ask.messages,
+            wait: ask.wait,
+            visibility: ask.visibility,
+            // Without the messages of a lost reply their groups would stand still until they become visible again.
+            is_repeatable: self.options.groups != GroupMode::None,
+        };
+        receive(&self.options.queue, &self.options.members, params)
     }
 
     /// What a reply brings is taken in. How long to pause after it.
@@ -415,7 +407,7 @@ fn incoming(reply: &Reply) -> Result<Vec<Incoming<Bytes>>, Error> {
         let detail = "the answer to a ReceiveMessage is not one of SQS's: a proxy's page, perhaps".into();
         Error::Lost(Box::new(Lost { failure: Failure::Other, url: String::new(), detail }))
     };
-    let messages = call::messages(&reply.body).ok_or_else(unread)?;
+    let messages = slices::messages(&reply.body).ok_or_else(unread)?;
     let read = |json: &str| {
         let facts = serde_json::from_str::<MessageFacts<'_>>(json).ok();
         let handle = facts.as_ref().and_then(|facts| facts.receipt_handle).map_or("\"\"", |handle| handle.get());

@@ -1,6 +1,40 @@
-//! What an error means: for the other entries of its batch, for a message, for a poll.
+//! What an error means: for another attempt, for the other entries of its batch, for a message, for a poll.
 
-use super::error::{Error, ServiceError};
+use super::error::{Error, Retry, ServiceError};
+use crate::model::ErrorShape;
+
+impl ServiceError {
+    /// Whether, and as what, botocore's standard mode would try again after this answer.
+    pub(crate) fn retry(&self) -> Option<Retry> {
+        const TRANSIENT_STATUS: [u16; 4] = [500, 502, 503, 504];
+        const TRANSIENT: [&str; 3] = ["RequestTimeout", "RequestTimeoutException", "PriorRequestNotComplete"];
+        const THROTTLED: [&str; 14] = [
+            "Throttling",
+            "ThrottlingException",
+            "ThrottledException",
+            "RequestThrottledException",
+            "TooManyRequestsException",
+            "ProvisionedThroughputExceededException",
+            "TransactionInProgressException",
+            "RequestLimitExceeded",
+            "BandwidthLimitExceeded",
+            "LimitExceededException",
+            "RequestThrottled",
+            "SlowDown",
+            "PriorRequestNotComplete",
+            "EC2ThrottledException",
+        ];
+        let code = self.code.as_str();
+        let throttled_by_status = || self.reply.status == 429 && ErrorShape::of_code(code).is_none();
+        if THROTTLED.contains(&code) || throttled_by_status() {
+            Some(Retry::Throttled)
+        } else if TRANSIENT.contains(&code) || TRANSIENT_STATUS.contains(&self.reply.status) {
+            Some(Retry::Transient)
+        } else {
+            None
+        }
+    }
+}
 
 /// Whether a refusal of a whole batch would meet each of its entries alone as well. Any other may be one entry's
 /// doing.

@@ -1,14 +1,16 @@
-//! Ready-made pieces of JSON put together to requests.
+//! Entries of batches, and the bodies of all requests that are put together here: from ready-made pieces of JSON.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use serde_json::value::RawValue;
 
 use super::message::Request;
 use crate::model::Action;
 
-/// What a caller asks for one message, as it travels: alone, or as an entry of a batch.
+/// The content of one call about one message, as it travels: alone, or as an entry of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     /// The members but `QueueUrl`, as JSON, with the closing brace and without the opening one:
@@ -16,6 +18,7 @@ pub(crate) struct Entry {
     pub members: Box<[u8]>,
     /// Bytes of body and attributes, as SQS counts them.
     pub size: usize,
+    /// `MessageGroupId`
     pub group: Option<Arc<str>>,
     /// The moment after which it must not leave any more, nor be tried again: what it is about may be somebody else's then.
     pub not_after: Option<Instant>,
@@ -68,14 +71,18 @@ pub(crate) fn is_fifo(queue: &[u8]) -> bool {
     name.get(..end).is_some_and(|name| name.ends_with(b".fifo"))
 }
 
+/// The input of an entry's plain operation.
+pub(crate) fn input(queue: &[u8], members: &[u8]) -> Vec<u8> {
+    let mut body = begin(queue, members.len());
+    append(&mut body, members);
+    body
+}
+
 /// One entry as the plain operation, so that its reply and its errors are those of a call of its own.
 ///
 /// `attempts` were made with it before.
 pub(crate) fn single(action: Single, queue: &[u8], entry: &Entry, attempts: u32) -> Request {
-    let mut body = Vec::with_capacity(queue.len() + entry.members.len() + 16);
-    body.extend_from_slice(br#"{"QueueUrl":"#);
-    body.extend_from_slice(queue);
-    append(&mut body, entry);
+    let body = input(queue, &entry.members);
     Request { attempts, not_after: entry.not_after, ..request(action.action(), body) }
 }
 
@@ -83,43 +90,116 @@ pub(crate) fn single(action: Single, queue: &[u8], entry: &Entry, attempts: u32)
 pub(crate) fn batch<'a>(action: Single, queue: &[u8], entries: impl Iterator<Item = &'a Entry> + Clone) -> Request {
     let not_after = entries.clone().filter_map(|entry| entry.not_after).min();
     let length: usize = entries.clone().map(|entry| entry.members.len() + 10).sum();
-    let mut body = Vec::with_capacity(queue.len() + length + 32);
-    body.extend_from_slice(br#"{"QueueUrl":"#);
-    body.extend_from_slice(queue);
+    let mut body = begin(queue, length);
     body.extend_from_slice(br#","Entries":["#);
     for (position, entry) in entries.enumerate() {
         if position > 0 {
             body.push(b',');
         }
         body.extend_from_slice(format!("{{\"Id\":\"{position}\"").as_bytes());
-        append(&mut body, entry);
+        append(&mut body, &entry.members);
     }
     body.extend_from_slice(b"]}");
     Request { not_after, ..request(action.batch(), body) }
 }
 
+/// An entry that deletes a message. The handle is JSON.
+pub(crate) fn delete(handle: &str) -> Entry {
+    unsized_entry(format!("\"ReceiptHandle\":{handle}}}"))
+}
+
+/// An entry that changes a message's visibility. The handle is JSON.
+pub(crate) fn visibility(handle: &str, seconds: u32) -> Entry {
+    unsized_entry(format!("\"ReceiptHandle\":{handle},\"VisibilityTimeout\":{seconds}}}"))
+}
+
+fn unsized_entry(members: String) -> Entry {
+    Entry { members: members.into_bytes().into(), size: 0, group: None, not_after: None }
+}
+
+impl Entry {
+    /// The members as a JSON object.
+    pub(crate) fn to_object(&self) -> Vec<u8> {
+        [b"{", &*self.members].concat()
+    }
+}
+
+/// What one `ReceiveMessage` asks for beside what it has in common with others.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ReceiveParams {
+    /// `MaxNumberOfMessages`
+    pub max: usize,
+    /// `WaitTimeSeconds`
+    pub wait: u32,
+    /// `VisibilityTimeout`; `None`: the queue's own.
+    pub visibility: Option<u32>,
+    /// Whether the request has a `ReceiveRequestAttemptId`: an attempt that is repeated because its reply was lost gets the same
+    /// messages then.
+    pub is_repeatable: bool,
+}
+
+/// A `ReceiveMessage`. `members` are those that are no part of `params`, as [`Members::without`] writes them.
+pub(crate) fn receive(queue: &[u8], members: &[u8], params: ReceiveParams) -> Request {
+    let ReceiveParams { max, wait, visibility, is_repeatable } = params;
+    let mut body = begin(queue, members.len() + 128);
+    body.extend_from_slice(members);
+    body.extend_from_slice(format!(",\"MaxNumberOfMessages\":{max},\"WaitTimeSeconds\":{wait}").as_bytes());
+    if let Some(seconds) = visibility {
+        body.extend_from_slice(format!(",\"VisibilityTimeout\":{seconds}").as_bytes());
+    }
+    if is_repeatable {
+        body.extend_from_slice(format!(",\"ReceiveRequestAttemptId\":\"{:032x}\"", fastrand::u128(..)).as_bytes());
+    }
+    body.push(b'}');
+    Request { long_poll: Duration::from_secs(wait.into()), ..request(Action::ReceiveMessage, body) }
+}
+
+/// A `GetQueueAttributes` for one attribute.
+pub(crate) fn queue_attribute(queue: &[u8], name: &str) -> Request {
+    let mut body = begin(queue, name.len() + 32);
+    body.extend_from_slice(format!(",\"AttributeNames\":[\"{name}\"]}}").as_bytes());
+    request(Action::GetQueueAttributes, body)
+}
+
+/// A body as far as the queue, which comes first; `more` bytes are to follow.
+fn begin(queue: &[u8], more: usize) -> Vec<u8> {
+    let mut body = Vec::with_capacity(queue.len() + more + 32);
+    body.extend_from_slice(br#"{"QueueUrl":"#);
+    body.extend_from_slice(queue);
+    body
+}
+
 /// The members of an entry, after one that is there already.
-fn append(body: &mut Vec<u8>, entry: &Entry) {
-    if entry.members.len() > 1 {
+fn append(body: &mut Vec<u8>, members: &[u8]) {
+    // The brace alone has nothing to be separated from.
+    if members.len() > 1 {
         body.push(b',');
     }
-    body.extend_from_slice(&entry.members);
+    body.extend_from_slice(members);
 }
 
 fn request(action: Action, body: Vec<u8>) -> Request {
     Request { action, body: Bytes::from(body), long_poll: Duration::ZERO, attempts: 0, not_after: None }
 }
 
-/// An entry that deletes a message. The handle is JSON.
-pub(crate) fn delete(handle: &str) -> Entry {
-    let members = format!("\"ReceiptHandle\":{handle}}}");
-    Entry { members: members.into_bytes().into(), size: 0, group: None, not_after: None }
-}
+/// The members of a request's body by name, each as JSON.
+pub(crate) struct Members<'a>(BTreeMap<&'a str, &'a RawValue>);
 
-/// An entry that changes a message's visibility. The handle is JSON.
-pub(crate) fn visibility(handle: &str, seconds: u32) -> Entry {
-    let members = format!("\"ReceiptHandle\":{handle},\"VisibilityTimeout\":{seconds}}}");
-    Entry { members: members.into_bytes().into(), size: 0, group: None, not_after: None }
+impl<'a> Members<'a> {
+    pub(crate) fn of(body: &'a [u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(body).map(Members)
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&'a str> {
+        self.0.get(name).map(|value| value.get())
+    }
+
+    /// The body without these members, as `,"Name":value` each, in the order of their names.
+    pub(crate) fn without(&self, names: &[&str]) -> Box<[u8]> {
+        let others = self.0.iter().filter(|(name, _)| !names.contains(name));
+        let others: String = others.map(|(name, value)| format!(",\"{name}\":{}", value.get())).collect();
+        others.into_bytes().into()
+    }
 }
 
 #[cfg(test)]

@@ -167,37 +167,6 @@ impl ServiceError {
     pub(crate) fn class_name(&self) -> &str {
         self.query.as_ref().map_or(&self.code, |query| &query.name)
     }
-
-    /// Whether, and as what, botocore's standard mode would try again after this answer.
-    pub(crate) fn retry(&self) -> Option<Retry> {
-        const TRANSIENT_STATUS: [u16; 4] = [500, 502, 503, 504];
-        const TRANSIENT: [&str; 3] = ["RequestTimeout", "RequestTimeoutException", "PriorRequestNotComplete"];
-        const THROTTLED: [&str; 14] = [
-            "Throttling",
-            "ThrottlingException",
-            "ThrottledException",
-            "RequestThrottledException",
-            "TooManyRequestsException",
-            "ProvisionedThroughputExceededException",
-            "TransactionInProgressException",
-            "RequestLimitExceeded",
-            "BandwidthLimitExceeded",
-            "LimitExceededException",
-            "RequestThrottled",
-            "SlowDown",
-            "PriorRequestNotComplete",
-            "EC2ThrottledException",
-        ];
-        let code = self.code.as_str();
-        let throttled_by_status = || self.reply.status == 429 && ErrorShape::of_code(code).is_none();
-        if THROTTLED.contains(&code) || throttled_by_status() {
-            Some(Retry::Throttled)
-        } else if TRANSIENT.contains(&code) || TRANSIENT_STATUS.contains(&self.reply.status) {
-            Some(Retry::Transient)
-        } else {
-            None
-        }
-    }
 }
 
 /// Why a refusal is worth another attempt.

@@ -1,13 +1,11 @@
 //! `turbosqs._core.Poller`: messages from a poller to Python, and what becomes of them.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
-use serde_json::value::RawValue;
 
 use super::client::Client;
 use super::{clock, error, marshal, unmarshal, wait};
@@ -15,7 +13,7 @@ use crate::model::{Action, MESSAGE};
 use crate::poll::{
     About, BackgroundError, Bounds, Delivery, Disposition, GroupMode, Poller as Core, PollerOptions, Take,
 };
-use crate::protocol::entry::is_fifo;
+use crate::protocol::entry::{Members, is_fifo};
 use crate::protocol::error::Error;
 use crate::runtime::responder::PendingResponse;
 
@@ -58,17 +56,12 @@ impl Poller {
         let strict = client.settings().parameter_validation;
         let body = marshal::to_json(params, operation.input, strict)
             .map_err(|unfit| super::client::refusal(py, operation, params, unfit))?;
-        let members: BTreeMap<&str, &RawValue> =
-            serde_json::from_slice(&body).map_err(|error| PyValueError::new_err(error.to_string()))?;
-        let number = |name: &str| members.get(name).and_then(|value| value.get().parse::<u32>().ok());
-        let queue = members.get("QueueUrl").map_or("\"\"", |queue| queue.get());
-        let fifo = is_fifo(queue.as_bytes());
-        let others =
-            members.iter().filter(|(name, _)| !matches!(**name, "QueueUrl" | "WaitTimeSeconds" | "VisibilityTimeout"));
-        let others: String = others.map(|(name, value)| format!(",\"{name}\":{}", value.get())).collect();
+        let members = Members::of(&body).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let number = |name: &str| members.get(name).and_then(|value| value.parse::<u32>().ok());
+        let queue = members.get("QueueUrl").unwrap_or("\"\"").as_bytes();
         let options = PollerOptions {
-            queue: queue.as_bytes().into(),
-            members: others.into_bytes().into(),
+            queue: queue.into(),
+            members: members.without(&["QueueUrl", "WaitTimeSeconds", "VisibilityTimeout"]),
             wait: number("WaitTimeSeconds").unwrap_or(20),
             visibility: number("VisibilityTimeout"),
             life: min_life,
@@ -76,7 +69,7 @@ impl Poller {
             ahead,
             max_messages,
             idle: idle_timeout.map(duration),
-            groups: match (fifo, tracked) {
+            groups: match (is_fifo(queue), tracked) {
                 (false, _) => GroupMode::None,
                 (true, false) => GroupMode::Ordered,
                 (true, true) => GroupMode::Locked,

@@ -12,7 +12,7 @@ use super::wait::{self, TICK, deadline};
 use super::{clock, error, unmarshal};
 use crate::client::Call;
 use crate::model::Action;
-use crate::protocol::entry::{Entry, Single};
+use crate::protocol::entry::{self, Entry, Single};
 use crate::protocol::error::Error;
 use crate::send::writer::{Unsent, Writer as Core};
 
@@ -138,12 +138,9 @@ impl Writer {
 
     /// The arguments that an entry was written from.
     fn params<'py>(&self, py: Python<'py>, action: Single, members: Option<&[u8]>) -> PyResult<Bound<'py, PyDict>> {
-        // The brace alone has nothing to be separated from.
-        let members = members.unwrap_or(b"}");
-        let separator: &[u8] = if members.len() > 1 { b"," } else { b"" };
-        let json = [b"{\"QueueUrl\":", self.core.queue(), separator, members];
+        let json = entry::input(self.core.queue(), members.unwrap_or(b"}"));
         let action: Action = action.action();
-        unmarshal::from_json(py, &json.concat(), action.operation().input)
+        unmarshal::from_json(py, &json, action.operation().input)
     }
 }
 

@@ -1,23 +1,18 @@
-//! A ReceiveMessage call as far as sharing is concerned, and what it is made of.
+//! A ReceiveMessage call as far as sharing is concerned.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
-
-use bytes::Bytes;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::sharing::{MOST, PollKind, ReceiveRequest};
-use crate::model::Action;
-use crate::protocol::entry::is_fifo;
-use crate::protocol::message::{Reply, Request};
+use crate::protocol::entry::{self, Members, ReceiveParams, is_fifo};
+use crate::protocol::message::Request;
 
 /// What calls that share a request have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ShareKey {
     pub kind: PollKind,
-    /// All members but the count and the wait, as `"Name":value,`, in the order of their names.
+    /// `QueueUrl` as JSON.
+    pub queue: Arc<[u8]>,
+    /// All other members but the count and the wait, as [`Members::without`] writes them.
     pub members: Arc<[u8]>,
 }
 
@@ -25,9 +20,9 @@ pub(crate) struct ShareKey {
 #[derive(Debug)]
 pub(crate) struct ReceiveCall {
     pub key: ShareKey,
-    /// `QueueUrl` as JSON.
-    pub queue: Arc<[u8]>,
+    /// `MaxNumberOfMessages`
     pub want: usize,
+    /// `WaitTimeSeconds`
     pub wait: u32,
 }
 
@@ -38,82 +33,39 @@ impl ReceiveCall {
     /// id, which is one caller's; not without WaitTimeSeconds, since for how long the queue would have a caller wait who is left
     /// over is not known; and not with values that the service would refuse, since that refusal is one caller's too.
     pub(crate) fn of(request: &Request) -> Option<ReceiveCall> {
-        let members: BTreeMap<&str, &RawValue> = serde_json::from_slice(&request.body).ok()?;
-        let number = |name: &str| members.get(name).map(|value| value.get().parse::<u32>().ok());
+        let members = Members::of(&request.body).ok()?;
+        let number = |name: &str| members.get(name).map(|value| value.parse::<u32>().ok());
         let want = number("MaxNumberOfMessages").unwrap_or(Some(1))?;
         let wait = number("WaitTimeSeconds")??;
-        let queue = members.get("QueueUrl")?.get();
+        let queue = members.get("QueueUrl")?;
         let shares = (1..=MOST as u32).contains(&want)
             && wait <= 20
-            && !members.contains_key("ReceiveRequestAttemptId")
+            && members.get("ReceiveRequestAttemptId").is_none()
             && !is_fifo(queue.as_bytes());
         if !shares {
             return None;
         }
         let kind = if wait == 0 { PollKind::Short } else { PollKind::Long };
-        let mut common = Vec::with_capacity(request.body.len());
-        for (name, value) in &members {
-            if !matches!(*name, "MaxNumberOfMessages" | "WaitTimeSeconds") {
-                common.extend_from_slice(format!("\"{name}\":").as_bytes());
-                common.extend_from_slice(value.get().as_bytes());
-                common.push(b',');
-            }
-        }
-        Some(ReceiveCall {
-            key: ShareKey { kind, members: common.into() },
-            queue: queue.as_bytes().into(),
-            want: want as usize,
-            wait,
-        })
+        let common = members.without(&["QueueUrl", "MaxNumberOfMessages", "WaitTimeSeconds"]);
+        let key = ShareKey { kind, queue: queue.as_bytes().into(), members: common.into() };
+        Some(ReceiveCall { key, want: want as usize, wait })
     }
 }
 
 /// The request of several callers, or of what is left of their time.
 pub(crate) fn request(key: &ShareKey, send: &ReceiveRequest) -> Request {
-    let mut body = Vec::with_capacity(key.members.len() + 64);
-    body.push(b'{');
-    body.extend_from_slice(&key.members);
-    let ReceiveRequest { max, wait, .. } = send;
-    body.extend_from_slice(format!("\"MaxNumberOfMessages\":{max},\"WaitTimeSeconds\":{wait}}}").as_bytes());
-    let long_poll = Duration::from_secs((*wait).into());
-    Request { action: Action::ReceiveMessage, body: Bytes::from(body), long_poll, attempts: 0, not_after: None }
-}
-
-#[derive(Deserialize)]
-struct ReceiveReply<'a> {
-    #[serde(borrow, default, rename = "Messages")]
-    messages: Option<Vec<&'a RawValue>>,
-}
-
-/// The messages of a reply, each as its JSON; `None` if it is no such reply.
-pub(crate) fn messages(body: &[u8]) -> Option<Vec<&str>> {
-    let body: ReceiveReply<'_> = serde_json::from_slice(body).ok()?;
-    Some(body.messages.unwrap_or_default().into_iter().map(RawValue::get).collect())
-}
-
-/// A caller's part of a reply, as a reply.
-pub(crate) fn part(reply: &Reply, messages: &[&str]) -> Reply {
-    let body = match messages {
-        [] => Bytes::from_static(b"{}"),
-        some => Bytes::from(format!("{{\"Messages\":[{}]}}", some.join(","))),
-    };
-    Reply { body, ..reply.clone() }
-}
-
-#[derive(Deserialize)]
-struct WithHandle<'a> {
-    #[serde(borrow, rename = "ReceiptHandle")]
-    handle: &'a RawValue,
-}
-
-/// The receipt handle of a message, as JSON.
-pub(crate) fn receipt_handle(message: &str) -> Option<&str> {
-    serde_json::from_str::<WithHandle<'_>>(message).ok().map(|message| message.handle.get())
+    let params = ReceiveParams { max: send.max, wait: send.wait, visibility: None, is_repeatable: false };
+    entry::receive(&key.queue, &key.members, params)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+
     use super::*;
+    use crate::model::Action;
 
     fn call(body: &str) -> Option<ReceiveCall> {
         let body = Bytes::copy_from_slice(body.as_bytes());
@@ -167,19 +119,5 @@ mod tests {
         ] {
             assert!(call(body).is_none(), "{body}");
         }
-    }
-
-    #[test]
-    fn messages_are_cut_out_as_they_are() {
-        let body = br#"{"Messages":[{"Body":"]},{ \" \ud800","ReceiptHandle":"a"}, {"ReceiptHandle": "b"}],"Other":1}"#;
-        let found = messages(body).unwrap();
-        assert_eq!(found.len(), 2);
-        assert_eq!(
-            found.iter().map(|message| receipt_handle(message)).collect::<Vec<_>>(),
-            [Some("\"a\""), Some("\"b\"")]
-        );
-        assert_eq!(messages(b"{}").unwrap().len(), 0);
-        assert_eq!(messages(br#"{"Messages":null}"#).unwrap().len(), 0);
-        assert!(messages(b"<html>").is_none());
     }
 }

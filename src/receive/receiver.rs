@@ -14,6 +14,7 @@ use crate::model::Action;
 use crate::protocol::entry::{Single, visibility};
 use crate::protocol::error::Error;
 use crate::protocol::message::{Reply, Request};
+use crate::protocol::slices;
 use crate::receive::call;
 use crate::runtime::lock::lock;
 use crate::runtime::responder::{Responder, Sink};
@@ -43,7 +44,6 @@ pub(crate) struct Receivers {
 #[derive(Debug)]
 struct SharedPoll {
     machine: SharedReceives,
-    queue: Arc<[u8]>,
     callers: HashMap<u64, WaitingCall>,
     /// Requests under way.
     tasks: HashMap<u64, Task>,
@@ -176,7 +176,7 @@ impl Receivers {
         let mut shared_polls = self.lock();
         let Some(shared_poll) = shared_polls.get_mut(key) else { return };
         shared_poll.tasks.remove(&request);
-        let queue = Arc::clone(&shared_poll.queue);
+        let queue = Arc::clone(&key.queue);
         let (told, surplus, sends) = match answer {
             Ok(reply) => shared_poll.divide(now, request, &reply),
             Err(error) => {
@@ -219,7 +219,6 @@ impl SharedPoll {
     fn new(call: &ReceiveCall, linger: Duration) -> SharedPoll {
         SharedPoll {
             machine: SharedReceives::new(call.key.kind, linger),
-            queue: Arc::clone(&call.queue),
             callers: HashMap::new(),
             tasks: HashMap::new(),
             timer: None,
@@ -227,19 +226,21 @@ impl SharedPoll {
     }
 
     fn divide(&mut self, now: Duration, request: u64, reply: &Reply) -> Division {
-        let messages = call::messages(&reply.body);
+        let messages = slices::messages(&reply.body);
         // A reply that cannot be cut is one caller's whole: there is no telling what is in it.
         let count = messages.as_ref().map_or(1, Vec::len);
         let ReceiveOutcome { answers, surplus, sends } = self.machine.returned(now, request, count);
         let answers = answers.into_iter().map(|(id, range)| {
             let part = match &messages {
-                Some(messages) if range.len() < count => call::part(reply, messages.get(range).unwrap_or_default()),
+                Some(messages) if range.len() < count => {
+                    slices::with_messages(reply, messages.get(range).unwrap_or_default())
+                }
                 _ => reply.clone(),
             };
             (id, Ok(part))
         });
         let unwanted = messages.iter().flat_map(|messages| messages.get(surplus.clone()).unwrap_or_default());
-        let handles = unwanted.filter_map(|message| call::receipt_handle(message)).map(str::to_owned).collect();
+        let handles = unwanted.filter_map(|message| slices::receipt_handle(message)).map(str::to_owned).collect();
         (answers.collect(), handles, sends)
     }
 }

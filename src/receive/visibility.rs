@@ -4,13 +4,10 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use serde::Deserialize;
 
-use crate::model::Action;
-use crate::protocol::entry::QueueUrl;
+use crate::protocol::entry::{QueueUrl, queue_attribute};
 use crate::protocol::error::Error;
-use crate::protocol::message::Request;
 use crate::runtime;
 use crate::runtime::lock::lock;
 use crate::transport::Transport;
@@ -33,15 +30,7 @@ impl Visibilities {
         if let Some(known) = self.known(queue) {
             return Ok(known);
         }
-        let body = [br#"{"QueueUrl":"#, &**queue, br#","AttributeNames":["VisibilityTimeout"]}"#].concat();
-        let request = Request {
-            action: Action::GetQueueAttributes,
-            body: Bytes::from(body),
-            long_poll: Duration::ZERO,
-            attempts: 0,
-            not_after: None,
-        };
-        let reply = transport.send(request).await?;
+        let reply = transport.send(queue_attribute(queue, "VisibilityTimeout")).await?;
         let unsaid = || Error::Runtime("the queue does not say what its VisibilityTimeout is".into());
         let seconds = read(&reply.body).ok_or_else(unsaid)?;
         let mut known = lock(&self.0);

@@ -55,7 +55,7 @@ impl Pollers {
     pub(crate) fn note_entry(&self, action: Single, entry: &Entry) {
         if action == Single::ChangeMessageVisibility {
             self.note(|| {
-                let body = [b"{", &*entry.members].concat();
+                let body = entry.to_object();
                 let change: Change<'_> = serde_json::from_slice(&body).ok()?;
                 Some(vec![change.owned()])
             });
