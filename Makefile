@@ -64,6 +64,7 @@ rust: ## Rust tests
 	@$(STEP) --closing '^test result' "Rust tests" $(CARGO_TEST)
 
 python: build ## Python tests
+	@$(STEP) "Python environment: instrumentation" $(PYTHON) scripts/environments.py make instrumentation $(VENV)/instrumentation
 	@$(STEP) --closing '\d passed' "Python tests" $(BIN)/pytest -q $(PARALLEL)
 
 lint: build ## formatting, lints and types of both languages, and whether the generated model is fresh

@@ -34,6 +34,7 @@ ENVIRONMENTS = {
     "uv": (3, 10),
     "development": (3, 10),
     "demo": (3, 10),
+    "instrumentation": (3, 10),
     "bench-aiobotocore": (3, 10),
     "bench-fanferro": (3, 12),
     "boto3-1.28": (3, 10),

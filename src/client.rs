@@ -38,6 +38,17 @@ pub(crate) enum Call {
     Entry(Single, Vec<u8>, Entry),
 }
 
+impl Call {
+    /// The same, as part of a trace.
+    pub(crate) fn traced(self, trace: Option<&str>) -> Call {
+        let trace = trace.map(Arc::from);
+        match self {
+            Call::Request(request) => Call::Request(Request { trace, ..request }),
+            Call::Entry(action, queue, entry) => Call::Entry(action, queue, Entry { trace, ..entry }),
+        }
+    }
+}
+
 /// What a client has in one process; a forked child makes its own.
 #[derive(Debug)]
 pub(crate) struct Resources {

@@ -33,7 +33,11 @@ class Delegate:
         self._process = os.getpid()
 
     def way(self, operation_name: str) -> "str | None":
-        """Why a call has to be botocore's, in the words of ``turbosqs.stats``; None if nobody would miss it."""
+        """Why a call has to come here, in the words of ``turbosqs.stats``; None if nobody would miss it.
+
+        ``traced``: for instrumentation tools that are known. They see the call come by; the core makes it, if it has
+        been put behind the client (``put_on``).
+        """
         from . import _watching
 
         listening = self._listening
@@ -47,7 +51,15 @@ class Delegate:
         if mock is not None and all(each is not mock for each in listening.audience(operation_name).mocks):
             # Made before moto was imported, as moto.core.patch_client has it.
             self.client.meta.events.register("before-send", mock)
-        return listening.way(self.client, operation_name)
+        way, tools = listening.look(self.client, operation_name)
+        return "traced" if way is None and tools is not None else way
+
+    def put_on(self, core: "_core.Client") -> None:
+        """Put the core behind the client: what nobody would miss in botocore is made by the core from then on."""
+        from .patching.call_path import OwnPath
+        from .patching.hook import take
+
+        take(self.client, lambda client: OwnPath(client, core, self.hand_over))
 
     def call(self, operation_name: str, api_params: "dict[str, Any]") -> "Any":
         """A call that is botocore's."""

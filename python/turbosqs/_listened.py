@@ -22,7 +22,7 @@ class Listened:
     Attributes:
         delegate: botocore's client behind it, once there is one.
         is_owned: the delegate was there from the beginning, and its settings and credentials are the core's.
-        counts: how many calls botocore has made, by the reason; the keys are those of ``turbosqs.stats``.
+        counts: how many calls went by way of botocore, by the reason; the keys are those of ``turbosqs.stats``.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class Listened:
         self.delegate = delegate
         self.counts: dict[str, int] = {}
         self.is_owned = delegate is not None
+        self._is_put_on = False
         self._core = core
         self._arguments = arguments
         self._config = config
@@ -65,20 +66,24 @@ class Listened:
                     self.delegate = _delegate.make(self._core, self._arguments, self._config, self._events, wanted)
         return self.delegate
 
-    def delegate_for(self, operation_name: str, hand_over: bool = True) -> "Delegate | None":
+    def delegate_for(self, operation_name: str, hand_over: bool = True, presigning: bool = False) -> "Delegate | None":
         """Who makes a call instead of the core; None if nobody would miss it.
 
         Args:
             operation_name: the API's name.
             hand_over: whether the core is to get the credentials that it signs with, if they are botocore's.
+            presigning: the call is one for a presigned URL, which instrumentation tools do not trace.
 
         Raises:
             What botocore's credentials raise when they are refreshed.
         """
         way = self._way(operation_name)
-        if way is not None:
+        if way is not None and not (way == "traced" and presigning):
             with lock():
                 self.counts[way] = self.counts.get(way, 0) + 1
+                if way == "traced" and self.delegate is not None and not self._is_put_on:
+                    self._is_put_on = True
+                    self.delegate.put_on(self._core)
             return self.delegate
         if hand_over and self.delegate is not None:
             self.delegate.hand_over(self._core)
@@ -113,8 +118,9 @@ class Listened:
         for operation_name in operation_names:
             way = self._way(operation_name)
             if way is not None and not _is_passed_on(way):
+                listener = _LISTENERS[way.partition(":")[0]]
                 raise RuntimeError(
-                    f"{wanted} sends from the Rust core, where {_LISTENERS[way]} hears nothing of it: in tests use "
+                    f"{wanted} sends from the Rust core, where {listener} hears nothing of it: in tests use "
                     "turbosqs.local.Server or moto's server, or call the client's own methods"
                 )
         if self.delegate is not None:
@@ -137,7 +143,9 @@ _LISTENERS = {
 
 def _is_passed_on(way: str) -> bool:
     """Whether whoever replaced something lets calls through, as instrumentation does and a mock does not."""
-    if way not in ("wrapped", "sockets"):
+    if way == "traced":
+        return True
+    if way.partition(":")[0] not in ("wrapped", "sockets"):
         return False
     from .patching.listeners import is_passed_on
 

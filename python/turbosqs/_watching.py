@@ -25,26 +25,32 @@ def _never() -> bool:
 
 #: Whether all is as it was when nobody listened.
 is_quiet: "Callable[[], bool]" = _never
+# Whether all is as it was when known tools were all that listened.
+_is_traced: "Callable[[], bool]" = _never
 
 
 def way() -> "str | None":
-    """Why calls have to be made by botocore, in the words of ``turbosqs.stats``; None if nobody listens to all."""
-    return None if is_quiet() else _look()
+    """Why calls have to go by way of botocore, in the words of ``turbosqs.stats``; None if nobody listens to all."""
+    if is_quiet():
+        return None
+    return "traced" if _is_traced() else _look()
 
 
 def _look() -> "str | None":
-    global is_quiet
+    global is_quiet, _is_traced
     modules = sys.modules
     found: list[tuple[Mapping[str, Any], str, Any]] = []
     reasons: list[str | None] = []
+    is_traced = False
     for name in ("socket", _BOTOCORE, _MOTO):
         found.append((modules, name, modules.get(name)))
     if modules.get(_BOTOCORE) is not None:
         from .patching import listeners
 
-        why, looked_at = listeners.look()
-        found += looked_at
-        reasons.append(why)
+        replaced = listeners.replaced()
+        found += replaced.found
+        reasons.append(replaced.way)
+        is_traced = replaced.tools is not None
         history = vars(listeners._history)
         found.append((history, "_enabled", history["_enabled"]))
         reasons.append("history" if history["_enabled"] else None)
@@ -62,6 +68,9 @@ def _look() -> "str | None":
             # It goes before the sockets and so on that moto replaces as well.
             reasons.insert(0, "moto" if stubber.enabled else None)
     why = next(filter(None, reasons), None)
+    if why is None and is_traced:
+        _is_traced = Watch(found).is_same
+        return "traced"
     if why is None:
         is_quiet = Watch(found).is_same
     return why

@@ -124,7 +124,7 @@ class SQS(Operations, BaseClient):
             TypeError, ValueError: ``ExpiresIn`` is no number of seconds.
         """
         operation = api_name(ClientMethod)
-        delegate = self._listened.delegate_for(operation)
+        delegate = self._listened.delegate_for(operation, presigning=True)
         if delegate is not None:
             url: str = delegate.client.generate_presigned_url(ClientMethod, Params, ExpiresIn, HttpMethod)
             return url

@@ -32,6 +32,7 @@ const LARGE_REPLY: usize = 65_536;
 const JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.0");
 const XML: HeaderValue = HeaderValue::from_static("text/xml");
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
+const TRACE: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const QUERY_ERROR: HeaderName = HeaderName::from_static("x-amzn-query-error");
 
@@ -314,5 +315,6 @@ pub(super) fn caller<'a>(headers: &'a HeaderMap, account: &'a str, region: &'a s
         account: signer.map(|(key, _)| key).filter(|key| is_account(key)).unwrap_or(account),
         region: signer.map_or(region, |(_, region)| region),
         host: headers.get(HOST).and_then(|host| host.to_str().ok()).filter(|host| !host.is_empty()).unwrap_or(host),
+        trace: headers.get(TRACE).and_then(|trace| trace.to_str().ok()).filter(|trace| !trace.is_empty()),
     }
 }

@@ -297,7 +297,8 @@ impl Server {
         let text = |text: &str| Text(text.to_owned().into());
         let attributes = Map(attributes.iter().map(|(name, value)| (text(name), text(value))).collect());
         let shared = &self.shared;
-        let caller = Caller { account: &shared.account, region: &shared.region, host: &shared.host_and_port };
+        let caller =
+            Caller { account: &shared.account, region: &shared.region, host: &shared.host_and_port, trace: None };
         let mut state = shared.state();
         let now = state.clock.now();
         state.service.create(&caller, name, &attributes, &Map::default(), now)

@@ -21,6 +21,8 @@ pub(super) struct Caller<'a> {
     pub region: &'a str,
     /// Host and port under which the client reached the server: queue URLs are made of it.
     pub host: &'a str,
+    /// The request's trace, from its header `X-Amzn-Trace-Id`: that of the messages that it sends, unless they have one.
+    pub trace: Option<&'a str>,
 }
 
 /// What an action comes to.
@@ -243,7 +245,8 @@ impl Realm {
 mod tests {
     use super::*;
 
-    const CALLER: Caller<'static> = Caller { account: "000000000000", region: "eu-west-1", host: "localhost:9324" };
+    const CALLER: Caller<'static> =
+        Caller { account: "000000000000", region: "eu-west-1", host: "localhost:9324", trace: None };
 
     #[test]
     fn queue_urls_in_every_form_that_clients_send() {

@@ -22,6 +22,8 @@ pub(crate) struct Entry {
     pub group: Option<Arc<str>>,
     /// The moment after which it must not leave any more, nor be tried again: what it is about may be somebody else's then.
     pub not_after: Option<Instant>,
+    /// The trace that it belongs to, for the header of a request that is its own: one that it shares has no trace.
+    pub trace: Option<Arc<str>>,
 }
 
 /// The value of `QueueUrl`, as JSON text.
@@ -83,7 +85,7 @@ pub(crate) fn input(queue: &[u8], members: &[u8]) -> Vec<u8> {
 /// `attempts` were made with it before.
 pub(crate) fn single(action: Single, queue: &[u8], entry: &Entry, attempts: u32) -> Request {
     let body = input(queue, &entry.members);
-    Request { attempts, not_after: entry.not_after, ..request(action.action(), body) }
+    Request { attempts, not_after: entry.not_after, trace: entry.trace.clone(), ..request(action.action(), body) }
 }
 
 /// Entries as one batch. Their Ids are their positions: what the entries say never makes two of them equal.
@@ -114,7 +116,7 @@ pub(crate) fn visibility(handle: &str, seconds: u32) -> Entry {
 }
 
 fn unsized_entry(members: String) -> Entry {
-    Entry { members: members.into_bytes().into(), size: 0, group: None, not_after: None }
+    Entry { members: members.into_bytes().into(), size: 0, group: None, not_after: None, trace: None }
 }
 
 impl Entry {
@@ -179,7 +181,7 @@ fn append(body: &mut Vec<u8>, members: &[u8]) {
 }
 
 fn request(action: Action, body: Vec<u8>) -> Request {
-    Request { action, body: Bytes::from(body), long_poll: Duration::ZERO, attempts: 0, not_after: None }
+    Request { action, body: Bytes::from(body), long_poll: Duration::ZERO, attempts: 0, not_after: None, trace: None }
 }
 
 /// The members of a request's body by name, each as JSON.

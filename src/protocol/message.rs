@@ -21,6 +21,8 @@ pub(crate) struct Request {
     pub attempts: u32,
     /// The moment after which no further attempt is to be made with it.
     pub not_after: Option<Instant>,
+    /// The trace that the request belongs to, for the header `X-Amzn-Trace-Id`.
+    pub trace: Option<Arc<str>>,
 }
 
 /// What came back over HTTP, of whatever status. Cheap to clone: those who shared a request each get one, whose body is

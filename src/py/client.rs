@@ -51,11 +51,18 @@ impl Client {
         Ok(())
     }
 
-    /// One operation, from its arguments to its reply.
-    fn call<'py>(&self, py: Python<'py>, operation: &str, params: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyDict>> {
+    /// One operation, from its arguments to its reply; `trace`: the trace that it belongs to, as `X-Amzn-Trace-Id` has it.
+    #[pyo3(signature = (operation, params, trace = None))]
+    fn call<'py>(
+        &self,
+        py: Python<'py>,
+        operation: &str,
+        params: &Bound<'py, PyDict>,
+        trace: Option<&str>,
+    ) -> PyResult<Bound<'py, PyDict>> {
         let operation = find(operation)?;
         let failed = |error| error::failure(py, error, operation.action);
-        let call = self.prepare(py, operation, params)?;
+        let call = self.prepare(py, operation, params)?.traced(trace);
         let (pending, responder) = PendingResponse::new();
         let underway = self.core.begin(call, responder).map_err(failed)?;
         let answer = wait::wait(py, &pending).inspect_err(|_| underway.abandon())?.map_err(failed)?;
@@ -223,6 +230,7 @@ impl Client {
             long_poll: long_poll(operation.action, params),
             attempts: 0,
             not_after: None,
+            trace: None,
         })
     }
 }

@@ -75,6 +75,7 @@ mod tests {
             long_poll: Duration::ZERO,
             attempts: 0,
             not_after: None,
+            trace: None,
         })
     }
 

@@ -304,6 +304,7 @@ mod tests {
             size: body.len(),
             group: None,
             not_after: None,
+            trace: None,
         }
     }
 

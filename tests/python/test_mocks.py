@@ -44,7 +44,12 @@ def client(scripted: Scripted) -> Any:
 
 
 def ways(client: Any) -> dict[str, int]:
-    return client.stats()["botocore"]  # type: ignore[no-any-return]
+    """Without the names of those who are the reason."""
+    found: dict[str, int] = {}
+    for way, number in client.stats()["botocore"].items():
+        name = way.partition(":")[0]
+        found[name] = found.get(name, 0) + number
+    return found
 
 
 def ask(client: Any) -> Any:
@@ -226,7 +231,7 @@ def test_a_forked_child_has_connections_of_its_own(scripted: Scripted) -> None:
         """,
         timeout=50,
     )
-    assert printed == "{'events': 3}\n"
+    assert printed == "{'events: __main__.<lambda>': 3}\n"
     assert (scripted.connections - before, len(scripted.requests)) == (2, 5)
 
 

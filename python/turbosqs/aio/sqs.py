@@ -105,7 +105,7 @@ class SQS(AsyncOperations, BaseClient):
     ) -> str:
         """Sign a request for somebody else to send; see ``turbosqs.sqs.SQS.generate_presigned_url``."""
         operation = api_name(ClientMethod)
-        delegate = self._listened.delegate_for(operation, hand_over=False)
+        delegate = self._listened.delegate_for(operation, hand_over=False, presigning=True)
         if delegate is not None:
             signed: str = await to_thread(
                 delegate.client.generate_presigned_url, ClientMethod, Params, ExpiresIn, HttpMethod

@@ -1,9 +1,12 @@
 """boto3's own SQS clients on the Rust core: ``turbosqs.patch()`` and what belongs to it.
 
-    hook.py       which client classes get a base more, when, and how they lose it again
-    client.py     that base: one call, on the core or on botocore's own path
+    hook.py       when clients are on the core: from when on, and until when
+    client.py     calls that have left botocore: on to the core, or back
+    seam.py       where they leave it: in botocore's own functions, below whatever others put around them
     call_path.py  what one client's calls on the core need, and whether a call may go there
     listeners.py  who would miss a call that botocore does not make
+    tracing.py    what instrumentation does below the seam, beside a call of the core's
+    tools.py      which instrumentation is known
     settings.py   from what botocore resolved to what the core is built from
     counts.py     how many calls went which way
     start-up/     how ``turbosqs run`` gets into a process before its program does

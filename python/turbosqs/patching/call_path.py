@@ -13,10 +13,15 @@ from .counts import FAST, Counts
 from .listeners import Listening
 from .model import Model, as_query, without_empty
 from .settings import UnknownSettingError, core_arguments
+from .tracing import with_trace, without_digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
+
+    from .. import _core
+    from .tracing import Tools
 
 _logger = logging.getLogger("turbosqs")
 
@@ -25,47 +30,92 @@ class CallPath(Listening):
     """A client's way to the core.
 
     Attributes:
-        core: the core's client, made for the first call that goes there.
+        core: the core's client; None before there is one.
         counts: how many calls went which way.
     """
 
-    def __init__(self, client: "Any", call: "Any", counts: "Counts | None") -> None:
+    def __init__(self, client: "Any", core: "Any", counts: Counts) -> None:
         """Look at the client.
 
         Args:
             client: botocore's client.
-            call: what has to be the client's ``_make_api_call``.
-            counts: None to begin with nothing.
+            core: the core's.
+            counts: where calls are counted.
         """
         super().__init__(client)
-        self.counts = Counts() if counts is None else counts
-        self.core: Any = None
-        self._call = call
+        self.core = core
+        self.counts = counts
+
+    def again(self, client: "Any") -> "CallPath":
+        """The same for the client as it is now; the counts go on."""
+        raise NotImplementedError
+
+    def stats(self) -> "dict[str, Any]":
+        """The counts, beside whatever the core counts."""
+        core_stats = getattr(self.core, "stats", None)
+        return {**(core_stats() if core_stats is not None else {}), **self.counts.copy()}
+
+    def choose(self, client: "Any", operation_name: str, api_params: "dict[str, Any]") -> "tuple[str, Tools | None]":
+        """The way of a call, and the known tools that trace it. Credentials are handed over here.
+
+        Returns:
+            ``FAST``, or why the call is botocore's, see ``stats``; and None if no known tool traces it.
+
+        Raises:
+            What botocore's credentials raise when they are refreshed.
+        """
+        raise NotImplementedError
+
+    def call(self, client: "Any", operation_name: str, api_params: "dict[str, Any]", tools: "Tools | None") -> "Any":
+        """A call on the core, as the tools would see it. The service's errors are of the client's own classes."""
+        if tools is None:
+            return self._call(client, operation_name, api_params)
+
+        def call(header: "str | None") -> "Any":
+            if header is None:
+                return self._call(client, operation_name, api_params)
+            params, traced = with_trace(operation_name, api_params, header)
+            if traced is None:
+                return self._call(client, operation_name, params, header)
+            return without_digest(self._call(client, operation_name, params), traced)
+
+        return tools.trace(client, operation_name, call)
+
+    def _call(
+        self, client: "Any", operation_name: str, api_params: "dict[str, Any]", header: "str | None" = None
+    ) -> "Any":
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Let go of what only this path has."""
+
+
+class PatchedPath(CallPath):
+    """That of a patched client, whose core is made for the first call that goes there."""
+
+    def __init__(self, client: "Any", counts: "Counts | None" = None) -> None:
+        super().__init__(client, None, Counts() if counts is None else counts)
         self._model = Model(client.meta.service_model)
         self._is_signed = client._request_signer.signature_version is not UNSIGNED
         self._credentials: Any = None
         self._is_unfit = not self.is_known
 
-    def choose(self, client: "Any", operation_name: str, api_params: "dict[str, Any]") -> str:
-        """The way of a call: ``FAST``, or why it is botocore's; see ``stats``. Credentials are handed over here.
+    def again(self, client: "Any") -> "PatchedPath":
+        return PatchedPath(client, self.counts)
 
-        Raises:
-            What botocore's credentials raise when they are refreshed.
-        """
+    def choose(self, client: "Any", operation_name: str, api_params: "dict[str, Any]") -> "tuple[str, Tools | None]":
         if self._is_unfit:
-            return "settings"
-        way = self.way(client, operation_name)
+            return "settings", None
+        way, tools = self.look(client, operation_name)
         if way is not None:
-            return way
-        if type(client)._make_api_call is not self._call:
-            return "wrapped"
+            return way, None
         if not self._model.is_known(operation_name, api_params):
-            return "model"
+            return "model", None
         if self.core is None and not self._make_core(client):
-            return "settings"
+            return "settings", None
         if self._is_signed and not self._hand_over_credentials():
-            return "credentials"
-        return FAST
+            return "credentials", None
+        return FAST, tools
 
     def _make_core(self, client: "Any") -> bool:
         """Make the core's client, now that nobody listens to botocore finding the endpoint."""
@@ -96,10 +146,11 @@ class CallPath(Listening):
             self._credentials = current
         return True
 
-    def call(self, client: "Any", operation_name: str, api_params: "dict[str, Any]") -> "Any":
-        """A call on the core. The service's errors are of the client's own classes."""
+    def _call(
+        self, client: "Any", operation_name: str, api_params: "dict[str, Any]", header: "str | None" = None
+    ) -> "Any":
         try:
-            reply = self.core.call(operation_name, api_params)
+            reply = self.core.call(operation_name, api_params, header)
         except Failure as failure:
             if len(failure.args) == 3:
                 code, response, operation = failure.args
@@ -112,13 +163,44 @@ class CallPath(Listening):
             return without_empty(reply) if self._model.is_query else reply
         raise error
 
-    def stats(self) -> "dict[str, Any]":
-        """The counts, beside whatever the core counts."""
-        core_stats = getattr(self.core, "stats", None)
-        return {**(core_stats() if core_stats is not None else {}), **self.counts.copy()}
-
     def close(self) -> None:
         """Send what lingers, and close the core's idle connections."""
         if self.core is not None:
             self.core.flush()
             self.core.close()
+
+
+class OwnPath(CallPath):
+    """That of the client behind one of ours, which the tools look at."""
+
+    def __init__(self, client: "Any", core: "_core.Client", hand_over: "Callable[[_core.Client], None]") -> None:
+        super().__init__(client, core, Counts(is_patched=False))
+        self._hand_over = hand_over
+
+    def again(self, client: "Any") -> "OwnPath":
+        return OwnPath(client, self.core, self._hand_over)
+
+    def choose(
+        self,
+        client: "Any",
+        operation_name: str,
+        api_params: "dict[str, Any]",  # noqa: ARG002
+    ) -> "tuple[str, Tools | None]":
+        way, tools = self.look(client, operation_name) if self.is_known else ("settings", None)
+        if way is not None:
+            return way, None
+        self._hand_over(self.core)
+        return FAST, tools
+
+    def _call(
+        self,
+        client: "Any",  # noqa: ARG002
+        operation_name: str,
+        api_params: "dict[str, Any]",
+        header: "str | None" = None,
+    ) -> "Any":
+        try:
+            return self.core.call(operation_name, api_params, header)
+        except Failure as failure:
+            error = exception(failure)
+        raise error

@@ -1,4 +1,4 @@
-"""The base that SQS client classes get: one call, on the core or on botocore's own path."""
+"""Calls that have left botocore at its seam: which go to the core, and which go on as botocore's."""
 
 from weakref import WeakSet
 
@@ -6,65 +6,120 @@ from botocore.client import BaseClient  # type: ignore[import-untyped]
 
 from .._lock import lock
 from .counts import FAST
-from .listeners import call
+from .seam import Seam
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from .call_path import CallPath
 
-#: Where a client keeps its lane.
+#: Where a client keeps its call path.
 _CALL_PATH = "_turbosqs_call_path"
 
-_clients: "WeakSet[Any]" = WeakSet()
 
+class Seams:
+    """The seams in botocore's clients, and the clients whose calls have come through.
 
-class OnCore:
-    """What a patched client does otherwise. ``BaseClient`` is the next base of every class that has this one."""
+    Attributes:
+        is_patched: calls of all SQS clients go to the core.
+    """
 
-    def _make_api_call(self, operation_name: str, api_params: "dict[str, Any]") -> "Any":
-        call_path = self.__dict__.get(_CALL_PATH)
-        if call_path is None or call_path.is_outdated(self):
-            call_path = _open(self)
-        way = call_path.choose(self, operation_name, api_params)
-        call_path.counts.add(way)
+    def __init__(self) -> None:
+        """Find botocore's functions.
+
+        Raises:
+            LookupError: they are not to be found.
+        """
+        self.is_patched = False
+        self._calls = Seam(BaseClient, "_make_api_call", self._make_api_call)
+        self._closes = Seam(BaseClient, "close", self._close)
+        # Those whose calls came through because all do.
+        self._clients: WeakSet[Any] = WeakSet()
+        # Some client is to come through whether or not all do.
+        self._is_kept = False
+
+    def patch(self) -> None:
+        """All SQS clients come through."""
+        self.is_patched = True
+        self._install()
+
+    def unpatch(self) -> None:
+        """Clients keep nothing of ours. Calls that are under way have what they need."""
+        self.is_patched = False
+        if not self._is_kept:
+            self._calls.remove()
+            self._closes.remove()
+        for client in list(self._clients):
+            client.__dict__.pop(_CALL_PATH, None)
+        self._clients.clear()
+
+    def take(self, client: "Any", make: "Callable[[Any], CallPath] | None" = None) -> "CallPath":
+        """Have one client come through, whether or not all do.
+
+        Arguments:
+            client: a client of SQS.
+            make: makes its call path; None for a patched client's.
+        """
+        self._is_kept = True
+        self._install()
+        return self._open(client, make)
+
+    def _install(self) -> None:
+        self._calls.install()
+        self._closes.install()
+
+    def stats(self, client: "Any") -> "dict[str, Any]":
+        """How many of a client's calls went which way, and what the core counts.
+
+        Raises:
+            TypeError: it is no client of SQS, or it is not patched.
+        """
+        call_path = self._path(client) if issubclass(type(client), BaseClient) else None
+        if call_path is None:
+            raise TypeError(f"stats() is about patched clients of SQS, not {client!r}")
+        return call_path.stats()
+
+    def _make_api_call(self, client: "Any", operation_name: str, api_params: "dict[str, Any]") -> "Any":
+        call_path = self._path(client)
+        if call_path is None:
+            return self._calls.original(client, operation_name, api_params)
+        way, tools = call_path.choose(client, operation_name, api_params)
+        call_path.counts.add(way, tools is not None)
         if way != FAST:
-            # Not super(): it would fail in a call that unpatch() overtakes.
-            return call(self, operation_name, api_params)
-        return call_path.call(self, operation_name, api_params)
+            return self._calls.original(client, operation_name, api_params)
+        return call_path.call(client, operation_name, api_params, tools)
 
-    def close(self) -> None:
-        """Close idle connections, botocore's and the core's. The client stays usable."""
-        BaseClient.close(self)
-        call_path = self.__dict__.get(_CALL_PATH)
+    def _close(self, client: "Any") -> None:
+        self._closes.original(client)
+        call_path = client.__dict__.get(_CALL_PATH)
         if call_path is not None:
             call_path.close()
 
-    def stats(self) -> "dict[str, Any]":
-        """How many of this client's calls went which way; the keys are those of ``turbosqs.stats()``."""
-        call_path = self.__dict__.get(_CALL_PATH)
-        return (_open(self) if call_path is None else call_path).stats()
+    def _path(self, client: "Any") -> "CallPath | None":
+        """A client's call path; None if its calls are botocore's."""
+        call_path: CallPath | None = client.__dict__.get(_CALL_PATH)
+        if call_path is not None:
+            return call_path if not call_path.is_outdated(client) else self._open(client)
+        if not self.is_patched or type(client)._PY_TO_OP_NAME.get("send_message_batch") != "SendMessageBatch":
+            return None
+        self._clients.add(client)
+        return self._open(client)
 
+    def _open(self, client: "Any", make: "Callable[[Any], CallPath] | None" = None) -> "CallPath":
+        """A call path for the client as it is now; the counts go on."""
+        # Only now: a patched program may never make a call.
+        from .call_path import PatchedPath
 
-def _open(client: "Any") -> "CallPath":
-    """A lane for the client as it is now; the counts go on."""
-    # Only now: a patched program may never make a call.
-    from .call_path import CallPath
-
-    with lock():
-        previous = client.__dict__.get(_CALL_PATH)
-        if previous is not None and not previous.is_outdated(client):
-            # Another thread was first.
-            return previous  # type: ignore[no-any-return]
-        call_path = CallPath(client, OnCore._make_api_call, None if previous is None else previous.counts)
-        client.__dict__[_CALL_PATH] = call_path
-        _clients.add(client)
-        return call_path
-
-
-def close_call_paths() -> None:
-    """Clients keep nothing of ours. Calls that are under way have what they need."""
-    for client in list(_clients):
-        client.__dict__.pop(_CALL_PATH, None)
-    _clients.clear()
+        with lock():
+            previous: CallPath | None = client.__dict__.get(_CALL_PATH)
+            if previous is None:
+                call_path = (make or PatchedPath)(client)
+            elif make is None and not previous.is_outdated(client):
+                # Another thread was first.
+                return previous
+            else:
+                call_path = (make or previous.again)(client)
+            client.__dict__[_CALL_PATH] = call_path
+            return call_path

@@ -1,16 +1,13 @@
-"""Which client classes are put on the core, and when.
+"""When boto3's SQS clients are on the core, and from when on: botocore's functions have a seam for it (``seam.py``).
 
-botocore makes a class for each client. Each class of an SQS client gets one base more, ``OnCore``, in front of
-``BaseClient``: those that exist, with all clients and resources made from them, and, by way of
-``ClientCreator._create_client_class``, those to come, whichever session makes them. Whatever others replace in
-``BaseClient`` stays where it is, and to take the base away again restores the class exactly. aiobotocore's classes
-derive from its own client, which has a ``_make_api_call`` of its own: they are left alone.
+All clients have those functions, whatever class they are of and whoever made them, and whatever others put around
+them. To take the seams out again restores botocore exactly. aiobotocore's clients have functions of their own: they are
+left alone.
 """
 
 import logging
 import sys
 from contextlib import contextmanager
-from functools import wraps
 from importlib.abc import Loader, MetaPathFinder
 from importlib.util import find_spec
 
@@ -18,12 +15,13 @@ from .._lock import lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from importlib.machinery import ModuleSpec
     from types import ModuleType
     from typing import Any
 
-_CREATE = "_create_client_class"
+    from .call_path import CallPath
+    from .client import Seams
 
 #: The oldest botocore whose clients are put on the core: that of boto3 1.28.
 OLDEST = (1, 31)
@@ -83,8 +81,8 @@ class _State:
         self.is_wanted = False
         self._blocks = 0
         self._finder = _WhenImported()
-        self._installed: tuple[Any, Any] | None = None
-        # Of a botocore that is too old.
+        self._seams: Seams | None = None
+        # That this botocore's clients cannot be put on the core.
         self._is_told = False
 
     def enter(self, blocks: int) -> None:
@@ -124,22 +122,60 @@ class _State:
                     )
                     _logger.warning(message, sys.modules["botocore"].__version__)
             return
-        from .client import OnCore, close_call_paths
+        # Imported here, as above.
+        from . import client as _  # noqa: F401
 
         with lock():
             if self._finder in sys.meta_path:
                 sys.meta_path.remove(self._finder)
             is_wanted = self.is_wanted or self._blocks > 0
-            if is_wanted and self._installed is None:
-                self._installed = _install(client, OnCore)
-            elif not is_wanted and self._installed is not None:
-                _uninstall(client, OnCore, *self._installed)
-                self._installed = None
-                close_call_paths()
+            if is_wanted:
+                self._find()
+            if self._seams is not None and is_wanted is not self._seams.is_patched:
+                if is_wanted:
+                    self._seams.patch()
+                else:
+                    self._seams.unpatch()
 
-    @property
-    def is_installed(self) -> bool:
-        return self._installed is not None
+    def _find(self) -> None:
+        """Find the seams, the first time."""
+        from .client import Seams
+
+        if self._seams is None and not self._is_told:
+            try:
+                self._seams = Seams()
+            except LookupError as error:
+                # Nothing that a program could do about it, and botocore's path is always good.
+                self._is_told = True
+                _logger.warning("boto3's SQS clients stay as they are: %s", error)
+
+    def take(self, client: "Any", make: "Callable[[Any], CallPath] | None") -> "CallPath | None":
+        with lock():
+            self._find()
+            return None if self._seams is None else self._seams.take(client, make)
+
+    def stats(self, client: "Any") -> "dict[str, Any]":
+        if self._seams is None:
+            raise TypeError("stats() of a client takes a patched one: call turbosqs.patch() first")
+        return self._seams.stats(client)
+
+
+def take(client: "Any", make: "Callable[[Any], CallPath] | None" = None) -> "CallPath | None":
+    """Put one client of botocore's on the core, whether or not all are.
+
+    Arguments:
+        client: a client of SQS.
+        make: makes its call path; None for a patched client's.
+
+    Returns:
+        The call path; None if this botocore has no seam.
+    """
+    return _state.take(client, make)
+
+
+def of_client(client: "Any") -> "dict[str, Any]":
+    """How many of a patched client's calls went which way, and what its core counts."""
+    return _state.stats(client)
 
 
 def _imported_client() -> "Any":
@@ -154,41 +190,6 @@ def _imported_client() -> "Any":
 def _is_too_old() -> bool:
     version: str = sys.modules["botocore"].__version__
     return tuple(int(part) for part in version.split(".")[:2]) < OLDEST
-
-
-def _install(client: "Any", base: type) -> "tuple[Any, Any]":
-    """Returns the function that was replaced, and what it was replaced with."""
-    original = getattr(client.ClientCreator, _CREATE)
-
-    @wraps(original)
-    def create_client_class(*args: "Any", **kwargs: "Any") -> "Any":
-        cls = original(*args, **kwargs)
-        # Somebody may have wrapped this function and so keep it in use.
-        if _state.is_installed:
-            add_base(cls, base, client.BaseClient)
-        return cls
-
-    setattr(client.ClientCreator, _CREATE, create_client_class)
-    for cls in client.BaseClient.__subclasses__():
-        add_base(cls, base, client.BaseClient)
-    return original, create_client_class
-
-
-def _uninstall(client: "Any", base: type, original: "Any", replacement: "Any") -> None:
-    if vars(client.ClientCreator).get(_CREATE) is replacement:
-        setattr(client.ClientCreator, _CREATE, original)
-    classes: list[Any] = base.__subclasses__()
-    for cls in classes:
-        cls.__bases__ = tuple(other for other in cls.__bases__ if other is not base)
-
-
-def add_base(cls: "Any", base: type, base_client: type) -> None:
-    is_sqs = cls._PY_TO_OP_NAME.get("send_message_batch") == "SendMessageBatch"
-    # Who brings a way of calling along, keeps it.
-    is_plain = next(each for each in cls.__mro__ if "_make_api_call" in vars(each)) is base_client
-    if is_sqs and is_plain and base_client in cls.__bases__ and base not in cls.__bases__:
-        at = cls.__bases__.index(base_client)
-        cls.__bases__ = (*cls.__bases__[:at], base, *cls.__bases__[at:])
 
 
 class _WhenImported(MetaPathFinder):

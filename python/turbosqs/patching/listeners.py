@@ -19,6 +19,8 @@ from botocore.signers import RequestSigner  # type: ignore[import-untyped]
 from urllib3.connectionpool import HTTPConnectionPool
 
 from .._core import Watch
+from .tools import HANDLERS, NAMING, Layer, written
+from .tracing import Tools
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,28 +103,48 @@ _WATCHED = (
     *((vars(socket), name, "socket", "sockets") for name in ("socket", "getaddrinfo", "create_connection")),
 )
 
-# Over a state in which all of it was botocore's own, and Python's.
-_watch: "Watch | None" = None
+
+class Replaced:
+    """What stands in the place of the functions that carry calls.
+
+    Attributes:
+        way: why calls have to take botocore's path; None if nobody would miss them.
+        tools: the known tools among it.
+        found: what was looked at.
+    """
+
+    def __init__(self) -> None:
+        self.way: str | None = None
+        self.tools: Tools | None = None
+        self.found: list[_Found] = [(namespace, name, namespace.get(name)) for namespace, name, _, _ in _WATCHED]
+        layers: dict[str, list[Layer]] = {}
+        for (_, name, value), (_, _, package, way) in zip(self.found, _WATCHED, strict=True):
+            if _is_from(package, value):
+                continue
+            layers[name] = []
+            while not _is_from(package, value):
+                layer = Layer(value)
+                if not layer.is_known(name):
+                    self.way = "sockets" if way == "sockets" else f"{way}: {layer.name}"
+                    return
+                layers[name].append(layer)
+                value = layer.inner
+        self.tools = Tools.of(layers)
 
 
-def replaced() -> "str | None":
-    """Why calls have to take botocore's path, if somebody replaced what carries them; None if nobody did."""
-    global _watch
-    if _watch is not None and _watch.is_same():
-        return None
-    way, now = look()
-    if way is None:
-        _watch = Watch(now)
-    return way
+# A state in which nobody would miss calls, and a watch over it.
+_accepted: "tuple[Watch, Replaced] | None" = None
 
 
-def look() -> "tuple[str | None, list[_Found]]":
-    """The same, looked at anew, and what was looked at."""
-    now: list[_Found] = [(namespace, name, namespace.get(name)) for namespace, name, _, _ in _WATCHED]
-    for (_, _, value), (_, _, package, way) in zip(now, _WATCHED, strict=True):
-        if not _is_from(package, value):
-            return way, now
-    return None, now
+def replaced() -> Replaced:
+    """What stands in the place of the functions that carry calls, now."""
+    global _accepted
+    if _accepted is not None and _accepted[0].is_same():
+        return _accepted[1]
+    now = Replaced()
+    if now.way is None:
+        _accepted = Watch(now.found), now
+    return now
 
 
 def is_passed_on() -> bool:
@@ -132,8 +154,9 @@ def is_passed_on() -> bool:
         if way == "sockets" and getattr(value, "__module__", "").partition(".")[0] in _COOPERATIVE:
             continue
         while not _is_from(package, value):
+            layer = Layer(value)
             # Of the object itself: to ask a mock for an attribute is to get one.
-            value = getattr(value, "__wrapped__", None)
+            value = layer.inner if layer.is_known(name) else getattr(value, "__wrapped__", None)
             if value is None:
                 return False
     return True
@@ -152,6 +175,16 @@ def call(client: "Any", operation_name: str, api_params: "dict[str, Any]") -> "A
     function = vars(BaseClient)["_make_api_call"]
     bind = getattr(type(function), "__get__", None)
     return (function if bind is None else bind(function, client, type(client)))(operation_name, api_params)
+
+
+def _overriding(cls: type) -> "str | None":
+    """The way of calls, if a client's class has a method of its own for them."""
+    for each in cls.__mro__:
+        if each is BaseClient:
+            return None
+        if "_make_api_call" in vars(each):
+            return f"wrapped: {Layer(vars(each)['_make_api_call']).name}"
+    return None
 
 
 class Listening:
@@ -183,31 +216,33 @@ class Listening:
             or self._endpoint.http_session is not self._session
         )
 
-    def way(self, client: "Any", operation_name: str) -> "str | None":
-        """Why a call has to take botocore's path; None if nobody would miss it."""
-        way = replaced()
+    def look(self, client: "Any", operation_name: str) -> "tuple[str | None, Tools | None]":
+        """Why a call has to take botocore's path (None if nobody would miss it), and the known tools that trace it."""
+        now = replaced()
+        way = now.way or self._shadowing(client) or _overriding(type(client))
         if way is not None:
-            return way
-        if self._is_shadowed(client):
-            return "wrapped"
+            return way, None
         audience = self.audience(operation_name)
         if audience.way is not None:
-            return audience.way
+            return audience.way, None
         for mock in audience.mocks:
             if mock.enabled:
-                return "moto"
-        return "history" if _history._enabled else None
+                return "moto", None
+        if _history._enabled:
+            return "history", None
+        return None, now.tools if audience.tools is None else audience.tools.beside(now.tools)
 
-    def _is_shadowed(self, client: "Any") -> bool:
-        """Whether a method that carries calls was replaced in this very client, or in a part of it."""
+    def _shadowing(self, client: "Any") -> "str | None":
+        """The way of a call, if a method that carries it was replaced in this very client, or in a part of it."""
         attributes = client.__dict__, self._endpoint.__dict__, self._session.__dict__, self._signer.__dict__
         numbers = tuple(map(len, attributes))
         if numbers == self._numbers:
-            return False
-        if not all(map(NAMES.isdisjoint, attributes)):
-            return True
+            return None
+        for each in attributes:
+            for name in NAMES.intersection(each):
+                return f"wrapped: {Layer(each[name]).name}"
         self._numbers = numbers
-        return False
+        return None
 
     def audience(self, operation_name: str) -> "Audience":
         """Who has a handler registered for an operation's events."""
@@ -250,19 +285,21 @@ class Audience:
     """Who listens to an operation.
 
     Attributes:
-        way: why calls have to take botocore's path; None if nobody listens, or only moto might.
+        way: why calls have to take botocore's path; None if nobody listens, or only moto might, or known tools do.
         mocks: moto's stubbers, which listen while they are enabled. To import moto is to register one.
+        tools: known tools that have handlers.
     """
 
     def __init__(self, handlers: "Any", operation_name: str) -> None:
         self.way: str | None = None
         self.mocks: list[Any] = []
+        known: dict[str, list[Any]] = {}
         for event in EVENTS:
-            name = f"{event}.sqs.{operation_name}"
-            found = list(handlers.prefix_search(name))
+            whole = f"{event}.sqs.{operation_name}"
+            found = list(handlers.prefix_search(whole))
             others = [handler for handler in found if not _is_builtin(handler)]
             # One of botocore's own that was taken out is as telling as one that was put in.
-            way = None if len(found) - len(others) == _builtin(name) else "events"
+            way = None if len(found) - len(others) == _builtin(whole) else "events"
             own = 0
             for handler in others:
                 if _is_stubbers(handler):
@@ -271,13 +308,18 @@ class Audience:
                     self.mocks.append(handler)
                 elif _is_own(handler):
                     own += 1
+                elif (name := written(handler)) in NAMING:
+                    continue
+                elif name in HANDLERS.get(event, ()):
+                    known.setdefault(event, []).append(handler)
                 else:
-                    way = way or "events"
+                    way = way or f"events: {name}"
             if event == "needs-retry" and own == 0:
                 way = way or "events"
             # A stubber explains all the rest.
             if way is not None and self.way != "stubber":
                 self.way = way
+        self.tools = Tools(handlers=known) if known else None
 
 
 def _entries() -> "dict[int, list[str]]":

@@ -93,7 +93,7 @@ impl Service {
         let queue = self.queue_mut(id)?;
         Form::Alone.check(&input, queue)?;
         let body_md5 = md5(input.message_body.as_deref().unwrap_or_default().as_bytes());
-        let (prepared, size) = prepare(&input, Form::Alone, queue, body_md5)?;
+        let (prepared, size) = prepare(&input, Form::Alone, queue, body_md5, caller.trace)?;
         if size > queue.settings.maximum_message_size {
             return Err(Form::Alone.too_long(queue.settings.maximum_message_size));
         }
@@ -126,7 +126,7 @@ impl Service {
             entries.iter().map(|entry| entry.message_body.as_deref().unwrap_or_default().as_bytes()).collect();
         for (position, (entry, body_md5)) in entries.iter().zip(md5s(&bodies)).enumerate() {
             let form = Form::Entry(position);
-            let checked = prepare(entry, form, queue, body_md5);
+            let checked = prepare(entry, form, queue, body_md5, caller.trace);
             total += match &checked {
                 Ok((_, size)) => *size,
                 Err(_) => entry.message_body.as_deref().map_or(0, str::len),
@@ -198,7 +198,13 @@ fn check_fifo_members(
     Ok(())
 }
 
-fn prepare(input: &SendInput<'_>, form: Form, queue: &Queue, md5: [u8; 16]) -> Result<(Prepared, usize), SqsError> {
+fn prepare(
+    input: &SendInput<'_>,
+    form: Form,
+    queue: &Queue,
+    md5: [u8; 16],
+    trace: Option<&str>,
+) -> Result<(Prepared, usize), SqsError> {
     let body = input.message_body.as_deref().filter(|body| !body.is_empty());
     let body = body.ok_or_else(|| form.without_body())?;
     validate::characters(body)?;
@@ -243,6 +249,8 @@ fn prepare(input: &SendInput<'_>, form: Form, queue: &Queue, md5: [u8; 16]) -> R
         };
         crate::local::digest::attributes_md5([&header])
     });
+    // The attribute overrides the header, of which the sender is told nothing.
+    let trace_header = trace_header.or_else(|| trace.map(Box::from));
     let plain = attributes.is_empty() && trace_header.is_none() && group.is_none() && deduplication_id.is_none();
     let extra =
         (!plain).then(|| Box::new(Extra { attributes, trace_header, group, deduplication_id, ..Extra::default() }));

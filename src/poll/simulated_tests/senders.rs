@@ -104,7 +104,7 @@ fn entry(number: u64, groups: u64, random: &mut fastrand::Rng) -> Entry {
             "\"MessageBody\":\"{number}\",\"MessageGroupId\":\"{group}\",\"MessageDeduplicationId\":\"{number}\"}}"
         ),
     };
-    Entry { members: members.into_bytes().into(), size: 3, group: group.map(Into::into), not_after: None }
+    Entry { members: members.into_bytes().into(), size: 3, group: group.map(Into::into), not_after: None, trace: None }
 }
 
 /// What a caller of ReceiveMessage has had, and when.
@@ -151,7 +151,7 @@ fn callers_that_share_receives_are_served_in_time() {
                     let body = Bytes::from(members.to_string());
                     let long_poll = s(wait);
                     let action = Action::ReceiveMessage;
-                    let request = Request { action, body, long_poll, attempts: 0, not_after: None };
+                    let request = Request { action, body, long_poll, attempts: 0, not_after: None, trace: None };
                     let call = ReceiveCall::of(&request).unwrap();
                     let sink = Answered { responder, world, answers };
                     let received = receivers.enter(vec![(call, request, Responder::new(sink))]).unwrap();

@@ -16,8 +16,14 @@ fn one_who_leaves_late_is_not_taken_for_another() {
     let receivers = Arc::new(Receivers::new(transport.transport(), Arc::new(batchers), Arc::default(), Duration::ZERO));
     let receive = || {
         let body = Bytes::from_static(br#"{"QueueUrl":"q","WaitTimeSeconds":0}"#);
-        let request =
-            Request { action: Action::ReceiveMessage, body, long_poll: Duration::ZERO, attempts: 0, not_after: None };
+        let request = Request {
+            action: Action::ReceiveMessage,
+            body,
+            long_poll: Duration::ZERO,
+            attempts: 0,
+            not_after: None,
+            trace: None,
+        };
         let (pending, responder) = PendingResponse::new();
         let call = ReceiveCall::of(&request).unwrap();
         (pending, receivers.enter(vec![(call, request, responder)]).unwrap().pop().unwrap())

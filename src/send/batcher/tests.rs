@@ -68,7 +68,13 @@ fn entry(body: &str, group: Option<&str>) -> Entry {
         None => format!(r#""MessageBody":"{body}"}}"#),
         Some(group) => format!(r#""MessageBody":"{body}","MessageGroupId":"{group}"}}"#),
     };
-    Entry { members: members.into_bytes().into(), size: body.len(), group: group.map(Into::into), not_after: None }
+    Entry {
+        members: members.into_bytes().into(),
+        size: body.len(),
+        group: group.map(Into::into),
+        not_after: None,
+        trace: None,
+    }
 }
 
 fn answer(pending: &PendingResponse<Reply>) -> Result<String, Error> {

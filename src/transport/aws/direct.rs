@@ -183,8 +183,9 @@ impl Direct {
             |error: http::header::InvalidHeaderValue| Error::Runtime(format!("a header cannot be sent: {error}"));
         let attempt = HeaderValue::try_from(format!("attempt={number}; max={}", self.max_attempts)).map_err(unfit)?;
         headers.insert(ATTEMPT, attempt);
-        if let Some(id) = self.trace_id() {
-            headers.insert(X_AMZN_TRACE_ID, id);
+        let trace = request.trace.as_deref().and_then(|trace| HeaderValue::from_str(trace).ok());
+        if let Some(trace) = trace.or_else(|| self.trace_id()) {
+            headers.insert(X_AMZN_TRACE_ID, trace);
         }
         if let Some(identity) = &self.identity {
             let credentials = identity.credentials(SystemTime::now()).await?;

@@ -130,6 +130,7 @@ impl Sdk {
             action: request.action,
             body: request.body,
             long_poll: request.long_poll,
+            trace: request.trace,
             max_attempts: self.max_attempts,
             reply: RefCell::new(None),
             stats: Arc::clone(&self.stats),
@@ -182,6 +183,7 @@ pub(super) struct SdkCall {
     action: Action,
     body: Bytes,
     long_poll: Duration,
+    trace: Option<Arc<str>>,
     max_attempts: u32,
     reply: RefCell<Option<Reply>>,
     stats: Arc<Stats>,
@@ -270,6 +272,9 @@ impl Intercept for RawJson {
         let headers = context.request_mut().headers_mut();
         let value = user_agent::complete(&self.settings.user_agent, headers.get(USER_AGENT).unwrap_or_default());
         headers.try_insert(USER_AGENT, value)?;
+        if let Some(trace) = CALL.with(|call| call.trace.clone()) {
+            headers.try_insert("x-amzn-trace-id", trace.to_string())?;
+        }
         Ok(())
     }
 }

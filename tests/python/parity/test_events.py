@@ -184,7 +184,7 @@ def test_one_that_is_taken_out(scripted: Scripted, pair: Pair) -> None:
     assert len(heard) == 2
     if SUBJECT.name == "turbosqs":
         _, subject = pair
-        assert subject.stats()["botocore"] == {"events": 1}
+        assert list(subject.stats()["botocore"].values()) == [1]
         assert subject.stats()["requests"] == {"GetQueueUrl": 1}
 
 

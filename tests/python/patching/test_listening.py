@@ -218,7 +218,8 @@ def test_a_mock(client: Any) -> None:
         whole.assert_called_once_with("ListQueues", {})
     with mock.patch("botocore.client.BaseClient._make_api_call", side_effect=lambda name, _: name):
         assert client.list_queues() == "ListQueues"
-    assert gone(client) == {"wrapped": 4}
+    # Those that end in the mock do not reach us.
+    assert gone(client) == {"wrapped": 1}
 
 
 def test_a_mock_below_botocore(client: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from textwrap import dedent
 from threading import Barrier
 from typing import Any
+from unittest import mock
 
 import boto3
 import botocore.client
@@ -16,16 +19,23 @@ import pytest
 import turbosqs
 from boto3 import client as early
 from botocore.client import BaseClient, ClientCreator
+from botocore.stub import Stubber
 from support.libraries import BOTO3, KEYS
 from support.ways import gone
 
 
 @pytest.fixture(autouse=True)
 def _unpatched() -> Iterator[None]:
-    before = vars(ClientCreator).copy(), sys.meta_path.copy()
+    before = state()
     yield
     turbosqs.unpatch()
-    assert (vars(ClientCreator), sys.meta_path) == before
+    assert state() == before
+
+
+def state() -> Any:
+    """All that `patch()` could take hold of."""
+    codes = [vars(BaseClient)[name].__code__ for name in ("_make_api_call", "close")]
+    return vars(BaseClient).copy(), codes, vars(ClientCreator).copy(), sys.meta_path.copy()
 
 
 @pytest.fixture
@@ -36,9 +46,17 @@ def settings(embedded: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def is_fast(client: Any) -> bool:
-    before = client.stats()["fast"]
+    before = turbosqs.stats(client)["fast"]
     client.list_queues()
-    return bool(client.stats()["fast"] == before + 1)
+    return bool(turbosqs.stats(client)["fast"] == before + 1)
+
+
+def is_patched(client: Any) -> bool:
+    try:
+        turbosqs.stats(client)
+    except TypeError:
+        return False
+    return True
 
 
 def test_what_was_made_before(settings: dict[str, Any]) -> None:
@@ -78,7 +96,12 @@ def test_other_services_are_left_alone(settings: dict[str, Any]) -> None:
     ours = type(BOTO3.session().client("sns", **settings))
     for cls in (theirs, ours):
         assert cls.__mro__ == (cls, BaseClient, object)
-        assert not hasattr(cls, "stats")
+    client = BOTO3.session().client("sns", **settings)
+    with Stubber(client) as stubber:
+        stubber.add_response("list_topics", {"Topics": []})
+        assert client.list_topics()["Topics"] == []
+    assert not is_patched(client)
+    assert [name for name in vars(client) if "turbosqs" in name] == []
 
 
 def test_a_client_with_a_way_of_calling_of_its_own_is_left_alone(settings: dict[str, Any]) -> None:
@@ -115,7 +138,7 @@ def test_a_mixin_stays_where_it_is(settings: dict[str, Any]) -> None:
     session.events.register("creating-client-class.sqs", lambda base_classes, **_: base_classes.insert(0, Mixin))
     turbosqs.patch()
     client = session.client("sqs", **settings)
-    assert [cls.__name__ for cls in type(client).__mro__] == ["SQS", "Mixin", "OnCore", "BaseClient", "object"]
+    assert [cls.__name__ for cls in type(client).__mro__] == ["SQS", "Mixin", "BaseClient", "object"]
     assert is_fast(client)
 
 
@@ -133,8 +156,7 @@ def test_unpatch_leaves_no_trace(settings: dict[str, Any]) -> None:
     assert (vars(BaseClient), vars(ClientCreator)) == (base, creator)
     assert type(made).__mro__ == (type(made), BaseClient, object)
     made.list_queues()
-    with pytest.raises(AttributeError):
-        _ = made.stats
+    assert not is_patched(made)
 
 
 def test_patching_twice_is_patching_once(settings: dict[str, Any]) -> None:
@@ -157,7 +179,7 @@ def test_blocks_nest_and_overlap(settings: dict[str, Any]) -> None:
     first.__exit__(None, None, None)
     assert is_fast(client)
     second.__exit__(None, None, None)
-    assert not hasattr(client, "stats")
+    assert not is_patched(client)
     turbosqs.patch()
     with turbosqs.patched():
         pass
@@ -165,30 +187,77 @@ def test_blocks_nest_and_overlap(settings: dict[str, Any]) -> None:
     with turbosqs.patched():
         turbosqs.unpatch()
         assert is_fast(client)
-    assert not hasattr(client, "stats")
+    assert not is_patched(client)
     with pytest.raises(ZeroDivisionError), turbosqs.patched():
         _ = 1 / 0
-    assert not hasattr(client, "stats")
+    assert not is_patched(client)
 
 
-def test_somebody_elses_wrapper_of_the_creator_stays(settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_botocore_wrote_stays_readable(settings: dict[str, Any]) -> None:
+    """aiobotocore's own tests look at the source of what it replaces, through decorators."""
+    functions = [BaseClient._make_api_call, BaseClient.close]
+    functions += [function.__wrapped__ for function in functions if hasattr(function, "__wrapped__")]
+
+    def read() -> Any:
+        return [(inspect.getsource(each), inspect.signature(each), each.__qualname__) for each in functions]
+
+    before = read()
     turbosqs.patch()
-    ours = ClientCreator._create_client_class
-    seen = []
+    assert is_fast(BOTO3.session().client("sqs", **settings))
+    assert read() == before
 
-    def theirs(self: Any, *arguments: Any) -> Any:
-        seen.append(arguments[0])
-        return ours(self, *arguments)
 
-    with monkeypatch.context() as patching:
-        patching.setattr(ClientCreator, "_create_client_class", theirs)
+@pytest.mark.parametrize("hold", ["closure", "attribute", "partial", "mock"])
+def test_whoever_holds_the_function(hold: str, settings: dict[str, Any]) -> None:
+    """Wrappers from before `patch()` have botocore's function already, each in its own way: they call the core's."""
+    original = BaseClient._make_api_call
+    client = BOTO3.session().client("sqs", **settings)
+
+    def closure(self: Any, operation_name: str, api_params: Any) -> Any:
+        return original(self, operation_name, api_params)
+
+    match hold:
+        case "closure":
+            replacement: Any = closure
+        case "attribute":
+            replacement = _Wrapping()
+            replacement.__wrapped__ = original
+        case "partial":
+            replacement = functools.partialmethod(original)
+        case "mock":
+            replacement = mock.MagicMock(side_effect=ZeroDivisionError)
+    with mock.patch.object(BaseClient, "_make_api_call", replacement):
+        turbosqs.patch()
         turbosqs.unpatch()
-        assert ClientCreator._create_client_class is theirs
-        client = BOTO3.session().client("sqs", **settings)
-        assert (seen, type(client).__mro__) == (["sqs"], (type(client), BaseClient, object))
-    # What they put back is what they found.
-    assert ClientCreator._create_client_class is ours
-    ClientCreator._create_client_class = ours.__wrapped__
+    turbosqs.patch()
+    assert is_fast(client)
+
+
+class _Wrapping:
+    """As wrapt's wrappers: an object that leads on by `__wrapped__`."""
+
+    __wrapped__: Any = None
+
+
+def test_a_botocore_without_the_function() -> None:
+    """Of some other make: its clients stay as they are, and a line says so."""
+    printed = alone(
+        """
+        import logging, turbosqs
+        logging.basicConfig(format="%(name)s %(message)s", stream=__import__("sys").stdout)
+        from botocore.client import BaseClient
+        function = BaseClient._make_api_call
+        while function is not None:
+            function.__qualname__ = "other"
+            function = getattr(function, "__wrapped__", None)
+        turbosqs.patch()
+        turbosqs.unpatch()
+        turbosqs.patch()
+        """
+    )
+    assert printed == (
+        "turbosqs boto3's SQS clients stay as they are: botocore's own BaseClient._make_api_call is not to be found\n"
+    )
 
 
 def test_calls_under_way_are_finished(settings: dict[str, Any]) -> None:
@@ -264,7 +333,7 @@ def test_patch_before_boto3_is_imported(embedded: Any) -> None:
                               aws_secret_access_key="b")
         client.list_queues()
         left = any("turbosqs" in type(each).__module__ for each in sys.meta_path)
-        print(client.stats()["fast"], turbosqs.stats(), left)
+        print(turbosqs.stats(client)["fast"], turbosqs.stats(), left)
         print(type(botocore.client.__loader__).__name__, type(botocore.client.__spec__.loader).__name__)
         """,
         embedded.endpoint_url,

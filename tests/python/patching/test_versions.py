@@ -171,7 +171,8 @@ def test_our_own_clients_beside_this_boto3(moto_url: str) -> None:
     assert len(heard) == 1
     with mock.patch.object(BaseClient, "_make_api_call", return_value=5):
         assert client.list_queues() == 5
-    assert client.stats()["botocore"] == {"stubber": 2, "events": 1, "wrapped": 1}
+    ways = [way.partition(":")[0] for way in client.stats()["botocore"]]
+    assert (ways, [*client.stats()["botocore"].values()]) == (["stubber", "events", "wrapped"], [2, 1, 1])
     resource = session.resource("sqs", endpoint_url=moto_url, **SETTINGS)
     assert "own" in [queue.url.rpartition("/")[2] for queue in resource.queues.all()]
     assert type(session.client("s3", **SETTINGS)).__name__ == "S3"

@@ -106,12 +106,9 @@ class Library:
 
 
 def put_on_core(client: Any) -> Any:
-    from botocore.client import BaseClient
-    from turbosqs.patching.client import OnCore
-    from turbosqs.patching.hook import add_base
+    from turbosqs.patching.hook import take
 
-    add_base(type(client), OnCore, BaseClient)
-    assert isinstance(client, OnCore)
+    assert take(client) is not None
     return client
 
 

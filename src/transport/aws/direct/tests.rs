@@ -47,7 +47,7 @@ fn settings(address: SocketAddr) -> Settings {
 
 fn request() -> Request {
     let body = Bytes::from_static(b"{\"a\":1}");
-    Request { action: Action::SendMessage, body, long_poll: Duration::ZERO, attempts: 0, not_after: None }
+    Request { action: Action::SendMessage, body, long_poll: Duration::ZERO, attempts: 0, not_after: None, trace: None }
 }
 
 type Headers = BTreeMap<String, String>;

@@ -1,0 +1,188 @@
+"""What known tools do below ``_make_api_call``, beside a call of the core's: the headers that they would have added.
+
+Of the headers of a request SQS heeds one, ``X-Amzn-Trace-Id``, which becomes the system attribute ``AWSTraceHeader`` of
+the messages that are sent. AWS documents the attribute itself as overriding the header, and as outside of a message's
+quotas; so it is given to each message, and those that share a request keep the trace of their own callers
+(https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html).
+"""
+
+from functools import partial, wraps
+from inspect import unwrap
+from types import SimpleNamespace
+
+from botocore import handlers  # type: ignore[import-untyped]
+from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]
+from botocore.exceptions import ClientError  # type: ignore[import-untyped]
+
+from .tools import note_response
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from .tools import Layer
+
+_HEADER = "X-Amzn-Trace-Id"
+# Not in every botocore.
+_add_lambdas = getattr(handlers, "add_recursion_detection_header", None)
+_ATTRIBUTE = "AWSTraceHeader"
+#: What a reply has of a message that was sent with system attributes.
+_DIGEST = "MD5OfMessageSystemAttributes"
+
+
+class Tools:
+    """Tools that trace a call.
+
+    Attributes:
+        around: wrappers of ``Endpoint.make_request``, outermost first.
+        preparing: wrappers of ``Endpoint.prepare_request``, outermost first.
+        handlers: handlers of events, by event.
+    """
+
+    def __init__(
+        self,
+        around: "tuple[Any, ...]" = (),
+        preparing: "tuple[Any, ...]" = (),
+        handlers: "dict[str, list[Any]] | None" = None,
+    ) -> None:
+        self.around = around
+        self.preparing = preparing
+        self.handlers = {} if handlers is None else handlers
+        self._beside: tuple[Tools | None, Tools] | None = None
+
+    @staticmethod
+    def of(layers: "dict[str, list[Layer]]") -> "Tools | None":
+        """Those whose wrappers stand around functions that carry calls, by the functions' names; None if none do."""
+        if not any(layers.get(name) for name in ("_make_api_call", "prepare_request", "make_request")):
+            # Requests of urllib3 are none of ours.
+            return None
+        around, preparing = (
+            tuple(layer.wrapper for layer in layers.get(name, ())) for name in ("make_request", "prepare_request")
+        )
+        return Tools(around, preparing)
+
+    def beside(self, others: "Tools | None") -> "Tools":
+        """These handlers and the others' wrappers; the same object for the same others."""
+        if others is None:
+            return self
+        if self._beside is None or self._beside[0] is not others:
+            self._beside = others, Tools(others.around, others.preparing, self.handlers)
+        return self._beside[1]
+
+    def trace(self, client: "Any", operation_name: str, call: "Callable[[str | None], Any]") -> "Any":
+        """Make a call of the core's as botocore would make it under these tools.
+
+        Arguments:
+            client: botocore's client.
+            operation_name: such as ``SendMessage``.
+            call: makes it, with a value for the trace header.
+
+        Returns:
+            The reply.
+
+        Raises:
+            What ``call`` raises.
+        """
+        if not self.around:
+            return call(self._header(client, operation_name))
+        error: Any = None
+
+        # It looks like what it stands for: the tool records where that was written.
+        @wraps(unwrap(client._endpoint.make_request))
+        def make_request(operation_model: "Any", request_dict: "Any") -> "Any":  # noqa: ARG001
+            # For botocore a refusal is a reply up to here.
+            nonlocal error
+            try:
+                parsed = call(self._header(client, operation_name))
+            except ClientError as refusal:
+                error, parsed = refusal, refusal.response
+            metadata = parsed["ResponseMetadata"]
+            note_response(metadata["HTTPStatusCode"], metadata["HTTPHeaders"])
+            return SimpleNamespace(status_code=metadata["HTTPStatusCode"]), parsed
+
+        inner: Callable[..., Any] = make_request
+        for wrapper in reversed(self.around):
+            inner = partial(_around, wrapper, inner, client._endpoint)
+        model = client.meta.service_model.operation_model(operation_name)
+        request = {"url": _url(client), "method": "POST", "url_path": "/", "headers": {}, "body": b"", "context": {}}
+        _, reply = inner(model, request)
+        if error is not None:
+            raise error
+        return reply
+
+    def _header(self, client: "Any", operation_name: str) -> "str | None":
+        """The trace header that a request would leave with, asked of a request that does not."""
+        if not self.preparing and not self.handlers:
+            return None
+        headers: dict[str, str] = {}
+        if _add_lambdas is not None:
+            # The trace of a function's invocation, which some tools leave as it is.
+            _add_lambdas({"headers": headers})
+        request = AWSRequest(method="POST", url=_url(client), headers=headers, data=b"")
+        for handler in self.handlers.get("request-created", ()):
+            handler(request=request, operation_name=operation_name, event_name=f"request-created.sqs.{operation_name}")
+        signer = client._request_signer
+        for handler in self.handlers.get("before-sign", ()):
+            handler(
+                request=request,
+                signing_name=signer.signing_name,
+                region_name=signer.region_name,
+                signature_version=signer.signature_version,
+                request_signer=signer,
+                operation_name=operation_name,
+                event_name=f"before-sign.sqs.{operation_name}",
+            )
+        for wrapper in self.preparing:
+            wrapper(_prepare_request, client._endpoint, (request,), {})
+        header: str | None = request.headers.get(_HEADER)
+        return header
+
+
+def _around(wrapper: "Any", wrapped: "Any", instance: "Any", *args: "Any") -> "Any":
+    return wrapper(wrapped, instance, args, {})
+
+
+def _prepare_request(request: "Any") -> "Any":
+    """What header hooks call on to."""
+    return request
+
+
+def _url(client: "Any") -> str:
+    """Where botocore sends all requests of a client of SQS."""
+    return f"{client.meta.endpoint_url.rstrip('/')}/"
+
+
+def with_trace(operation_name: str, api_params: "dict[str, Any]", header: str) -> "tuple[dict[str, Any], Any]":
+    """The arguments of a call, with a trace for each message that has none.
+
+    Returns:
+        The arguments; and what to take out of the reply again: True, or the Ids of a batch's entries. The caller's own
+        arguments stay as they are.
+    """
+    value = {"DataType": "String", "StringValue": header}
+    if operation_name == "SendMessage":
+        if api_params.get("MessageSystemAttributes") is None:
+            return {**api_params, "MessageSystemAttributes": {_ATTRIBUTE: value}}, True
+    elif operation_name == "SendMessageBatch" and type(api_params.get("Entries")) in (list, tuple):
+        entries, traced = [], set()
+        for entry in api_params["Entries"]:
+            # Others are for the validation to complain of.
+            if isinstance(entry, dict) and entry.get("MessageSystemAttributes") is None:
+                traced.add(entry.get("Id"))
+                entries.append({**entry, "MessageSystemAttributes": {_ATTRIBUTE: value}})
+            else:
+                entries.append(entry)
+        return {**api_params, "Entries": entries}, traced
+    return api_params, None
+
+
+def without_digest(reply: "dict[str, Any]", traced: "Any") -> "dict[str, Any]":
+    """A reply without the digests of attributes that the caller did not give."""
+    if traced is True:
+        reply.pop(_DIGEST, None)
+    else:
+        for entry in reply.get("Successful", ()):
+            if entry.get("Id") in traced:
+                entry.pop(_DIGEST, None)
+    return reply

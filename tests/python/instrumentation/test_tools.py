@@ -1,0 +1,80 @@
+"""Each instrumentation tool records with patched clients what it records with boto3's, and every call is on the core.
+
+The programs run in an environment of their own (`make python` makes it), since some of the tools put plugins into every
+pytest beside them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import turbosqs
+
+HERE = Path(__file__).parent
+PYTHON = Path(sys.prefix) / "instrumentation" / "bin" / "python"
+TOOLS = ["opentelemetry", "sentry", "datadog", "xray", "elastic", "newrelic"]
+#: Tools whose trace a message carries, as an attribute or as a system attribute; SQS drops the others' headers.
+ATTRIBUTES = ["datadog", "elastic"]
+SYSTEM_ATTRIBUTES = ["opentelemetry", "xray"]
+
+
+@cache
+def played(tool: str, order: str, way: str) -> dict[str, Any]:
+    """What `program.py` printed."""
+    if not PYTHON.exists():
+        pytest.fail(f"there is no {PYTHON}: `make python` makes it")
+    package = Path(turbosqs.__file__).parent.parent
+    environment = {**os.environ, "PYTHONPATH": str(package)}
+    command = [PYTHON, HERE / "program.py", tool, order, way]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=55, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.fixture(params=TOOLS)
+def tool(request: pytest.FixtureRequest) -> str:
+    """A tool, with its programs under way side by side."""
+    name: str = request.param
+    with ThreadPoolExecutor() as threads:
+        ways = [("tool", "stock"), ("tool", "patched"), ("patch", "patched"), ("tool", "own")]
+        for each in [threads.submit(played, name, *way) for way in ways]:
+            each.result()
+    return name
+
+
+def test_what_it_records(tool: str) -> None:
+    stock = played(tool, "tool", "stock")
+    assert len(stock["spans"]) >= 9
+    for order in ("tool", "patch"):
+        patched = played(tool, order, "patched")
+        for what in ("spans", "messages", "replies"):
+            assert patched[what] == stock[what], (what, order)
+        calls = 46
+        assert patched["stats"] == {"fast": calls, "traced": calls}, order
+    # Every message has what the tool adds, and has it once.
+    sent = [message for message in stock["messages"] if message[0] != "lost"]
+    assert len(sent) == 5
+    for _, attributes, has_trace_header in sent:
+        assert bool(set(attributes or ()) - {"mine"}) == (tool in ATTRIBUTES)
+        assert has_trace_header == (tool in SYSTEM_ATTRIBUTES)
+    # Threads that share requests keep their traces apart.
+    traces = 32 if tool in ATTRIBUTES + SYSTEM_ATTRIBUTES else 1
+    for order, way in (("tool", "stock"), ("tool", "patched"), ("patch", "patched")):
+        found = played(tool, order, way)["together"]
+        assert (found["sent"], found["traces"]) == (32, traces)
+    assert played(tool, "tool", "patched")["together"]["requests"] < 32
+    own = played(tool, "tool", "own")
+    assert (own["messages"], own["replies"]) == (stock["messages"], stock["replies"])
+    if tool != "newrelic":
+        # It wraps the methods of botocore's clients, which ours has not; its span of the request is there.
+        assert own["spans"] == stock["spans"]
+    assert own["own"]["traced"] == calls
