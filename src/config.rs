@@ -36,6 +36,6 @@ pub(crate) use proxy::{Proxies, Proxy};
 pub(crate) use resolve::resolve;
 pub(crate) use services::{AwsService, Services};
 pub(crate) use settings::{Batching, Retries, RetryMode, Settings, Tls, UserAgent};
-pub(crate) use sources::{Section, SectionEntry, SharedFiles, Sources, words};
+pub(crate) use sources::{Section, SectionEntry, SharedFiles, Sources, command_words};
 pub(crate) use system::System;
 pub(crate) use url::{Url, trimmed};

@@ -24,6 +24,7 @@ pub(crate) mod reactor;
 pub(crate) mod responder;
 #[cfg(test)]
 pub(crate) mod simulation;
+pub(crate) mod wake;
 
 pub(crate) use reactor::{Reactor, Task, current, now, sleep, sleep_until};
 

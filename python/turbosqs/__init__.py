@@ -44,13 +44,22 @@ The modules, outermost first; each imports what stands below it, never what stan
 - `_model` the service model; generated
 - `types` the types of arguments and replies; generated
 - `_at_exit` what still waits when the interpreter ends is sent
+- `_signals` the signals that ask a program to end or to begin again
+- `_platform` whether to do without what only Unix has
 - `_lock` the one lock, which a forked child finds free
 - `_codes` one-time codes of devices (``mfa_serial``), which a person is asked for in the thread that makes the call
 - `_green` waiting in programs whose threads are greenlets: those that gevent or eventlet has patched
-- `_core` the extension module, in Rust
+- `_core` the extension module, in Rust; where there is none, a Python module that says so
+- `_missing` what to do where the extension module is missing or cannot be loaded
 """
 
 from __future__ import annotations
+
+import sys
+
+# From Python 3.7 on, this file can be read.
+if sys.version_info < (3, 10):  # noqa: UP036
+    raise ImportError(f"turbosqs needs Python 3.10 or newer; {sys.executable} is Python {sys.version.split()[0]}")
 
 from ._lock import lock
 
@@ -105,9 +114,29 @@ def setup_default_session(**kwargs: Any) -> None:
         kwargs: what ``Session`` takes.
     """
     global DEFAULT_SESSION
-    from .session import Session
+    DEFAULT_SESSION = _load("session").Session(**kwargs)
 
-    DEFAULT_SESSION = Session(**kwargs)
+
+def _load(module: str) -> Any:
+    """A module of the package.
+
+    Raises:
+        ImportError: there is no extension module for this Python on this machine; the text says what to do.
+    """
+    from importlib import import_module
+
+    try:
+        # First, so that this is where it fails, if it does: whatever is asked for here needs it sooner or later.
+        import_module("._core", __name__)
+        # Not ``from . import``: that asks for the attribute first, and may end up here again.
+        return import_module(f".{module}", __name__)
+    except ImportError as error:
+        # With a path it is the loader's, of a file for another machine; without one it says all this already.
+        if error.name not in ("_core", f"{__name__}._core") or error.path is None:
+            raise
+        from ._missing import explain
+
+        raise explain(str(error)) from error
 
 
 def _default_session() -> Session:
@@ -154,24 +183,22 @@ def set_stream_logger(name: str = "turbosqs", level: int = 10, format_string: st
 if not TYPE_CHECKING:
 
     def __getattr__(name):
-        from importlib import import_module
-
-        match name:
-            case "aio" | "exceptions" | "session":
-                # Not ``from . import``: that asks for the attribute first and would end up here again.
-                return import_module(f".{name}", __name__)
-            case "Session" | "Config" | "Batching":
-                value = getattr(import_module(f".{name.lower()}", __name__), name)
-            case "patch" | "patched" | "stats" | "unpatch":
-                value = getattr(import_module(".patching", __name__), name)
-            case "Consumer" | "Backoff" | "lease_lost":
-                value = getattr(import_module(".consuming", __name__), name)
-            case "__version__":
-                value = import_module("._core", __name__).__version__
-            case _:
-                raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        globals()[name] = value
+        if name in ("aio", "exceptions", "session"):
+            return _load(name)
+        if name not in _PLACES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(_load(_PLACES[name]), name)
         return value
+
+    # Where each name is that is loaded when it is first used.
+    _PLACES = {
+        "Session": "session",
+        "Config": "config",
+        "Batching": "batching",
+        **dict.fromkeys(("patch", "patched", "stats", "unpatch"), "patching"),
+        **dict.fromkeys(("Consumer", "Backoff", "lease_lost"), "consuming"),
+        "__version__": "_core",
+    }
 
 
 def __dir__() -> list[str]:

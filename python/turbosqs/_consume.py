@@ -2,7 +2,7 @@
 
 It has the consumer's own options, from the command line or the environment. SIGTERM and SIGINT drain. SIGHUP drains as
 well, and then the command takes its own place (exec) with the same arguments: the new code and all that it imports, in
-the same process, with nothing left over from the old. A supervisor sees no end of it.
+the same process, with nothing left over from the old. A supervisor sees no end of it. Windows has no SIGHUP.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import turbosqs
 from turbosqs import aio
+from turbosqs._signals import RELOAD
 from turbosqs.consuming.functions import is_coroutine_function
 from turbosqs.exceptions import BotoCoreError, ClientError
 
@@ -129,10 +130,11 @@ def run(arguments: argparse.Namespace) -> int:
         current.ask_to_stop()
 
     # Ignored, it is to stay so: that is nohup.
-    heeds = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
-    if heeds:
-        signal.signal(signal.SIGHUP, reload)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+    heeds = RELOAD is not None and signal.getsignal(RELOAD) is not signal.SIG_IGN
+    if RELOAD is not None:
+        if heeds:
+            signal.signal(RELOAD, reload)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {RELOAD})
     try:
         if isinstance(consumer, aio.Consumer):
             asyncio.run(_in_event_loop(consumer, reload if heeds else None))
@@ -147,15 +149,16 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _in_event_loop(consumer: aio.Consumer, reload: Callable[[], None] | None) -> None:
-    if reload is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
+    if reload is not None and RELOAD is not None:
+        asyncio.get_running_loop().add_signal_handler(RELOAD, reload)
     await consumer.run()
 
 
 def _begin_again() -> None:
     log.info("beginning again, with the code as it is now")
+    assert RELOAD is not None
     # The next one would end the new program before it knows what to do with it.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    signal.pthread_sigmask(signal.SIG_BLOCK, {RELOAD})
     # What an exec would leave out.
     atexit._run_exitfuncs()
     sys.stdout.flush()

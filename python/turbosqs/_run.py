@@ -3,7 +3,8 @@
 The program takes this process's place (exec), so that everything about it is Python's own: arguments, ``sys.path``,
 ``__main__``, tracebacks, signals, the exit status. Our folder on PYTHONPATH, with a ``sitecustomize`` in it, patches it
 before it starts, and its children likewise: those made by fork have the patch already, those made by spawn,
-forkserver or subprocess have the environment.
+forkserver or subprocess have the environment. Where no program can take another's place, it is a child of this process,
+which has nothing else to do.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ import sysconfig
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from turbosqs._platform import PORTABLE
+
 START_UP = Path(__file__).parent / "patching" / "start-up"
-#: The process that the program takes the place of: its Python has to have turbosqs, its children's need not.
+#: Which process is the program: its Python has to have turbosqs, its children's need not.
 MARK = "TURBOSQS_RUN"
 
 USAGE = """\
@@ -53,9 +56,30 @@ def run(arguments: Sequence[str]) -> int:
     if command is None:
         return _fail(127, f"there is neither a script nor a command {wanted[0]!r}")
     try:
-        os.execve(command[0], command, _environment(os.environ))
+        if PORTABLE:
+            return _run_as_child(command)
+        os.execve(command[0], command, {**_environment(os.environ), MARK: str(os.getpid())})
     except OSError as error:
         return _fail(126, f"{command[0]}: {error.strerror}")
+
+
+def _run_as_child(command: Sequence[str]) -> int:
+    """Its exit status, as a shell has it."""
+    import signal
+    import subprocess
+
+    from turbosqs._signals import STOPS
+
+    def hand_on(number: int, _: object) -> None:
+        # A console tells all its processes; what is sent to us alone is meant for the program.
+        if sys.platform != "win32":
+            process.send_signal(number)
+
+    process = subprocess.Popen(command, env={**_environment(os.environ), MARK: f"child of {os.getpid()}"})
+    for number in STOPS:
+        signal.signal(number, hand_on)
+    status = process.wait()
+    return status if status >= 0 else 128 - status
 
 
 def _command(wanted: Sequence[str]) -> list[str] | None:
@@ -83,7 +107,7 @@ def _environment(environment: Mapping[str, str]) -> dict[str, str]:
     # An empty place is the current folder; an empty list is none.
     others = [place for place in given.split(os.pathsep) if place != str(START_UP)] if given else []
     python_path = os.pathsep.join([str(START_UP), *others])
-    return {**environment, "PYTHONPATH": python_path, MARK: str(os.getpid())}
+    return {**environment, "PYTHONPATH": python_path}
 
 
 def _fail(status: int, why: str) -> int:

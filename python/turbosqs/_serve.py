@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
-import resource
-import signal
 import sys
 
+from turbosqs._platform import PORTABLE
+from turbosqs._signals import heed_stops
 from turbosqs.local import Server
 
 
@@ -42,9 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
         The exit status: 0 after a clean stop, 2 when the server could not start.
     """
     _allow_many_connections()
-    # Blocked before the server starts: a signal that comes early is not lost, and it is this thread that takes it.
-    stops = {signal.SIGINT, signal.SIGTERM}
-    signal.pthread_sigmask(signal.SIG_BLOCK, stops)
+    # Before the server starts: a signal that comes early is not lost, and it is this thread that takes it.
+    wait_for_stop = heed_stops()
     try:
         server = Server(
             arguments.port,
@@ -63,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         if (reach := _reach(arguments.host)) is not None:
             print(f"turbosqs serve: {reach}", file=sys.stderr, flush=True)
         print(server.endpoint_url, flush=True)
-        signal.sigwait(stops)
+        wait_for_stop()
     return 0
 
 
@@ -79,6 +78,10 @@ def _reach(host: str) -> str | None:
 
 
 def _allow_many_connections() -> None:
-    """Raises the soft limit of open files to the hard one: this process is the server's alone."""
+    """Raises the soft limit of open files to the hard one, where there is one: this process is the server's alone."""
+    if PORTABLE:
+        return
+    import resource
+
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

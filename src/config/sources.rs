@@ -103,7 +103,7 @@ fn second_word(name: &str) -> Option<String> {
 
 /// A text split as a POSIX shell would, without anything expanded: Python's `shlex.split`. `None`: a quotation is not
 /// closed, or nothing follows an escape.
-pub(crate) fn words(text: &str) -> Option<Vec<String>> {
+fn words(text: &str) -> Option<Vec<String>> {
     let mut words: Vec<String> = vec![];
     let mut word: Option<String> = None;
     let mut quote: Option<char> = None;
@@ -131,9 +131,76 @@ pub(crate) fn words(text: &str) -> Option<Vec<String>> {
     if quote.is_some() { None } else { Some(words) }
 }
 
+/// A command line's words, as botocore has them: as a POSIX shell would, and on Windows as its programs do.
+pub(crate) fn command_words(line: &str) -> Option<Vec<String>> {
+    if cfg!(windows) { windows_words(line) } else { words(line) }
+}
+
+/// A text split as Windows' C runtime does: only blanks and tabs separate, only double quotes quote, and backslashes mean
+/// themselves unless a quote follows them. `None`: a quotation is not closed.
+fn windows_words(text: &str) -> Option<Vec<String>> {
+    let mut words: Vec<String> = vec![];
+    let mut word: Option<String> = None;
+    let mut quoted = false;
+    let mut backslashes = 0;
+    for character in text.chars() {
+        match character {
+            '\\' => {
+                backslashes += 1;
+                continue;
+            }
+            '"' => {
+                let word = word.get_or_insert_default();
+                word.push_str(&"\\".repeat(backslashes / 2));
+                if backslashes % 2 == 1 {
+                    word.push('"');
+                } else {
+                    quoted = !quoted;
+                }
+            }
+            _ => {
+                if backslashes > 0 {
+                    word.get_or_insert_default().push_str(&"\\".repeat(backslashes));
+                }
+                if matches!(character, ' ' | '\t') && !quoted {
+                    words.extend(word.take());
+                } else {
+                    word.get_or_insert_default().push(character);
+                }
+            }
+        }
+        backslashes = 0;
+    }
+    if backslashes > 0 {
+        word.get_or_insert_default().push_str(&"\\".repeat(backslashes));
+    }
+    words.extend(word);
+    if quoted { None } else { Some(words) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What `botocore.compat._windows_shell_split` makes of these.
+    #[test]
+    fn command_lines_split_as_windows_does() {
+        for (line, expected) in [
+            ("", &[][..]),
+            ("spam \t eggs", &["spam", "eggs"]),
+            (r#""C:\Program Files\spam.exe" --a=b"#, &[r"C:\Program Files\spam.exe", "--a=b"]),
+            (r"C:\spam.exe 'a b'", &[r"C:\spam.exe", "'a", "b'"]),
+            (r#"a "" b"#, &["a", "", "b"]),
+            (r#"a\"b c"d" e"#, &[r#"a"b"#, "cd", "e"]),
+            (r#"a\\"b c" d"#, &[r"a\b c", "d"]),
+            (r#"a\\\"b c"#, &[r#"a\"b"#, "c"]),
+            (r"a\\ b\", &[r"a\\", r"b\"]),
+        ] {
+            let expected: Vec<String> = expected.iter().map(|word| (*word).to_owned()).collect();
+            assert_eq!(windows_words(line), Some(expected), "{line}");
+        }
+        assert_eq!(windows_words(r#"a "b"#), None);
+    }
 
     #[test]
     fn section_names_split_as_in_a_shell() {

@@ -84,8 +84,8 @@ fn expand_variables(path: &str) -> String {
 
 fn expand_home(path: &str) -> String {
     match path.strip_prefix('~') {
-        Some(rest) if rest.is_empty() || rest.starts_with('/') => match env::home_dir() {
-            Some(home) => format!("{}{rest}", lossy(home.into_os_string()).trim_end_matches('/')),
+        Some(rest) if rest.is_empty() || rest.starts_with(std::path::is_separator) => match env::home_dir() {
+            Some(home) => format!("{}{rest}", lossy(home.into_os_string()).trim_end_matches(std::path::is_separator)),
             None => path.to_owned(),
         },
         _ => path.to_owned(),

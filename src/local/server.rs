@@ -398,9 +398,12 @@ fn listen(options: ServerOptions, guard: Guard) -> io::Result<(TcpListener, Arc<
     Ok((listener, Arc::new(shared)))
 }
 
+/// A file that is always there.
+const NOWHERE: &str = if cfg!(windows) { "NUL" } else { "/dev/null" };
+
 async fn accept(listener: TcpListener, shared: &Arc<ServerShared>) {
     // Given up for a moment when there are no descriptors left, so that a caller is turned away instead of left hanging.
-    let mut spare = std::fs::File::open("/dev/null").ok();
+    let mut spare = std::fs::File::open(NOWHERE).ok();
     let mut complained: Option<Instant> = None;
     loop {
         match listener.accept().await {
@@ -419,7 +422,7 @@ async fn accept(listener: TcpListener, shared: &Arc<ServerShared>) {
                 drop(spare.take());
                 let turned_away = tokio::time::timeout(Duration::from_millis(10), listener.accept()).await;
                 drop(turned_away);
-                spare = std::fs::File::open("/dev/null").ok();
+                spare = std::fs::File::open(NOWHERE).ok();
                 if spare.is_none() {
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }

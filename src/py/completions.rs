@@ -5,7 +5,6 @@
 //! the tick's end, in order, and the entries of one queue together.
 
 use std::collections::HashMap;
-use std::os::fd::RawFd;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use pyo3::IntoPyObjectExt;
@@ -27,6 +26,7 @@ use crate::runtime as reactor;
 use crate::runtime::completions::CompletionQueue as Core;
 use crate::runtime::lock::lock;
 use crate::runtime::responder::{Responder, Sink};
+use crate::runtime::wake::Descriptor;
 use crate::send::writer::WaitFor;
 
 #[pyclass(frozen, module = "turbosqs._core")]
@@ -138,8 +138,19 @@ impl CompletionQueue {
 
     /// What the loop watches: readable while there is something to drain.
     #[getter]
-    fn descriptor(&self) -> RawFd {
+    fn descriptor(&self) -> Descriptor {
         self.completions.descriptor()
+    }
+
+    /// Wait for something to drain, for ever: for a thread that stands in for a loop which cannot watch descriptors.
+    /// False when the queue is closed.
+    fn wait(&self, py: Python<'_>) -> bool {
+        wait::released(py, || self.completions.wait())
+    }
+
+    /// End all waiting.
+    fn close(&self) {
+        self.completions.close();
     }
 
     /// Begin an operation, to leave with the tick; False if as much of the client is unanswered as may be.

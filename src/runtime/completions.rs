@@ -1,25 +1,28 @@
 //! The completion queue of an event loop: answers for a thread that has other things to do than to wait for them.
 //!
 //! They collect here, and a descriptor is readable while there are any. However many come before the thread looks, it is
-//! woken once; and whoever brings an answer needs no lock but this one.
+//! woken once; and whoever brings an answer needs no lock but this one. An event loop that watches no descriptors has a
+//! thread of its own that waits here in its stead.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::net::TcpStream;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::Handle;
 
 use super::lock::lock;
+use super::wake;
 
 /// Completions that nobody has taken yet, and the descriptor that wakes the one who takes them.
 #[derive(Debug)]
 pub(crate) struct CompletionQueue<T> {
     completions: Mutex<Completions<T>>,
     /// The end that is written to when the first completion comes; at most one byte is on its way.
-    wake_sender: UnixStream,
+    wake_sender: TcpStream,
     /// The wake descriptor: readable while there are completions, read from when they are taken.
-    wake_receiver: UnixStream,
+    wake_receiver: TcpStream,
+    /// For a thread that waits instead of watching the descriptor.
+    woken: Condvar,
 }
 
 #[derive(Debug)]
@@ -27,23 +30,42 @@ struct Completions<T> {
     waiting: Vec<T>,
     /// Whether the wake descriptor has been written to since completions were last taken.
     armed: bool,
+    /// Whether there was a wake-up that no waiting thread has taken.
+    rung: bool,
+    /// Nothing is waited for any more.
+    closed: bool,
 }
 
 impl<T: Send + 'static> CompletionQueue<T> {
     pub(crate) fn new() -> io::Result<Arc<CompletionQueue<T>>> {
-        let (wake_sender, wake_receiver) = UnixStream::pair()?;
-        wake_sender.set_nonblocking(true)?;
-        wake_receiver.set_nonblocking(true)?;
+        let (wake_sender, wake_receiver) = wake::pair()?;
+        let completions = Completions { waiting: Vec::new(), armed: false, rung: false, closed: false };
         Ok(Arc::new(CompletionQueue {
-            completions: Mutex::new(Completions { waiting: Vec::new(), armed: false }),
+            completions: Mutex::new(completions),
             wake_sender,
             wake_receiver,
+            woken: Condvar::new(),
         }))
     }
 
     /// The wake descriptor: readable while there are completions to take. It is closed with the queue.
-    pub(crate) fn descriptor(&self) -> RawFd {
-        self.wake_receiver.as_raw_fd()
+    pub(crate) fn descriptor(&self) -> wake::Descriptor {
+        wake::descriptor(&self.wake_receiver)
+    }
+
+    /// Wait for the next wake-up, for ever; false when the queue is closed. There is one for however many completions come
+    /// before they are taken.
+    pub(crate) fn wait(&self) -> bool {
+        let waited = self.woken.wait_while(self.lock(), |completions| !completions.rung && !completions.closed);
+        let mut completions = waited.unwrap_or_else(PoisonError::into_inner);
+        completions.rung = false;
+        !completions.closed
+    }
+
+    /// End all waiting. What comes can still be taken.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.woken.notify_all();
     }
 
     pub(crate) fn push(self: &Arc<Self>, completion: T) {
@@ -81,6 +103,8 @@ impl<T: Send + 'static> CompletionQueue<T> {
     }
 
     fn wake(&self) {
+        self.lock().rung = true;
+        self.woken.notify_all();
         loop {
             match (&self.wake_sender).write(&[1]) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -143,6 +167,29 @@ mod tests {
             assert_eq!(wakes(&queue), 1);
         });
         assert_eq!(queue.drain(), [1, 2]);
+    }
+
+    #[test]
+    fn a_thread_waits_for_the_next_wake_up() {
+        let queue = CompletionQueue::new().unwrap();
+        queue.push(1);
+        queue.push(2);
+        assert!(queue.wait());
+        assert_eq!(queue.drain(), [1, 2]);
+        let waiting = std::thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || (queue.wait(), queue.drain(), queue.wait())
+        });
+        queue.push(3);
+        while !queue.lock().waiting.is_empty() {
+            std::thread::yield_now();
+        }
+        queue.close();
+        assert_eq!(waiting.join().unwrap(), (true, vec![3], false));
+        // Nobody waits for what comes now, and it can be had.
+        queue.push(4);
+        assert!(!queue.wait());
+        assert_eq!(queue.drain(), [4]);
     }
 
     /// No completion is left behind without a wake-up, however pushing and draining interleave.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from .._core import Failure, Poller
+from .._signals import STOPS, LoopSignals
 from ..consuming import logs
 from ..consuming.batches import HandlerFailure
 from ..consuming.common import Base, Call, Run
@@ -26,8 +26,6 @@ from .polling import until_quiet
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 #: So many messages may a handler take that never waits, before others have their turn.
 TURN = 32
@@ -376,11 +374,11 @@ class _Run(Run):
 
 
 class _Listeners:
-    """The runs of an event loop that a signal stops, and what handled signals before them."""
+    """The runs of an event loop that a signal stops."""
 
-    def __init__(self) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.runs: list[_Run] = []
-        self.before = {number: signal.getsignal(number) for number in _SIGNALS}
+        self.signals = LoopSignals(loop, STOPS, self.signalled)
 
     def signalled(self) -> None:
         for run in self.runs:
@@ -393,9 +391,7 @@ _listeners: WeakKeyDictionary[asyncio.AbstractEventLoop, _Listeners] = WeakKeyDi
 def _listen(run: _Run) -> None:
     loop = asyncio.get_running_loop()
     if loop not in _listeners:
-        _listeners[loop] = listeners = _Listeners()
-        for number in _SIGNALS:
-            loop.add_signal_handler(number, listeners.signalled)
+        _listeners[loop] = _Listeners(loop)
     _listeners[loop].runs.append(run)
 
 
@@ -405,10 +401,7 @@ def _unlisten(run: _Run) -> None:
     listeners.runs.remove(run)
     if not listeners.runs:
         del _listeners[loop]
-        for number, handler in listeners.before.items():
-            loop.remove_signal_handler(number)
-            # None: it was not Python's, and cannot be put back.
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        listeners.signals.end()
 
 
 def _is_the_handlers_own(error: BaseException) -> bool:

@@ -2,18 +2,21 @@
 
 The futures of calls stay here, under numbers; the core's own threads know the numbers alone. A loop watches one
 descriptor for all clients that are used in it. It is the loop that owns the exchange: closing the loop frees it.
+Where a loop watches no descriptors (Windows' own), a thread waits for answers and wakes it.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 from asyncio import get_running_loop
 from collections import OrderedDict
 from itertools import count
 from operator import itemgetter
-from weakref import WeakValueDictionary
+from weakref import WeakValueDictionary, finalize, ref
 
 from .._core import CompletionQueue
+from .._platform import PORTABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,7 +63,7 @@ class Exchange:
         self._leaving = False
         # Calls that wait for room, by client and operation.
         self._lines: dict[tuple[_core.Client, str], OrderedDict[int, dict[str, Any]]] = {}
-        loop.add_reader(self._completions.descriptor, self._drain)
+        self._watch()
 
     def call(self, core: _core.Client, operation: str, params: dict[str, Any]) -> tuple[int, Future[Any]]:
         """Begin an operation; it leaves when the loop's current tick is over.
@@ -150,6 +153,19 @@ class Exchange:
                 return
         self._completions.abandon(number)
 
+    def _watch(self) -> None:
+        if not PORTABLE:
+            try:
+                return self.loop.add_reader(self._completions.descriptor, self._drain)
+            except NotImplementedError:
+                pass
+        # As long as there is a loop, it is to have its exchange, and the thread is to keep neither.
+        self.loop._turbosqs_exchange = self  # type: ignore[attr-defined]
+        finalize(self, self._completions.close).atexit = False
+        name, arguments = "turbosqs-aio-waker", (self._completions, ref(self))
+        threading.Thread(target=_wake, args=arguments, name=name, daemon=True).start()
+        return None
+
     def _expect(self, number: int) -> Future[Any]:
         future = self._futures[number] = self.loop.create_future()
         return future
@@ -197,6 +213,20 @@ class Exchange:
         if not self._leaving:
             self._leaving = True
             self.loop.call_soon(self._leave)
+
+
+def _wake(completions: CompletionQueue, owner: ref[Exchange]) -> None:
+    """Wake an exchange's loop for each time that answers come, until one of the two is gone."""
+    while completions.wait():
+        exchange = owner()
+        if exchange is None:
+            return
+        try:
+            exchange.loop.call_soon_threadsafe(exchange._drain)
+        except RuntimeError:
+            # It is closed.
+            return
+        del exchange
 
 
 class Timer:

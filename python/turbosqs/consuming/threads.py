@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from .._core import Failure, Poller, monotonic
+from .._signals import STOPS, wait_for
 from ..errorfactory import exception
 from ..polling import TIMEOUT, track, waits_of
 from . import logs
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 #: For ever, in seconds.
 _FOREVER = 1e9
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Consumer(Base):
@@ -136,7 +135,7 @@ def _listen(run: _Run) -> dict[signal.Signals, Any]:
     before = {}
     # Whether it is the main thread is signal's to say: eventlet's threading is not sure of its own.
     with suppress(ValueError):
-        for number in _SIGNALS:
+        for number in STOPS:
             before[number] = signal.signal(number, run.signalled)
     return before
 
@@ -175,7 +174,7 @@ class _Run(Run):
     def wait(self) -> None:
         """Until it is to stop, or there is nothing left to do."""
         while self.alive and not self.signals and not self.stopped:
-            self.news.get()
+            wait_for(self.news)
 
     def is_mine(self) -> bool:
         """Whether one of its own threads asks."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import pickle
 import subprocess
 import sys
+import threading
 import types
 from typing import Any
 
@@ -253,18 +255,42 @@ def test_an_unawaited_call_is_told_by_python(server: Server) -> None:
 
 
 def test_a_loop_that_cannot_watch_descriptors(server: Server) -> None:
-    """It says so itself."""
+    """As Windows' own: a thread of the loop's waits in its stead, and ends when the loop is gone."""
 
     class Blind(asyncio.SelectorEventLoop):
-        def add_reader(self, *_: Any) -> Any:
-            raise NotImplementedError("no descriptors here")
+        def add_reader(self, fd: Any, *rest: Any) -> Any:
+            # What wakes the loop for others is its own affair.
+            if isinstance(fd, int) and fd != self._ssock.fileno():
+                raise NotImplementedError("no descriptors here")
+            return super()._add_reader(fd, *rest)
 
+    def wakers() -> list[threading.Thread]:
+        return [thread for thread in threading.enumerate() if thread.name == "turbosqs-aio-waker"]
+
+    async def calls() -> None:
+        sqs = client(server)
+        url = await queue(sqs)
+        sent = await asyncio.gather(*(sqs.send_message(QueueUrl=url, MessageBody=str(n)) for n in range(100)))
+        assert len({reply["MessageId"] for reply in sent}) == 100
+        with pytest.raises(sqs.exceptions.QueueDoesNotExist):
+            await sqs.get_queue_url(QueueName="missing")
+        given_up = asyncio.ensure_future(sqs.receive_message(QueueUrl=f"{url}-empty", WaitTimeSeconds=20))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        await asyncio.wait([given_up])
+        assert given_up.cancelled()
+
+    before = wakers()
     loop = Blind()
-    try:
-        with pytest.raises(NotImplementedError, match="no descriptors here"):
-            loop.run_until_complete(client(server).list_queues())
-    finally:
-        loop.close()
+    loop.run_until_complete(calls())
+    # Another run of the same loop has the same thread.
+    loop.run_until_complete(calls())
+    (waker,) = (thread for thread in wakers() if thread not in before)
+    loop.close()
+    del loop
+    gc.collect()
+    waker.join(20)
+    assert not waker.is_alive()
 
 
 def test_nobody_imports_asyncio_for_the_sync_client(server: Server) -> None:

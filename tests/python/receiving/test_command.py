@@ -18,6 +18,7 @@ from support.libraries import KEYS
 from support.queues import counts, send
 from support.waiting import until
 from turbosqs import _consume, polling
+from turbosqs._signals import RELOAD
 from turbosqs.local import Server
 
 
@@ -141,6 +142,7 @@ def test_sigterm_drains(command: Command, sqs: Any, url: str) -> None:
     assert f"stopped, {done} messages handled, 0 failed" in logged
 
 
+@pytest.mark.skipif(RELOAD is None, reason="there is no SIGHUP on every platform")
 @pytest.mark.parametrize("kind", ["", "async "])
 def test_sighup_begins_again(kind: str, command: Command, sqs: Any, url: str) -> None:
     """What is in hand is finished by the old code, what follows is done by the new one, in the same process."""

@@ -16,7 +16,8 @@ def _patch():  # type: ignore[no-untyped-def]
         if error.name != "turbosqs":
             raise
         # A child may be of a Python that has nothing to do with ours; the program itself was meant to be patched.
-        if os.environ.get("TURBOSQS_RUN") == str(os.getpid()):
+        parent = os.getppid() if hasattr(os, "getppid") else None
+        if os.environ.get("TURBOSQS_RUN") in (str(os.getpid()), "child of %s" % parent):  # noqa: UP031
             sys.stderr.write("turbosqs run: not patched, %s has no turbosqs\n" % sys.executable)  # noqa: UP031
     else:
         patch_when_imported()

@@ -6,7 +6,7 @@ use aws_credential_types::Credentials as Keys;
 use serde_json::Value;
 
 use super::{Finding, Source, checked, object, required, retrieval, text, time};
-use crate::config::words;
+use crate::config::command_words;
 use crate::protocol::error::{Error, SourceError};
 
 const METHOD: &str = "custom-process";
@@ -41,7 +41,7 @@ impl Source for Process {
 
 /// What the program prints. It may ask a person, so there is no limit to how long it takes.
 fn run(command: &str) -> Result<Vec<u8>, Error> {
-    let Some(words) = words(command) else {
+    let Some(words) = command_words(command) else {
         return Err(SourceError::Value("No closing quotation".to_owned()).into());
     };
     let Some((program, arguments)) = words.split_first() else {

@@ -2,6 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
+#[cfg(unix)]
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -22,12 +23,16 @@ pub(super) fn exists(folder: &str, key: &str) -> bool {
     Path::new(&path(folder, key)).is_file()
 }
 
-/// Replaces a token, in one step and for its owner's eyes only.
+/// Replaces a token, in one step and for its owner's eyes only (elsewhere than on Unix: for whom the folder permits).
 pub(super) fn save(folder: &str, key: &str, token: &Token) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     let temporary = format!("{folder}/{key}-{}.tmp", fastrand::u64(..));
     let written = (|| {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        options.mode(0o600);
+        let mut file = options.open(&temporary)?;
         file.write_all(&serde_json::to_vec(token)?)?;
         file.sync_all()?;
         fs::rename(&temporary, path(folder, key))

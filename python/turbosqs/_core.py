@@ -1,0 +1,5 @@
+"""Stands where the extension module is not: Python prefers that to this one, which can only say what is wrong."""
+
+from ._missing import explain
+
+raise explain()
