@@ -1,5 +1,6 @@
 //! The client: settings, and what carries operations made from them, once per process.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::config::{Settings, StaticCredentials};
@@ -46,6 +47,26 @@ impl Call {
             Call::Request(request) => Call::Request(Request { trace, ..request }),
             Call::Entry(action, queue, entry) => Call::Entry(action, queue, Entry { trace, ..entry }),
         }
+    }
+
+    pub(crate) fn action(&self) -> Action {
+        match self {
+            Call::Request(request) => request.action,
+            Call::Entry(action, ..) => action.action(),
+        }
+    }
+}
+
+/// Entries of one queue and action that were made at the same moment, and their places among all calls of that moment.
+struct EntriesTogether {
+    action: Single,
+    places: Vec<usize>,
+    entries: Vec<(Entry, Responder<Reply>)>,
+}
+
+impl EntriesTogether {
+    fn new(action: Single) -> Self {
+        EntriesTogether { action, places: Vec::new(), entries: Vec::new() }
     }
 }
 
@@ -104,8 +125,50 @@ impl Client {
         }
     }
 
-    /// Set ReceiveMessages going that were made at the same moment: they share requests if they can.
-    pub(crate) fn begin_receives(&self, receives: Vec<(Request, Responder<Reply>)>) -> Result<Vec<Underway>, Error> {
+    /// Set calls going that were made at the same moment: the entries of one queue and action leave together if they fit, and
+    /// receives share requests if they can. `None` stands for a call that cannot be taken back, or has been answered already.
+    pub(crate) fn begin_together(&self, calls: Vec<(Call, Responder<Reply>)>) -> Vec<Option<Underway>> {
+        if let Err(error) = self.ready() {
+            let refuse = |(_, responder): (Call, Responder<Reply>)| responder.respond(Err(error.clone()));
+            return calls.into_iter().map(refuse).map(|()| None).collect();
+        }
+        let mut begun: Vec<Option<Underway>> = calls.iter().map(|_| None).collect();
+        let mut batches: HashMap<(Action, Vec<u8>), EntriesTogether> = HashMap::new();
+        let (mut receive_places, mut receives) = (Vec::new(), Vec::new());
+        let mut put = |place: usize, underway: Option<Underway>| {
+            if let Some(begun) = begun.get_mut(place) {
+                *begun = underway;
+            }
+        };
+        for (place, (call, responder)) in calls.into_iter().enumerate() {
+            match call {
+                Call::Request(request) if request.action == Action::ReceiveMessage => {
+                    receive_places.push(place);
+                    receives.push((request, responder));
+                }
+                Call::Request(request) => put(place, self.begin(Call::Request(request), responder).ok()),
+                Call::Entry(action, queue, entry) => {
+                    let together =
+                        batches.entry((action.action(), queue)).or_insert_with(|| EntriesTogether::new(action));
+                    together.places.push(place);
+                    together.entries.push((entry, responder));
+                }
+            }
+        }
+        // What cannot be set going has told its callers.
+        for ((_, queue), EntriesTogether { action, places, entries }) in batches {
+            let underway = self.begin_all(action, &queue, entries).unwrap_or_default();
+            places.into_iter().zip(underway).for_each(|(place, underway)| put(place, Some(underway)));
+        }
+        if receives.is_empty() {
+            return begun;
+        }
+        let underway = self.begin_receives(receives).unwrap_or_default();
+        receive_places.into_iter().zip(underway).for_each(|(place, underway)| put(place, Some(underway)));
+        begun
+    }
+
+    fn begin_receives(&self, receives: Vec<(Request, Responder<Reply>)>) -> Result<Vec<Underway>, Error> {
         let resources = self.resources()?;
         let (mut shared, mut alone) = (Vec::new(), Vec::new());
         let mut shares = Vec::with_capacity(receives.len());
@@ -122,8 +185,7 @@ impl Client {
         Ok(shares.into_iter().filter_map(|shares| if shares { shared.next() } else { alone.next() }).collect())
     }
 
-    /// Set entries going that were made at the same moment: they leave together if they fit.
-    pub(crate) fn begin_all(
+    fn begin_all(
         &self,
         action: Single,
         queue: &[u8],

@@ -23,12 +23,14 @@ pub(crate) enum Shape {
     Structure(&'static Structure),
 }
 
+/// A member of a structure.
 #[derive(Debug)]
 pub(crate) struct Member {
     pub name: &'static str,
     pub shape: Shape,
 }
 
+/// A structure of the model: the input or output of an operation, or a part of one.
 #[derive(Debug)]
 pub(crate) struct Structure {
     /// Its place among all structures, below [`STRUCTURE_COUNT`]: for side tables.
@@ -46,6 +48,7 @@ impl Structure {
     }
 }
 
+/// An operation of SQS.
 #[derive(Debug)]
 pub(crate) struct Operation {
     pub action: Action,

@@ -11,6 +11,7 @@ use crate::protocol::error::Error;
 use crate::runtime::responder::PendingResponse;
 use crate::send::exit;
 
+mod arguments;
 mod client;
 mod clock;
 mod completions;

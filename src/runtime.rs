@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 use crate::protocol::error::Error;
 use crate::runtime::lock::lock;
 
+pub(crate) mod admission;
 pub(crate) mod completions;
 pub(crate) mod lock;
 pub(crate) mod process_bound;
@@ -89,6 +90,7 @@ struct ReactorThread {
     bystanders: Arc<AtomicUsize>,
 }
 
+/// One task counted, for as long as it lives.
 #[derive(Debug)]
 struct Counted(Arc<AtomicUsize>);
 
@@ -105,6 +107,7 @@ impl Drop for Counted {
     }
 }
 
+/// The thread that drives the runtime, and how to stop it.
 #[derive(Debug, Default)]
 struct Driver {
     thread: Option<JoinHandle<()>>,

@@ -20,7 +20,7 @@ pub(crate) const MAX_ENTRIES: usize = 10;
 /// Nor more bytes: bodies and attributes of all entries together, as SQS counts them (since August 2025).
 pub(crate) const MAX_BYTES: usize = 1 << 20;
 
-/// When a batch leaves.
+/// The limits by which batches leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
     /// In one batch.

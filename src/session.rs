@@ -9,7 +9,8 @@ use crate::protocol::error::Error;
 use crate::runtime::ProcessBound;
 use crate::transport::aws::{Holder, Identity};
 
-/// Found for the first of its clients that has no credentials of its own, and not looked for again, as in boto3.
+/// The credentials of a session, and where they come from: found for the first of its clients that has no credentials of its
+/// own, and not looked for again, as in boto3.
 #[derive(Debug, Default)]
 pub(crate) struct Session {
     found: ArcSwapOption<Found>,

@@ -90,6 +90,7 @@ pub(crate) enum Verify {
     Bundle(String),
 }
 
+/// `signature_version=`: how requests are signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum SignatureVersion {
     /// `botocore.UNSIGNED`.
@@ -111,6 +112,7 @@ pub(crate) struct ClientCert {
     pub key: Option<String>,
 }
 
+/// `proxies_config={...}`: how proxies are talked to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ProxiesConfig {
     pub ca_bundle: Option<String>,

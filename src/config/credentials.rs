@@ -10,8 +10,8 @@ use super::{ExternalCredentials, Services};
 
 pub(super) use chain::choose;
 
-/// Which source it is gets settled when a client is made, in botocore's order of asking; asking a source that is not at
-/// hand (a process, a service) is left to the first call.
+/// Where credentials come from. Which source it is gets settled when a client is made, in botocore's order of asking; asking a
+/// source that is not at hand (a process, a service) is left to the first call.
 #[derive(Clone, PartialEq)]
 pub(crate) enum Credentials {
     Static(StaticCredentials),
@@ -39,6 +39,7 @@ pub(crate) struct Found {
     pub services: Services,
 }
 
+/// Keys as they are, and where they are from.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct StaticCredentials {
     pub access_key: String,
@@ -184,6 +185,7 @@ pub(crate) struct OneTimeCode {
     state: Arc<Mutex<Code>>,
 }
 
+/// How far the asking for a code is.
 #[derive(Default)]
 enum Code {
     #[default]

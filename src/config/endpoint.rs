@@ -1,5 +1,6 @@
 //! The endpoint of a service in a region, by the rules that AWS publishes.
 
+/// A partition of AWS: how its regions are named, and its endpoints.
 struct Partition {
     id: &'static str,
     /// What a region's name starts with, before `<direction>-<number>`.

@@ -34,7 +34,8 @@ impl fmt::Display for KwargValue {
     }
 }
 
-/// Raised as `botocore.exceptions.<class>(**kwargs)`, or for [`ConfigError::Value`] as a plain `ValueError(text)`.
+/// Why no client can be made of its settings. Raised as `botocore.exceptions.<class>(**kwargs)`, or for [`ConfigError::Value`]
+/// as a plain `ValueError(text)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ConfigError {
     NoRegion,

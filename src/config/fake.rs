@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{ConfigError, SharedFiles, Sources};
 
+/// An environment and shared files of a test.
 #[derive(Debug, Default)]
 pub(super) struct Fake {
     variables: BTreeMap<String, String>,

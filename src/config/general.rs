@@ -28,7 +28,7 @@ const GENERAL: &[(&str, &str, &str)] = &[
     ("sts_regional_endpoints", "AWS_STS_REGIONAL_ENDPOINTS", "sts_regional_endpoints"),
 ];
 
-/// Those that environment or profile have something for, as it is written there.
+/// The settings for which environment or profile have a value, as it is written there.
 pub(super) fn general(sources: &dyn Sources, profile: &Section) -> Vec<(&'static str, String)> {
     let found =
         |variable: &str, entry: &str| sources.variable(variable).or_else(|| text(profile, entry).map(str::to_owned));

@@ -35,12 +35,14 @@ fn strip(text: &str) -> &str {
 
 const DEFAULT_SECTION: &str = "DEFAULT";
 
+/// A section as its lines say, before values are put together.
 struct Raw {
     name: String,
     /// The lines of each value, in the order of the options.
     options: Vec<(String, Vec<String>)>,
 }
 
+/// The state of parsing: sections so far, and what the next line may continue.
 #[derive(Default)]
 struct Parser {
     sections: Vec<Raw>,

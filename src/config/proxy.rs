@@ -119,6 +119,7 @@ fn stars(secret: &str) -> &str {
     if secret.is_empty() { "" } else { "***" }
 }
 
+/// A variable of the environment that names a scheme's proxy.
 struct Variable {
     scheme: String,
     value: String,

@@ -6,6 +6,7 @@
 use super::endpoint::{host, sign_in_host};
 use super::{Proxies, Verify};
 
+/// A service that credentials come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AwsService {
     Sts,
@@ -28,6 +29,7 @@ impl AwsService {
     }
 }
 
+/// How the services that credentials come from are reached.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Services {
     /// Of the client that was made first: roles are assumed in its region.

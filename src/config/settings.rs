@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{ClientCert, Credentials, Proxies, Services, Verify};
 
+/// All that a client is built from, resolved.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Settings {
     /// The region that requests are signed for.
@@ -61,6 +62,7 @@ impl Default for Batching {
     }
 }
 
+/// How often, and by which rules, failed requests are repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Retries {
     pub mode: RetryMode,
@@ -68,6 +70,7 @@ pub(crate) struct Retries {
     pub total_max_attempts: u32,
 }
 
+/// botocore's retry modes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RetryMode {
     Legacy,
@@ -86,12 +89,14 @@ impl RetryMode {
     }
 }
 
+/// How TLS connections are made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Tls {
     pub verify: Verify,
     pub client_cert: Option<ClientCert>,
 }
 
+/// The user's part of the header `User-Agent`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct UserAgent {
     /// `Config(user_agent=...)`: replaces the whole header.

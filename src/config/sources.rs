@@ -28,6 +28,7 @@ pub(crate) enum SectionEntry {
     Block(BTreeMap<String, String>),
 }
 
+/// A section of a configuration file: entries by name.
 pub(crate) type Section = BTreeMap<String, SectionEntry>;
 
 /// The text under a name; a block is not a text.

@@ -9,7 +9,7 @@ use std::path::Path;
 use super::sources::File;
 use super::{ConfigError, SharedFiles, Sources};
 
-/// Reads the process's environment as it is asked, and the shared files once, when they are first asked for.
+/// The process's environment, read whenever it is asked, and the shared files, read once, when they are first asked for.
 #[derive(Debug, Default)]
 pub(crate) struct System {
     files: OnceCell<Result<SharedFiles, ConfigError>>,

@@ -2,6 +2,7 @@
 
 use std::net::Ipv6Addr;
 
+/// The parts of a URL that are looked at.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Url<'a> {
     /// Without the colon; empty when there is none.

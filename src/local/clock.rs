@@ -17,6 +17,7 @@ pub enum ClockMode {
 /// As far as the clock can be moved (some 35,000 years): sums with any interval of SQS stay within 64 bits.
 const FAR_FUTURE: Millis = 1 << 50;
 
+/// The server's clock.
 #[derive(Debug)]
 pub(super) struct Clock {
     mode: ClockMode,

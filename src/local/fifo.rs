@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::message::{Key, Message, MessageState, Store};
 
+/// A message group, and its messages in order.
 #[derive(Debug)]
 struct Group {
     name: Arc<str>,

@@ -13,6 +13,7 @@ pub(super) struct Budget {
     books: Mutex<Books>,
 }
 
+/// A budget's books: what is held, by whom.
 #[derive(Debug, Default)]
 struct Books {
     total: usize,
@@ -21,6 +22,7 @@ struct Books {
     arriving: BTreeMap<u64, Arriving>,
 }
 
+/// A request that is still arriving.
 #[derive(Debug)]
 struct Arriving {
     bytes: usize,

@@ -36,7 +36,7 @@ const TRACE: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const QUERY_ERROR: HeaderName = HeaderName::from_static("x-amzn-query-error");
 
-/// Said to hyper when a fault ends the connection.
+/// The error that hyper is told when a fault ends the connection.
 #[derive(Debug)]
 pub(super) struct Wrecked;
 
@@ -107,6 +107,7 @@ pub(super) async fn serve(
     Ok(response)
 }
 
+/// Why a request is refused, and how the refusal is worded.
 enum Refusal {
     Json(SqsError),
     /// Refused before all of the request was read: nothing can follow on its connection.

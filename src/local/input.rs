@@ -167,6 +167,7 @@ pub(super) fn required<'a, T>(member: &'a Option<T>, name: &str) -> Result<&'a T
     member.as_ref().ok_or_else(|| SqsError::missing(name))
 }
 
+/// A message attribute as a request spells it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(super) struct AttributeValue<'a> {

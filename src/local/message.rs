@@ -13,6 +13,7 @@ pub(super) struct Key {
     pub generation: u32,
 }
 
+/// Whether a message can be received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MessageState {
     /// Not yet for anybody, until then.
@@ -29,6 +30,7 @@ pub(super) enum TypedValue {
     Binary(Box<[u8]>),
 }
 
+/// A message attribute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Attribute {
     pub name: Box<str>,
@@ -50,6 +52,7 @@ pub(super) struct Extra {
     pub received_before: u32,
 }
 
+/// A message of a queue.
 #[derive(Clone, Debug)]
 pub(super) struct Message {
     pub id: u128,
@@ -84,6 +87,7 @@ impl Message {
     }
 }
 
+/// A place in a [`Store`].
 #[derive(Debug, Default)]
 struct Slot {
     generation: u32,

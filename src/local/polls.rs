@@ -9,8 +9,10 @@ use super::message::Millis;
 use super::operations::Wait;
 use super::service::Service;
 
+/// What a long poll is answered with: a reply's body, or a refusal.
 type PollResult = Result<Vec<u8>, SqsError>;
 
+/// A long poll that waits, and whom it answers.
 #[derive(Debug)]
 struct Poll {
     request: Wait,

@@ -75,6 +75,7 @@ impl Counts {
     }
 }
 
+/// The order in which a queue hands messages out.
 #[derive(Debug)]
 enum Order {
     Standard(ReadyList),
@@ -87,6 +88,7 @@ struct Attempt {
     messages: Vec<(Key, u32, MessageState)>,
 }
 
+/// A queue: settings, messages, and what is known of receives and duplicates.
 #[derive(Debug)]
 pub(super) struct Queue {
     pub id: u32,

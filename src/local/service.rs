@@ -41,6 +41,7 @@ pub(super) struct Realm {
     pub deleted: HashMap<Arc<str>, Millis>,
 }
 
+/// All queues of all accounts, and the tasks that move messages between them.
 #[derive(Debug)]
 pub(super) struct Service {
     /// By `account/region`.

@@ -7,12 +7,14 @@ use super::input::Pairs;
 
 pub(super) const MAXIMUM_MESSAGE_SIZE: usize = 1_048_576;
 
+/// `DeduplicationScope`: within what a deduplication id is unique.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DeduplicationScope {
     Queue,
     MessageGroup,
 }
 
+/// `FifoThroughputLimit`: what the quota of a FIFO queue is counted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ThroughputLimit {
     PerQueue,
@@ -27,6 +29,7 @@ pub(super) struct FifoSettings {
     pub limit: ThroughputLimit,
 }
 
+/// `RedrivePolicy`: where messages go that are received too often.
 #[derive(Clone, Debug)]
 pub(super) struct RedrivePolicy {
     pub target: Arc<str>,
@@ -43,12 +46,14 @@ pub(super) enum RedrivePermission {
     ByQueue(Vec<String>),
 }
 
+/// `RedriveAllowPolicy`, and its text.
 #[derive(Clone, Debug)]
 pub(super) struct RedriveAllowPolicy {
     pub permission: RedrivePermission,
     pub json: String,
 }
 
+/// A queue's attributes, but for the computed ones.
 #[derive(Clone, Debug)]
 pub(super) struct QueueSettings {
     pub visibility_timeout: u32,

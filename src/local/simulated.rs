@@ -40,6 +40,7 @@ pub(crate) enum Outcome {
     Waits(Waiting, Millis),
 }
 
+/// A long poll that waits for its answer.
 #[derive(Debug)]
 pub(crate) struct Waiting(oneshot::Receiver<Result<Vec<u8>, SqsError>>);
 

@@ -21,6 +21,7 @@ pub(super) struct ReadyList {
     in_flight_by_tenant: HashMap<Arc<str>, usize>,
 }
 
+/// A noisy tenant's messages that were passed over.
 #[derive(Debug)]
 struct PassedOver {
     keys: VecDeque<Key>,

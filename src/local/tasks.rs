@@ -6,6 +6,7 @@ use super::message::{Message, MessageState, Millis};
 use super::reply::fresh_uuid;
 use super::service::Service;
 
+/// The status of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Status {
     Running,
@@ -25,6 +26,7 @@ impl Status {
     }
 }
 
+/// A task that moves the messages of a dead-letter queue.
 #[derive(Debug)]
 pub(super) struct MoveTask {
     pub id: u128,

@@ -7,8 +7,8 @@ use super::message::Millis;
 
 pub(super) const INTERVAL: Millis = 5 * 60 * 1_000;
 
-/// Entries live for [`INTERVAL`] from when they were made, so they run out in the order in which they came and each
-/// operation costs amortized constant time.
+/// Values by name, each for a while: they live for [`INTERVAL`] from when they were made, so they run out in the order in which
+/// they came and each operation costs amortized constant time.
 #[derive(Debug)]
 pub(super) struct TimeWindow<T> {
     entries: HashMap<Arc<str>, (Millis, T)>,

@@ -33,6 +33,7 @@ impl Breaker {
     }
 }
 
+/// A connection that faults can break, and that is given up if its peer takes nothing.
 #[derive(Debug)]
 pub(super) struct Wire {
     stream: TcpStream,

@@ -11,7 +11,7 @@ mod source;
 
 pub(crate) use source::SourceError;
 
-/// Cheap enough to clone: all who shared a request are told of its failure.
+/// Why an operation has no reply. Cheap enough to clone: all who shared a request are told of its failure.
 #[derive(Clone, Debug)]
 pub(crate) enum Error {
     /// SQS answered, and the answer is a refusal.
@@ -79,6 +79,7 @@ pub(crate) enum Failure {
     Other,
 }
 
+/// A request or reply that did not arrive.
 #[derive(Clone, Debug)]
 pub(crate) struct Lost {
     pub failure: Failure,
@@ -103,6 +104,7 @@ pub(crate) struct ServiceError {
     pub reply: Reply,
 }
 
+/// What the header `x-amzn-query-error` adds to a refusal.
 #[derive(Clone, Debug)]
 pub(crate) struct QueryError {
     pub name: String,

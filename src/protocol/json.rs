@@ -36,7 +36,7 @@ impl fmt::Display for Json {
     }
 }
 
-/// It is no JSON.
+/// A text that is no JSON, even to Python.
 #[derive(Debug)]
 pub(crate) struct Unreadable;
 

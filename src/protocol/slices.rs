@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use super::message::Reply;
 
+/// The messages of a reply, unread.
 #[derive(Deserialize)]
 struct ReceiveReply<'a> {
     #[serde(borrow, default, rename = "Messages")]
@@ -27,6 +28,7 @@ pub(crate) fn with_messages(reply: &Reply, messages: &[&str]) -> Reply {
     Reply { body, ..reply.clone() }
 }
 
+/// A message, of which only the receipt handle is read.
 #[derive(Deserialize)]
 struct WithHandle<'a> {
     #[serde(borrow, rename = "ReceiptHandle")]

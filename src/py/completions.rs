@@ -12,45 +12,39 @@ use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-use super::client::{Client, find};
+use super::client::Client;
 use super::poller::Poller;
 use super::reply::Replies;
 use super::writer::Writer;
-use super::{error, wait};
+use super::{arguments, error, wait};
 use crate::client::{Call, Underway};
 use crate::model::{Action, Operation};
-use crate::protocol::entry::{Entry, Single};
+use crate::protocol::entry::Single;
 use crate::protocol::error::Error;
-use crate::protocol::message::{Reply, Request};
-use crate::runtime as reactor;
+use crate::protocol::message::Reply;
+use crate::runtime;
+use crate::runtime::admission::{Admission, Weight};
 use crate::runtime::completions::CompletionQueue as Core;
 use crate::runtime::lock::lock;
 use crate::runtime::responder::{Responder, Sink};
 use crate::runtime::wake::Descriptor;
 use crate::send::writer::WaitFor;
 
+/// `CompletionQueue`: the calls of an event loop, and the answers that it has not taken.
 #[pyclass(frozen, module = "turbosqs._core")]
 pub(super) struct CompletionQueue {
     completions: Arc<Core<Completion>>,
     state: Mutex<LoopState>,
 }
 
+/// The unanswered calls of a loop.
 #[derive(Default)]
 struct LoopState {
     calls: HashMap<u64, Begun>,
     /// What was begun since the last tick's end.
     tick: Vec<u64>,
-    /// What is unanswered, by the client's address: while an account is open, a call of it keeps the client.
-    accounts: HashMap<usize, Account>,
-}
-
-/// What one client owes this loop.
-#[derive(Default)]
-struct Account {
-    calls: usize,
-    requests: usize,
-    entries: usize,
-    bytes: usize,
+    /// What is unanswered, by the client's address, which a call keeps.
+    admission: Admission<usize>,
 }
 
 /// A call without an answer.
@@ -60,16 +54,7 @@ struct Begun {
     stage: CallStage,
 }
 
-/// What a call counts for on its client's account.
-#[derive(Clone, Copy)]
-enum Weight {
-    Request,
-    /// Of so many bytes.
-    Entry(usize),
-    /// It waits for others.
-    Nothing,
-}
-
+/// How far a call is.
 enum CallStage {
     /// It leaves at the end of this tick.
     Here(Call),
@@ -80,12 +65,13 @@ enum CallStage {
     Abandoned,
 }
 
-/// An answer, and whose it is.
+/// A call's number and its answer.
 struct Completion {
     number: u64,
     answer: Payload,
 }
 
+/// What a call has come to, before it is a Python object.
 enum Payload {
     Reply(&'static Operation, Reply),
     Text(String),
@@ -93,7 +79,7 @@ enum Payload {
     Failed(Action, Error),
 }
 
-/// Where to send an answer.
+/// The sink of one call: a number of a loop.
 struct Address {
     completions: Arc<Core<Completion>>,
     number: u64,
@@ -161,13 +147,13 @@ impl CompletionQueue {
         operation: &str,
         params: &Bound<'_, PyDict>,
     ) -> PyResult<bool> {
-        let operation = find(operation)?;
-        let core = client.get();
-        if self.is_full(client, core.batches(operation.action)) {
+        let operation = arguments::find(operation)?;
+        let core = client.get().core();
+        if self.is_full(client, operation.action) {
             return Ok(false);
         }
         // What follows may run the caller's own code, so nothing is locked.
-        let call = core.prepare(client.py(), operation, params)?;
+        let call = arguments::call(core, operation, params)?;
         let weight = match &call {
             Call::Entry(_, _, entry) => Weight::Entry(entry.size),
             Call::Request(_) => Weight::Request,
@@ -181,59 +167,38 @@ impl CompletionQueue {
     /// The tick is over: what was begun in it leaves.
     fn leave(&self, py: Python<'_>) {
         let mut state = self.lock();
-        let mut groups: HashMap<_, TickEntries> = HashMap::new();
-        let mut receives: HashMap<_, TickReceives> = HashMap::new();
+        let mut by_client: Vec<ClientTick> = Vec::new();
         for number in std::mem::take(&mut state.tick) {
             // One that was abandoned is not there any more.
             let Some(begun) = state.calls.get_mut(&number) else { continue };
-            match std::mem::replace(&mut begun.stage, CallStage::Away) {
-                CallStage::Here(Call::Request(request)) if request.action == Action::ReceiveMessage => {
-                    let responder = Responder::new(self.address(number, request.action.operation()));
-                    let (_, numbers, requests) = receives
-                        .entry(begun.client.as_ptr().addr())
-                        .or_insert_with(|| (begun.client.clone_ref(py), Vec::new(), Vec::new()));
-                    numbers.push(number);
-                    requests.push((request, responder));
+            let call = match std::mem::replace(&mut begun.stage, CallStage::Away) {
+                CallStage::Here(call) => call,
+                stage => {
+                    begun.stage = stage;
+                    continue;
                 }
-                CallStage::Here(Call::Request(request)) => {
-                    let responder = Responder::new(self.address(number, request.action.operation()));
-                    let core = begun.client.get().core();
-                    begun.stage = match core.ready() {
-                        Ok(()) => {
-                            core.begin(Call::Request(request), responder).map_or(CallStage::Away, CallStage::Underway)
-                        }
-                        Err(error) => {
-                            responder.respond(Err(error));
-                            CallStage::Away
-                        }
-                    };
-                }
-                CallStage::Here(Call::Entry(action, queue, entry)) => {
-                    let responder = Responder::new(self.address(number, action.action().operation()));
-                    let key = (begun.client.as_ptr().addr(), action.action(), queue);
-                    let group =
-                        groups.entry(key).or_insert_with(|| TickEntries::new(begun.client.clone_ref(py), action));
-                    group.numbers.push(number);
-                    group.entries.push((entry, responder));
-                }
-                stage => begun.stage = stage,
+            };
+            let responder = Responder::new(self.address(number, call.action().operation()));
+            let place = by_client.iter().position(|tick| tick.client.is(&begun.client)).unwrap_or(by_client.len());
+            if place == by_client.len() {
+                by_client.push(ClientTick {
+                    client: begun.client.clone_ref(py),
+                    numbers: Vec::new(),
+                    calls: Vec::new(),
+                });
+            }
+            if let Some(tick) = by_client.get_mut(place) {
+                tick.numbers.push(number);
+                tick.calls.push((call, responder));
             }
         }
-        for ((_, _, queue), TickEntries { client, action, numbers, entries }) in groups {
-            let core = client.get().core();
-            if let Err(error) = core.ready() {
-                entries.into_iter().for_each(|(_, responder)| responder.respond(Err(error.clone())));
-                continue;
+        for ClientTick { client, numbers, calls } in by_client {
+            let underway = client.get().core().begin_together(calls);
+            for (number, underway) in numbers.into_iter().zip(underway) {
+                if let (Some(underway), Some(begun)) = (underway, state.calls.get_mut(&number)) {
+                    begun.stage = CallStage::Underway(underway);
+                }
             }
-            state.away(numbers, core.begin_all(action, &queue, entries).unwrap_or_default());
-        }
-        for (client, numbers, requests) in receives.into_values() {
-            let core = client.get().core();
-            if let Err(error) = core.ready() {
-                requests.into_iter().for_each(|(_, responder)| responder.respond(Err(error.clone())));
-                continue;
-            }
-            state.away(numbers, core.begin_receives(requests).unwrap_or_default());
         }
     }
 
@@ -248,15 +213,15 @@ impl CompletionQueue {
         expires_in: &Bound<'_, PyAny>,
         http_method: Option<String>,
     ) -> PyResult<()> {
-        let operation = find(operation)?;
-        let core = client.get();
-        let presign = core.to_presign(client.py(), operation, params, expires_in, http_method)?;
+        let operation = arguments::find(operation)?;
+        let core = client.get().core();
+        let presign = arguments::presign(core, operation, params, expires_in, http_method)?;
         self.lock().insert(number, client, Weight::Request, CallStage::Away);
         let responder = Responder::new(self.address(number, operation));
         // What cannot be set going has told its caller.
-        if let Err(error) = core.core().ready() {
+        if let Err(error) = core.ready() {
             responder.respond(Err(error));
-        } else if let Ok(underway) = core.core().presign(presign, responder)
+        } else if let Ok(underway) = core.presign(presign, responder)
             && let Some(begun) = self.lock().calls.get_mut(&number)
         {
             begun.stage = CallStage::Underway(underway);
@@ -268,7 +233,7 @@ impl CompletionQueue {
     fn flush(&self, py: Python<'_>, number: u64, client: &Bound<'_, Client>) -> PyResult<()> {
         self.leave(py);
         let responder = self.expect(number, client);
-        client.get().core().flush(responder).map_err(runtime)
+        client.get().core().flush(responder).map_err(failed)
     }
 
     /// The answer comes when a writer has room for an entry of this weight.
@@ -279,12 +244,12 @@ impl CompletionQueue {
         writer: &Bound<'_, Writer>,
         weight: usize,
     ) -> PyResult<()> {
-        writer.get().core().tell(WaitFor::Room(weight), self.expect(number, client)).map_err(runtime)
+        writer.get().core().tell(WaitFor::Room(weight), self.expect(number, client)).map_err(failed)
     }
 
     /// The answer comes when all is answered that a writer was given.
     fn await_answers(&self, number: u64, client: &Bound<'_, Client>, writer: &Bound<'_, Writer>) -> PyResult<()> {
-        writer.get().core().tell(WaitFor::Answers, self.expect(number, client)).map_err(runtime)
+        writer.get().core().tell(WaitFor::Answers, self.expect(number, client)).map_err(failed)
     }
 
     /// The answer comes when a poller may have messages for so many takers.
@@ -295,23 +260,23 @@ impl CompletionQueue {
         poller: &Bound<'_, Poller>,
         takers: usize,
     ) -> PyResult<()> {
-        poller.get().core().notify(takers, self.expect(number, client)).map_err(runtime)
+        poller.get().core().notify(takers, self.expect(number, client)).map_err(failed)
     }
 
-    /// The answer comes when a poller has troubles to tell, or will have none any more.
+    /// The answer comes when a poller has background errors to tell, or will have none any more.
     fn await_background_errors(
         &self,
         number: u64,
         client: &Bound<'_, Client>,
         poller: &Bound<'_, Poller>,
     ) -> PyResult<()> {
-        poller.get().core().watch(self.expect(number, client)).map_err(runtime)
+        poller.get().core().watch(self.expect(number, client)).map_err(failed)
     }
 
     /// The answer comes when so many seconds are over, by a clock that nothing of Python's can replace.
     fn sleep(&self, number: u64, client: &Bound<'_, Client>, seconds: f64) -> PyResult<()> {
         let deadline = wait::deadline(seconds)?;
-        let reactor = reactor::handle().map_err(runtime)?;
+        let reactor = runtime::handle().map_err(failed)?;
         let responder = self.expect(number, client);
         let task = reactor.spawn(async move {
             tokio::time::sleep_until(deadline.into()).await;
@@ -325,7 +290,7 @@ impl CompletionQueue {
 
     /// Whether a closed poller has nothing under way any more; if it has, the answer comes when that may have changed.
     fn await_quiet(&self, number: u64, client: &Bound<'_, Client>, poller: &Bound<'_, Poller>) -> PyResult<bool> {
-        poller.get().core().is_quiet(self.expect(number, client)).map_err(runtime)
+        poller.get().core().is_quiet(self.expect(number, client)).map_err(failed)
     }
 
     /// Nobody waits for an answer any more. What has not left does not leave; see `Underway::abandon`.
@@ -335,7 +300,7 @@ impl CompletionQueue {
         match std::mem::replace(&mut begun.stage, CallStage::Abandoned) {
             CallStage::Here(_) => drop(state.remove(number)),
             CallStage::Underway(underway) => {
-                // It answers by a letter, which wants no lock of ours; still, first things first.
+                // It answers by a completion, which wants no lock of ours; still, first things first.
                 drop(state);
                 underway.abandon();
             }
@@ -370,15 +335,12 @@ impl CompletionQueue {
         Responder::new(self.address(number, Action::SendMessage.operation()))
     }
 
-    fn is_full(&self, client: &Bound<'_, Client>, as_entry: bool) -> bool {
-        let settings = client.get().core().settings();
+    fn is_full(&self, client: &Bound<'_, Client>, action: Action) -> bool {
+        let (settings, key) = (client.get().core().settings(), address_of(client));
         let state = self.lock();
-        let Some(account) = state.accounts.get(&address_of(client)) else { return false };
-        match settings.batching {
-            Some(limits) if as_entry => {
-                account.entries >= limits.max_waiting || account.bytes >= limits.max_waiting_bytes
-            }
-            _ => account.requests >= settings.max_pool_connections.max(REQUESTS),
+        match &settings.batching {
+            Some(bounds) if Single::of(action).is_some() => state.admission.is_full_of_entries(&key, bounds),
+            _ => state.admission.is_full_of_requests(&key, settings.max_pool_connections),
         }
     }
 
@@ -388,74 +350,28 @@ impl CompletionQueue {
     }
 }
 
-/// How many requests of one client a loop has on their way at least, before calls wait their turn: each may need a
-/// connection of its own.
-const REQUESTS: usize = 100;
-
 fn address_of(client: &Bound<'_, Client>) -> usize {
     client.as_ptr().addr()
 }
 
 impl LoopState {
     fn insert(&mut self, number: u64, client: &Bound<'_, Client>, weight: Weight, stage: CallStage) {
-        let account = self.accounts.entry(address_of(client)).or_default();
-        account.calls += 1;
-        match weight {
-            Weight::Request => account.requests += 1,
-            Weight::Entry(bytes) => {
-                account.entries += 1;
-                account.bytes += bytes;
-            }
-            Weight::Nothing => {}
-        }
+        self.admission.enter(address_of(client), weight);
         self.calls.insert(number, Begun { client: client.clone().unbind(), weight, stage });
-    }
-
-    /// These have left.
-    fn away(&mut self, numbers: Vec<u64>, underway: Vec<Underway>) {
-        for (number, underway) in numbers.into_iter().zip(underway) {
-            if let Some(begun) = self.calls.get_mut(&number) {
-                begun.stage = CallStage::Underway(underway);
-            }
-        }
     }
 
     fn remove(&mut self, number: u64) -> Option<Begun> {
         let begun = self.calls.remove(&number)?;
-        let key = begun.client.as_ptr().addr();
-        if let Some(account) = self.accounts.get_mut(&key) {
-            account.calls -= 1;
-            match begun.weight {
-                Weight::Request => account.requests -= 1,
-                Weight::Entry(bytes) => {
-                    account.entries -= 1;
-                    account.bytes -= bytes;
-                }
-                Weight::Nothing => {}
-            }
-            if account.calls == 0 {
-                self.accounts.remove(&key);
-            }
-        }
+        self.admission.leave(&begun.client.as_ptr().addr(), begun.weight);
         Some(begun)
     }
 }
 
-/// The receives of one tick by one client.
-type TickReceives = (Py<Client>, Vec<u64>, Vec<(Request, Responder<Reply>)>);
-
-/// The entries of one tick for one queue, action and client.
-struct TickEntries {
+/// The calls of one tick by one client.
+struct ClientTick {
     client: Py<Client>,
-    action: Single,
     numbers: Vec<u64>,
-    entries: Vec<(Entry, Responder<Reply>)>,
-}
-
-impl TickEntries {
-    fn new(client: Py<Client>, action: Single) -> TickEntries {
-        TickEntries { client, action, numbers: Vec::new(), entries: Vec::new() }
-    }
+    calls: Vec<(Call, Responder<Reply>)>,
 }
 
 fn value<'py>(py: Python<'py>, replies: &mut Replies<'py>, answer: Payload) -> PyResult<Bound<'py, PyAny>> {
@@ -468,6 +384,6 @@ fn value<'py>(py: Python<'py>, replies: &mut Replies<'py>, answer: Payload) -> P
     Ok(made.unwrap_or_else(|error| error.into_value(py).into_bound(py).into_any()))
 }
 
-fn runtime(error: Error) -> PyErr {
+fn failed(error: Error) -> PyErr {
     PyRuntimeError::new_err(error.to_string())
 }

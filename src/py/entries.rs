@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use pyo3::types::dict::BoundDictIterator;
 
-/// Like `dict.iter()`, whose answer to a change is a panic; here it is what Python's own iteration raises.
+/// An iterator over a dict. `dict.iter()` answers a change with a panic, this one with what Python's own iteration raises.
 pub(super) struct Entries<'a, 'py> {
     dict: &'a Bound<'py, PyDict>,
     inner: BoundDictIterator<'py>,

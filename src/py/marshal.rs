@@ -27,6 +27,7 @@ impl From<PyErr> for Unfit {
     }
 }
 
+/// Whether a value could be written.
 type Written = Result<(), Unfit>;
 
 /// Write the arguments of an operation as JSON.
@@ -101,6 +102,7 @@ fn is_missing(structure: &Structure, seen: u64) -> bool {
     structure.required.iter().any(missing)
 }
 
+/// The writing of one call's arguments.
 struct Marshal<'a, 'py> {
     /// All of it, and its shape.
     params: &'a Bound<'py, PyDict>,

@@ -6,6 +6,7 @@ use pyo3::types::PyString;
 
 use crate::model::{OPERATIONS, STRUCTURE_COUNT, Shape, Structure};
 
+/// A structure's member names.
 type Names = Box<[Py<PyString>]>;
 
 static NAMES: PyOnceLock<Box<[Names]>> = PyOnceLock::new();

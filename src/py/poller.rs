@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
 use super::client::Client;
-use super::{clock, error, marshal, unmarshal, wait};
+use super::{arguments, clock, error, unmarshal, wait};
 use crate::model::{Action, MESSAGE};
 use crate::poll::{
     About, BackgroundError, Bounds, Delivery, Disposition, GroupMode, Poller as Core, PollerOptions, Take,
@@ -17,6 +17,7 @@ use crate::protocol::entry::{Members, is_fifo};
 use crate::protocol::error::Error;
 use crate::runtime::responder::PendingResponse;
 
+/// `Poller`: the messages of a queue.
 #[pyclass(frozen, weakref, module = "turbosqs._core")]
 pub(super) struct Poller {
     core: Core,
@@ -50,12 +51,8 @@ impl Poller {
     ) -> PyResult<Self> {
         let py = client.py();
         clock::look(py)?;
-        let operation = Action::ReceiveMessage.operation();
         let client = client.get().core();
-        super::session::ask_for_codes(py, client.session())?;
-        let strict = client.settings().parameter_validation;
-        let body = marshal::to_json(params, operation.input, strict)
-            .map_err(|unfit| super::client::refusal(py, operation, params, unfit))?;
+        let body = arguments::body(client, Action::ReceiveMessage.operation(), params)?;
         let members = Members::of(&body).map_err(|error| PyValueError::new_err(error.to_string()))?;
         let number = |name: &str| members.get(name).and_then(|value| value.parse::<u32>().ok());
         let queue = members.get("QueueUrl").unwrap_or("\"\"").as_bytes();
@@ -104,8 +101,8 @@ impl Poller {
         }
     }
 
-    /// Work for one taker: `(id, message)`, or lists of both if it wants several; `(None, background_errors)`; None when there will be
-    /// no more; `()` when `timeout`, in seconds, is over. The message `done` is deleted first.
+    /// Work for one taker: `(id, message)`, or lists of both if it wants several; `(None, background_errors)`; None when there
+    /// will be no more; `()` when `timeout`, in seconds, is over. The message `done` is deleted first.
     #[pyo3(signature = (done, timeout))]
     fn take<'py>(&self, py: Python<'py>, done: Option<u64>, timeout: f64) -> PyResult<Bound<'py, PyAny>> {
         if let Some(id) = done {
@@ -122,12 +119,12 @@ impl Poller {
         }
     }
 
-    /// It has been handled.
+    /// Delete a message that has been handled.
     fn delete(&self, py: Python<'_>, id: u64) -> PyResult<()> {
         self.finish(py, id, Disposition::Delete)
     }
 
-    /// It has not: it is to be visible after so many seconds, or None: when its time is over.
+    /// Give a message back that has not been handled: it is to be visible after so many seconds, or None: when its time is over.
     #[pyo3(signature = (id, seconds))]
     fn retry(&self, py: Python<'_>, id: u64, seconds: Option<u32>) -> PyResult<()> {
         self.finish(py, id, seconds.map_or(Disposition::Leave, Disposition::Visible))
@@ -143,7 +140,7 @@ impl Poller {
         wait::released(py, || self.core.abandon()).map_err(|error| failure(py, error))
     }
 
-    /// What has failed is not asked for again; it is among the troubles.
+    /// What has failed is not asked for again; it is among the background errors.
     fn give_up(&self, py: Python<'_>) -> PyResult<()> {
         wait::released(py, || self.core.give_up()).map_err(|error| failure(py, error))
     }
@@ -164,13 +161,14 @@ impl Poller {
         }
     }
 
-    /// What has gone wrong and has not been told: `(message or None, wanted, failure)` each, where wanted is seconds of a visibility
-    /// timeout, None for a delete, or "lost".
+    /// What has gone wrong and has not been told: `(message or None, wanted, failure)` each, where wanted is seconds of a
+    /// visibility timeout, None for a delete, or "lost".
     fn background_errors<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         background_errors(py, self.core.background_errors().map_err(|error| failure(py, error))?)
     }
 
-    /// Wait until there are troubles, for one who is no taker: the takers may all be busy. False when there will be none.
+    /// Wait until there are background errors, for a thread that is no taker: the takers may all be busy. False when there will
+    /// be none.
     fn watch(&self, py: Python<'_>) -> PyResult<bool> {
         let (pending, responder) = PendingResponse::new();
         self.core.watch(responder).map_err(|error| failure(py, error))?;
@@ -178,7 +176,7 @@ impl Poller {
         self.is_watched(py)
     }
 
-    /// Whether there may be more troubles.
+    /// Whether there may be more background errors.
     fn is_watched(&self, py: Python<'_>) -> PyResult<bool> {
         self.core.is_abandoned().map(|abandoned| !abandoned).map_err(|error| failure(py, error))
     }
@@ -208,7 +206,7 @@ impl Poller {
         &self.core
     }
 
-    /// What there is, with the interpreter released while there is nothing; `None` is for ever.
+    /// What there is for a taker, with the interpreter released while there is nothing; `None` is for ever.
     fn found(&self, py: Python<'_>, timeout: Option<Duration>) -> PyResult<Take> {
         let failed = |error| failure(py, error);
         let mut take = self.core.take().map_err(failed)?;

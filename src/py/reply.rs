@@ -39,6 +39,7 @@ fn metadata_of_reply<'py>(py: Python<'py>, reply: &Reply, headers: Bound<'py, Py
 #[derive(Default)]
 pub(super) struct Replies<'py>(Option<SharedMetadata<'py>>);
 
+/// The metadata of the last reply, for the next ones of the same request.
 struct SharedMetadata<'py> {
     reply: Reply,
     metadata: Bound<'py, PyDict>,

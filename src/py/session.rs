@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 
 use crate::session::Session as Core;
 
+/// `Session`: what the clients of a session share.
 #[pyclass(frozen, module = "turbosqs._core")]
 #[derive(Default)]
 pub(super) struct Session(Arc<Core>);

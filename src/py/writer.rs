@@ -7,15 +7,16 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
-use super::client::{self, Client};
+use super::client::Client;
 use super::wait::{self, TICK, deadline};
-use super::{clock, error, unmarshal};
+use super::{arguments, clock, error, unmarshal};
 use crate::client::Call;
 use crate::model::Action;
 use crate::protocol::entry::{self, Entry, Single};
 use crate::protocol::error::Error;
 use crate::send::writer::{Unsent, Writer as Core};
 
+/// `Writer`: what is behind a `batch_writer`.
 #[pyclass(frozen, module = "turbosqs._core")]
 pub(super) struct Writer {
     client: Py<Client>,
@@ -120,8 +121,8 @@ impl Writer {
 
     fn entry(&self, py: Python<'_>, operation: &str, params: &Bound<'_, PyDict>) -> PyResult<(Single, Entry)> {
         clock::look(py)?;
-        let operation = client::find(operation)?;
-        match self.client.get().entry(py, operation, params)? {
+        let operation = arguments::find(operation)?;
+        match arguments::entry(self.client.get().core(), operation, params)? {
             Some(Call::Entry(action, _, entry)) => Ok((action, entry)),
             _ => Err(PyRuntimeError::new_err(format!("{} has no batch form", operation.name))),
         }

@@ -36,7 +36,8 @@ pub(crate) struct Receivers {
     linger: Duration,
     began: Instant,
     shared_polls: Mutex<HashMap<ShareKey, SharedPoll>>,
-    /// Never given twice: a line that has ended begins anew, and one who leaves late must not be taken for another.
+    /// The next number of a caller. Never given twice: a shared poll that has ended begins anew, and one who leaves late must
+    /// not be taken for another.
     next_caller: AtomicU64,
 }
 
@@ -51,6 +52,7 @@ struct SharedPoll {
     timer: Option<Duration>,
 }
 
+/// A call that waits for its part of a reply.
 #[derive(Debug)]
 struct WaitingCall {
     responder: Responder<Reply>,
@@ -212,7 +214,7 @@ impl Receivers {
     }
 }
 
-/// Callers and their answers, receipt handles that nobody wants, requests to send.
+/// What follows from a reply: callers and their answers, receipt handles that nobody wants, requests to send.
 type Division = (Vec<(u64, Result<Reply, Error>)>, Vec<String>, Vec<ReceiveRequest>);
 
 impl SharedPoll {
@@ -280,7 +282,7 @@ fn give_back(batchers: &Batchers, queue: &[u8], handles: Vec<String>) {
     drop(batchers.of(Single::ChangeMessageVisibility, queue).enter_all(entries));
 }
 
-/// Nobody waits for this answer: a message that cannot be given back comes back when its time is over.
+/// The sink of an answer that nobody waits for: a message that cannot be given back comes back when its time is over.
 struct Unheard;
 
 impl Sink<Reply> for Unheard {

@@ -30,6 +30,7 @@ pub(crate) enum PollKind {
     Long,
 }
 
+/// A caller of a key, as the sharing sees it.
 #[derive(Debug)]
 struct Participant {
     id: u64,
@@ -41,6 +42,7 @@ struct Participant {
     asked_before: bool,
 }
 
+/// A request under way, and for whom.
 #[derive(Debug)]
 struct SharedRequest {
     callers: Vec<Participant>,
@@ -72,6 +74,7 @@ pub(crate) struct ReceiveOutcome {
     pub sends: Vec<ReceiveRequest>,
 }
 
+/// What becomes of a call whose caller has left.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Left {
     /// It had been answered, or was never there.
@@ -82,6 +85,7 @@ pub(crate) enum Left {
     Orphaned(u64),
 }
 
+/// The callers of one key and the requests that they share.
 #[derive(Debug)]
 pub(crate) struct SharedReceives {
     kind: PollKind,

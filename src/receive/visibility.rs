@@ -21,6 +21,7 @@ pub(crate) const FRESH: Duration = Duration::from_secs(300);
 /// Beyond so many queues the old ones are forgotten.
 const MANY: usize = 1024;
 
+/// Visibility timeouts by queue, in seconds, and when they were asked for.
 #[derive(Debug, Default)]
 pub(crate) struct Visibilities(Mutex<HashMap<QueueUrl, (u32, Instant)>>);
 

@@ -25,6 +25,7 @@ pub(crate) struct CompletionQueue<T> {
     woken: Condvar,
 }
 
+/// What a completion queue holds.
 #[derive(Debug)]
 struct Completions<T> {
     waiting: Vec<T>,
@@ -203,7 +204,7 @@ mod tests {
                 std::thread::spawn(move || (0..EACH).for_each(|completion| queue.push(writer * EACH + completion)))
             })
             .collect();
-        // As an event loop: it blocks until it is rung for, and gives up if that does not happen.
+        // As an event loop: it blocks until it is woken, and gives up if that does not happen.
         let waiting = queue.wake_receiver.try_clone().unwrap();
         let mut taken = Vec::new();
         while taken.len() < 4 * EACH as usize {

@@ -10,6 +10,7 @@ pub(crate) struct ProcessBound<T> {
     current: ArcSwapOption<Owned<T>>,
 }
 
+/// A value and the process that made it.
 #[derive(Debug)]
 struct Owned<T> {
     pid: u32,

@@ -1,7 +1,7 @@
 //! Responders: how an answer reaches the one who waits for it. One operation, several ways to wait.
 //!
 //! Whatever carries an operation holds a [`Responder`] and responds exactly once, from any thread. A sync caller blocks
-//! on a [`Pending`]; other ways to wait are other [`Sink`]s.
+//! on a [`PendingResponse`]; other ways to wait are other [`Sink`]s.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -54,7 +54,7 @@ impl<T> Drop for Responder<T> {
 
 impl<T> std::fmt::Debug for Responder<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Caller")
+        f.write_str("Responder")
     }
 }
 

@@ -14,7 +14,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
+/// The future of a simulated task.
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Something that is to happen at a moment.
 type Event = Box<dyn FnOnce() + Send>;
 
 thread_local! {
@@ -26,6 +28,7 @@ pub(crate) fn current() -> Option<Scheduler> {
     CURRENT.with_borrow(Clone::clone)
 }
 
+/// A scheduler of tasks on one thread, with a time of its own.
 #[derive(Clone)]
 pub(crate) struct Scheduler(Arc<Mutex<State>>);
 
@@ -35,6 +38,7 @@ impl std::fmt::Debug for Scheduler {
     }
 }
 
+/// A scheduler's tasks, timers and time.
 struct State {
     began: Instant,
     now: Duration,
@@ -70,6 +74,7 @@ impl Simulated {
     }
 }
 
+/// A waker: it puts a task among those that are ready.
 struct Turn {
     task: u64,
     ready: Arc<Mutex<Vec<u64>>>,
@@ -287,6 +292,7 @@ impl Scheduler {
     }
 }
 
+/// A future that is ready at a moment of simulated time.
 struct Sleep {
     scheduler: Scheduler,
     at: Duration,

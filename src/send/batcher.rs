@@ -104,7 +104,7 @@ impl Batchers {
     }
 }
 
-/// Entries of one queue and one action.
+/// The driver of a window: entries of one queue and one action.
 #[derive(Debug)]
 pub(crate) struct Batcher {
     action: Single,
@@ -116,6 +116,7 @@ pub(crate) struct Batcher {
     state: Mutex<BatcherState>,
 }
 
+/// A window, and what drives it.
 #[derive(Debug)]
 struct BatcherState {
     window: Window<PendingEntry>,
@@ -125,6 +126,7 @@ struct BatcherState {
     epoch: Arc<FlushEpoch>,
 }
 
+/// An entry without an answer, and whom it answers.
 #[derive(Debug)]
 struct PendingEntry {
     entry: Entry,

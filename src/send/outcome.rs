@@ -13,7 +13,7 @@ use crate::protocol::error::{Error, Failure, Lost, Retry, ServiceError};
 use crate::protocol::json::{self, without_lone_surrogates};
 use crate::protocol::message::Reply;
 
-/// To one entry.
+/// What a reply to a batch says to one entry.
 #[derive(Debug)]
 pub(crate) enum EntryOutcome {
     /// Done; the reply's body is this entry's part of it.
@@ -24,7 +24,7 @@ pub(crate) enum EntryOutcome {
     Refused(Error),
 }
 
-/// What a request was for.
+/// What a batch has asked for.
 pub(crate) struct Asked<'a> {
     pub action: Single,
     /// Its URL, as JSON.
@@ -33,6 +33,7 @@ pub(crate) struct Asked<'a> {
     pub unread: bool,
 }
 
+/// A reply to a batch: entries done and entries failed, unread.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct BatchReply<'a> {
@@ -42,12 +43,14 @@ struct BatchReply<'a> {
     failed: Option<Vec<&'a RawValue>>,
 }
 
+/// An entry of a reply, of which only the Id is read.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Named {
     id: String,
 }
 
+/// An entry that has failed.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct FailedEntry {
@@ -84,7 +87,7 @@ fn is_object(json: &[u8]) -> bool {
     json.trim_ascii_start().starts_with(b"{")
 }
 
-/// One verdict for each of `count` entries, in their order. An entry that the reply does not mention was answered with
+/// One outcome for each of `count` entries, in their order. An entry that the reply does not mention was answered with
 /// nothing, so that the attempt has failed.
 pub(crate) fn read(reply: &Reply, asked: &Asked<'_>, count: usize) -> Vec<EntryOutcome> {
     let mut entry_outcomes: HashMap<String, EntryOutcome> = HashMap::with_capacity(count);

@@ -59,7 +59,7 @@ impl<T> QueuedEntry<T> {
     }
 }
 
-/// Names an entry that waits, for the one who may take it back.
+/// An entry's name while it waits, for the one who may take it back.
 #[derive(Clone, Debug)]
 pub(crate) struct EntryKey {
     number: u64,
@@ -166,7 +166,7 @@ impl<T> Window<T> {
         self.rest(back, until);
     }
 
-    /// Of a request whose slip is about to be settled: some of its entries, to be asked for again at another time than the
+    /// Of a request whose token is about to be completed: some of its entries, to be asked for again at another time than the
     /// others. Of a group it is all that are to be asked for again, or none.
     pub(crate) fn rest(&mut self, entries: Vec<QueuedEntry<T>>, until: Instant) {
         if !entries.is_empty() {

@@ -13,12 +13,14 @@ use crate::config::Batching;
 use crate::protocol::entry::{Entry, QueueUrl, Single};
 use crate::protocol::error::Error;
 use crate::protocol::message::Reply;
+use crate::runtime::admission::UnansweredEntries;
 use crate::runtime::lock::lock;
 use crate::runtime::responder::{Responder, Sink};
 
 /// How long a batch that does not fill up waits for more.
 const LINGER: Duration = Duration::from_millis(100);
 
+/// A writer: entries from one caller, their batchers, and the failures among their answers.
 #[derive(Debug)]
 pub(crate) struct Writer {
     queue: QueueUrl,
@@ -43,29 +45,30 @@ pub(crate) struct Unsent {
     pub error: Error,
 }
 
+/// The bound on what a writer may have unanswered.
 #[derive(Debug)]
 struct BackPressure {
     bounds: Batching,
     state: Mutex<WriterState>,
-    /// What somebody waits for has come.
+    /// Notified when what a thread waits for has come.
     capacity_changed: Condvar,
 }
 
+/// What a writer has unanswered, and who waits for less.
 #[derive(Debug, Default)]
 struct WriterState {
     submitted: u64,
-    unanswered: usize,
-    bytes: usize,
+    unanswered: UnansweredEntries,
     failures: Vec<Unsent>,
     waiting: Option<WaitFor>,
-    /// Those who want to be told, rather than wait.
+    /// Callers that are to be told rather than wait, and of what.
     responders: Vec<(WaitFor, Responder<()>)>,
 }
 
 /// What there is to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WaitFor {
-    /// Room for more. Some more than one entry's: whoever waited would only fall asleep again.
+    /// Room for an entry of so many bytes, and some more.
     Room(usize),
     /// All answers.
     Answers,
@@ -139,7 +142,7 @@ impl Writer {
     /// How many entries were given, and how many of them have been answered.
     pub(crate) fn progress(&self) -> (u64, u64) {
         let state = self.back_pressure.lock();
-        (state.submitted, state.submitted - state.unanswered as u64)
+        (state.submitted, state.submitted - state.unanswered.entries as u64)
     }
 
     /// Whether so much has failed that the caller should hear of it before it gives more.
@@ -150,7 +153,7 @@ impl Writer {
     /// Whether something is unanswered, or a failure untold.
     pub(crate) fn is_unfinished(&self) -> bool {
         let state = self.back_pressure.lock();
-        state.unanswered > 0 || !state.failures.is_empty()
+        state.unanswered.entries > 0 || !state.failures.is_empty()
     }
 
     /// What has failed so far, in the order in which it was given. It is not told again.
@@ -191,21 +194,15 @@ impl BackPressure {
         lock(&self.state)
     }
 
-    /// Count an entry in, unless there is too much already. One larger than all the room there is gets in alone.
+    /// Count an entry in, unless there is too much already.
     fn admit(&self, weight: usize) -> Option<u64> {
         let mut state = self.lock();
-        if !self.fits(&state, weight) {
+        if !state.unanswered.fits(weight, &self.bounds) {
             return None;
         }
-        state.unanswered += 1;
-        state.bytes += weight;
+        state.unanswered.add(weight);
         state.submitted += 1;
         Some(state.submitted - 1)
-    }
-
-    fn fits(&self, state: &WriterState, weight: usize) -> bool {
-        let bytes = state.bytes.saturating_add(weight);
-        state.unanswered == 0 || (state.unanswered < self.bounds.max_waiting && bytes <= self.bounds.max_waiting_bytes)
     }
 
     fn wait(&self, wait: WaitFor, timeout: Duration) -> bool {
@@ -219,12 +216,8 @@ impl BackPressure {
 
     fn is_satisfied(&self, state: &WriterState, wait: WaitFor) -> bool {
         match wait {
-            WaitFor::Room(weight) => {
-                self.fits(state, weight)
-                    && state.unanswered <= self.bounds.max_waiting / 4 * 3
-                    && state.bytes <= self.bounds.max_waiting_bytes / 4 * 3
-            }
-            WaitFor::Answers => state.unanswered == 0,
+            WaitFor::Room(weight) => state.unanswered.fits_again(weight, &self.bounds),
+            WaitFor::Answers => state.unanswered.entries == 0,
         }
     }
 }
@@ -234,6 +227,7 @@ fn weight(entry: &Entry) -> usize {
     entry.members.len()
 }
 
+/// The sink of one entry of a writer: it counts the answer.
 struct EntrySink {
     back_pressure: Arc<BackPressure>,
     position: u64,
@@ -244,8 +238,7 @@ struct EntrySink {
 impl EntrySink {
     fn count(&self, failure: Option<(Error, Option<Box<[u8]>>)>) {
         let mut state = self.back_pressure.lock();
-        state.unanswered -= 1;
-        state.bytes -= self.weight;
+        state.unanswered.remove(self.weight);
         if let Some((error, members)) = failure {
             let (position, action) = (self.position, self.action);
             state.failures.push(Unsent { position, action, members, error });

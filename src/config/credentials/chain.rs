@@ -74,6 +74,7 @@ fn invalid<T>(error_msg: String) -> Result<T, ConfigError> {
     Err(ConfigError::InvalidConfig { error_msg })
 }
 
+/// botocore's chain of places to look for credentials in.
 struct Chain<'a> {
     sources: &'a dyn Sources,
     files: &'a SharedFiles,

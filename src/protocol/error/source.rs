@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::{Error, ServiceError};
 
+/// How a source of credentials fails.
 #[derive(Clone)]
 pub(crate) enum SourceError {
     /// An exception of botocore's, with its keyword arguments and its text.

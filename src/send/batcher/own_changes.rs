@@ -37,6 +37,7 @@ impl Change<'_> {
     }
 }
 
+/// What is read of a ChangeMessageVisibilityBatch.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Changes<'a> {

@@ -70,7 +70,7 @@ struct World {
     open: BTreeSet<usize>,
     answered: BTreeSet<usize>,
     withdrawn: BTreeSet<usize>,
-    /// Those that were in a batch refused as a whole.
+    /// Entries that were in a batch refused as a whole.
     solo: BTreeSet<usize>,
     /// By group: what has been answered, in the order of the answers.
     order: BTreeMap<u8, Vec<usize>>,
