@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import os
 import sys
-from functools import partial
 
-from ._core import CompletionQueue, monotonic
+from ._core import CompletionQueue, Poller, monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, overload
 
-    from . import _core
+    from ._core import Client, Writer
 
 
 def find_select() -> Callable[..., Any] | None:
@@ -39,48 +38,79 @@ def find_select() -> Callable[..., Any] | None:
     return None
 
 
-#: Mailboxes that nobody waits at. Each greenlet that waits has one of its own, so that it wakes for its own answer.
+if TYPE_CHECKING:
+
+    @overload
+    def waits_of(core: Client) -> Client | GreenClient: ...
+
+    @overload
+    def waits_of(core: Client, of: Poller) -> Poller | GreenPoller: ...
+
+    @overload
+    def waits_of(core: Client, of: Writer) -> Writer | GreenWriter: ...
+
+
+def waits_of(core: Client, of: Poller | Writer | None = None) -> Any:
+    """The blocking methods of a core client, or of a poller or writer that it was made with.
+
+    Args:
+        core: the client.
+        of: the poller or writer; None for the client itself.
+
+    Returns:
+        The object itself where threads are threads; else something with the methods by which it is waited for.
+    """
+    select = find_select()
+    if select is None:
+        return core if of is None else of
+    client = GreenClient(core, select)
+    if of is None:
+        return client
+    return GreenPoller(client, of) if isinstance(of, Poller) else GreenWriter(client, of)
+
+
+#: Completion queues that nobody waits at. Each greenlet that waits has one of its own, so that its own answer wakes it.
 _free: list[CompletionQueue] = []
 
 if hasattr(os, "register_at_fork"):
     # A child's answers must not come to its parent.
     os.register_at_fork(after_in_child=_free.clear)
 
-#: Each mailbox has one call at a time.
+#: The number of a call: each completion queue has one at a time.
 _NUMBER = 0
 
 
 class GreenClient:
     """The blocking methods of a core client, for greenlets."""
 
-    def __init__(self, core: _core.Client, select: Callable[..., Any]) -> None:
+    def __init__(self, core: Client, select: Callable[..., Any]) -> None:
         """Wrap a core client.
 
         Args:
             core: what sends.
             select: what ``find_select`` has found.
         """
-        self._core = core
+        self.core = core
         self._select = select
 
     def call(self, operation: str, params: dict[str, Any]) -> Any:
         """See ``_core.Client.call``."""
 
-        def begin(mailbox: CompletionQueue) -> None:
-            # A mailbox with one call is never full.
-            mailbox.begin(_NUMBER, self._core, operation, params)
-            mailbox.leave()
+        def begin(completions: CompletionQueue) -> None:
+            # With one call it is never full.
+            completions.begin(_NUMBER, self.core, operation, params)
+            completions.leave()
 
         return self.ask(begin)
 
     def presign(self, *arguments: Any) -> str:
         """See ``_core.Client.presign``."""
-        url: str = self.ask(lambda mailbox: mailbox.presign(_NUMBER, self._core, *arguments))
+        url: str = self.ask(lambda completions: completions.presign(_NUMBER, self.core, *arguments))
         return url
 
     def flush(self) -> None:
         """See ``_core.Client.flush``."""
-        self.ask(lambda mailbox: mailbox.flush(_NUMBER, self._core))
+        self.ask(lambda completions: completions.flush(_NUMBER, self.core))
 
     def ask(self, begin: Callable[[CompletionQueue], Any], timeout: float | None = None) -> Any:
         """What a call comes to; None when ``timeout``, in seconds, is over.
@@ -88,39 +118,50 @@ class GreenClient:
         Raises:
             Failure: the call has failed.
         """
-        mailbox = _free.pop() if _free else CompletionQueue()
-        begin(mailbox)
+        completions = _free.pop() if _free else CompletionQueue()
+        begin(completions)
         answers: list[tuple[int, Any]] = []
         try:
             while not answers:
-                readable, _, _ = self._select([mailbox.descriptor], [], [], timeout)
-                answers = mailbox.drain()
+                readable, _, _ = self._select([completions.descriptor], [], [], timeout)
+                answers = completions.drain()
                 if not readable and not answers:
-                    mailbox.abandon(_NUMBER)
+                    completions.abandon(_NUMBER)
                     return None
         except BaseException:
-            # The greenlet is killed, or has been given a timeout. The mailbox goes with what may still come for it.
-            mailbox.abandon(_NUMBER)
+            # The greenlet is killed, or has been given a timeout. The queue goes with what may still come for it.
+            completions.abandon(_NUMBER)
             raise
-        _free.append(mailbox)
+        _free.append(completions)
         [(_, answer)] = answers
         if isinstance(answer, BaseException):
             raise answer
         return answer
 
 
-class GreenPoller:
-    """The blocking methods of a poller, for greenlets."""
+class _Wrapper:
+    """An object of the core and the client that it was made with, for greenlets."""
 
-    def __init__(self, client: GreenClient, poller: _core.Poller) -> None:
-        """Wrap a poller.
+    def __init__(self, client: GreenClient, of: Any) -> None:
+        """Wrap an object.
 
         Args:
             client: of the client that it was made with.
-            poller: the core's.
+            of: the object.
         """
         self._client = client
-        self._poller = poller
+        self._of = of
+
+    def _await(self, method: Callable[..., Any], *arguments: Any, timeout: float | None = None) -> None:
+        """Wait for what a method of a completion queue announces about the object."""
+        core, of = self._client.core, self._of
+        self._client.ask(lambda completions: method(completions, _NUMBER, core, of, *arguments), timeout)
+
+
+class GreenPoller(_Wrapper):
+    """The blocking methods of a poller, for greenlets."""
+
+    _of: Poller
 
     def __iter__(self) -> GreenPoller:
         return self
@@ -134,57 +175,42 @@ class GreenPoller:
 
     def take(self, done: int | None, timeout: float) -> Any:  # noqa: ARG002
         """See ``_core.Poller.take``; it may come back with nothing before its time."""
-        core, poller = self._client._core, self._poller
-        work = poller.take(done, 0.0)
+        work = self._of.take(done, 0.0)
         if work is None or work:
             return work
-        self._client.ask(lambda mailbox: mailbox.await_messages(_NUMBER, core, poller, 1))
-        return poller.take(None, 0.0)
+        self._await(CompletionQueue.await_messages, 1)
+        return self._of.take(None, 0.0)
 
     def watch(self) -> bool:
         """See ``_core.Poller.watch``."""
-        core, poller = self._client._core, self._poller
-        self._client.ask(lambda mailbox: mailbox.await_background_errors(_NUMBER, core, poller))
-        return poller.is_watched()
+        self._await(CompletionQueue.await_background_errors)
+        return self._of.is_watched()
 
     def quiet(self, timeout: float) -> bool:
         """See ``_core.Poller.quiet``."""
-        core, poller = self._client._core, self._poller
         deadline = monotonic() + timeout
-        while not poller.quiet(0.0):
+        while not self._of.quiet(0.0):
             left = deadline - monotonic()
             if left <= 0:
                 return False
-            self._client.ask(lambda mailbox: mailbox.await_quiet(_NUMBER, core, poller), left)
+            self._await(CompletionQueue.await_quiet, timeout=left)
         return True
 
 
-class GreenWriter:
+class GreenWriter(_Wrapper):
     """The blocking methods of a writer, for greenlets."""
 
-    def __init__(self, client: GreenClient, writer: _core.Writer) -> None:
-        """Wrap a writer.
-
-        Args:
-            client: of the client that it was made with.
-            writer: the core's.
-        """
-        self._client = client
-        self._writer = writer
+    _of: Writer
 
     def put(self, operation: str, params: dict[str, Any]) -> bool:
         """See ``_core.Writer.put``."""
-        core, writer = self._client._core, self._writer
-        while weight := writer.offer(operation, params):
-            self._client.ask(
-                partial(CompletionQueue.await_room, number=_NUMBER, client=core, writer=writer, weight=weight)
-            )
-        return writer.is_failing
+        while weight := self._of.offer(operation, params):
+            self._await(CompletionQueue.await_room, weight)
+        return self._of.is_failing
 
     def wait(self, timeout: float) -> bool:
         """See ``_core.Writer.wait``."""
-        core, writer = self._client._core, self._writer
-        if writer.wait(0.0):
+        if self._of.wait(0.0):
             return True
-        self._client.ask(lambda mailbox: mailbox.await_answers(_NUMBER, core, writer), timeout)
-        return writer.wait(0.0)
+        self._await(CompletionQueue.await_answers, timeout=timeout)
+        return self._of.wait(0.0)

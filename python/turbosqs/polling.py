@@ -6,7 +6,7 @@ import os
 from weakref import WeakKeyDictionary
 
 from ._core import Failure, Poller, is_fifo
-from ._green import GreenClient, GreenPoller, find_select
+from ._green import waits_of
 from .errorfactory import exception
 
 TYPE_CHECKING = False
@@ -160,12 +160,6 @@ def make_poller(core: _core.Client, arguments: dict[str, Any], **tracked: Any) -
         track(poller)
         return poller
     raise error
-
-
-def waits_of(core: _core.Client, poller: Poller) -> Poller | GreenPoller:
-    """What waits for a poller: in greenlets, so that the others go on."""
-    select = find_select()
-    return poller if select is None else GreenPoller(GreenClient(core, select), poller)
 
 
 def with_attribute(params: dict[str, Any], name: str) -> None:

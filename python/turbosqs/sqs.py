@@ -7,7 +7,7 @@ from sys import modules
 from . import _watching
 from ._at_exit import flush_at_exit
 from ._core import Failure
-from ._green import GreenClient, find_select
+from ._green import waits_of
 from ._listened import POLLED, WRITTEN, Listened
 from ._lock import lock
 from ._operations import Operations
@@ -65,9 +65,7 @@ class SQS(Operations, BaseClient):
             owner: that client, if it is the other way round and the core was made from it.
         """
         self._core = core
-        select = find_select()
-        # What waits: in greenlets, so that the others go on.
-        self._waits = core if select is None else GreenClient(core, select)
+        self._waits = waits_of(core)
         self._call = self._waits.call
         self._listened = Listened(core, {"profile_name": profile_name, **(arguments or {})}, config, events, owner)
         # Of a client of botocore's nothing is looked up twice.

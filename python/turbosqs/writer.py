@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 from ._core import Failure, Writer
-from ._green import GreenClient, GreenWriter, find_select
+from ._green import waits_of
 from .errorfactory import exception
 
 TYPE_CHECKING = False
@@ -41,9 +41,7 @@ class BaseBatchWriter:
             raise TypeError(f"QueueUrl must be a str, not {type(queue_url).__name__}")
         self._url = queue_url
         self._writer = Writer(core, queue_url)
-        select = find_select()
-        # What waits: in greenlets, so that the others go on.
-        self._waits = self._writer if select is None else GreenWriter(GreenClient(core, select), self._writer)
+        self._waits = waits_of(core, self._writer)
         self._put: Callable[[str, dict[str, Any]], Any] = self._waits.put
         # A program without a standard error has nowhere to show it.
         self._progress = _progress() if progress and sys.stderr is not None else None

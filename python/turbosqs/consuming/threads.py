@@ -12,9 +12,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from .._core import Failure, Poller, monotonic
+from .._green import waits_of
 from .._signals import STOPS, wait_for
 from ..errorfactory import exception
-from ..polling import TIMEOUT, track, waits_of
+from ..polling import TIMEOUT, track
 from . import logs
 from .batches import HandlerFailure
 from .common import Base, Call, Run
