@@ -5,6 +5,8 @@ botocore from beginning to end, by a client with the same settings and credentia
 needed, which takes an installed botocore.
 """
 
+from __future__ import annotations
+
 import os
 from time import sleep
 
@@ -27,12 +29,12 @@ class Delegate:
         client: botocore's client.
     """
 
-    def __init__(self, client: "Any") -> None:
+    def __init__(self, client: Any) -> None:
         self.client = client
         self._listening: Listening | None = None
         self._process = os.getpid()
 
-    def way(self, operation_name: str) -> "str | None":
+    def way(self, operation_name: str) -> str | None:
         """Why a call has to come here, in the words of ``turbosqs.stats``; None if nobody would miss it.
 
         ``traced``: for instrumentation tools that are known. They see the call come by; the core makes it, if it has
@@ -54,14 +56,14 @@ class Delegate:
         way, tools = listening.look(self.client, operation_name)
         return "traced" if way is None and tools is not None else way
 
-    def put_on(self, core: "_core.Client") -> None:
+    def put_on(self, core: _core.Client) -> None:
         """Put the core behind the client: what nobody would miss in botocore is made by the core from then on."""
         from .patching.call_path import OwnPath
         from .patching.hook import take
 
         take(self.client, lambda client: OwnPath(client, core, self.hand_over))
 
-    def call(self, operation_name: str, api_params: "dict[str, Any]") -> "Any":
+    def call(self, operation_name: str, api_params: dict[str, Any]) -> Any:
         """A call that is botocore's."""
         from .patching.listeners import call
 
@@ -75,10 +77,10 @@ class Delegate:
         """Close idle connections."""
         self.client.close()
 
-    def hand_over(self, core: "_core.Client") -> None:
+    def hand_over(self, core: _core.Client) -> None:
         """Credentials are the core's own."""
 
-    def keep_handing_over(self, core: "_core.Client") -> None:
+    def keep_handing_over(self, core: _core.Client) -> None:
         """The same from now on, for a core that sends without being called; nothing to do."""
 
     @property
@@ -90,12 +92,12 @@ class Delegate:
 class Owner(Delegate):
     """A client of a session of the user's (``Session(botocore_session=)``), which goes on resolving credentials."""
 
-    def __init__(self, client: "Any") -> None:
+    def __init__(self, client: Any) -> None:
         super().__init__(client)
         self._handed: Any = None
         self._keeper: Thread | None = None
 
-    def hand_over(self, core: "_core.Client") -> None:
+    def hand_over(self, core: _core.Client) -> None:
         """Give the core what botocore would sign with now.
 
         Raises:
@@ -116,7 +118,7 @@ class Owner(Delegate):
                 core.set_credentials(current.access_key, current.secret_key, current.token)
                 self._handed = current
 
-    def keep_handing_over(self, core: "_core.Client") -> None:
+    def keep_handing_over(self, core: _core.Client) -> None:
         """The same from now on, by a thread that ends with the client: for credentials that are refreshed.
 
         Those of botocore are refreshed by asking for them, from fifteen minutes before they expire.
@@ -145,7 +147,7 @@ INTERVAL = 30.0
 _pause = sleep
 
 
-def _keep_handing_over(owner: "ReferenceType[Owner]", core: "_core.Client") -> None:
+def _keep_handing_over(owner: ReferenceType[Owner], core: _core.Client) -> None:
     while True:
         _pause(INTERVAL)
         delegate = owner()
@@ -161,13 +163,13 @@ def _keep_handing_over(owner: "ReferenceType[Owner]", core: "_core.Client") -> N
         del delegate
 
 
-def _is_unsigned(signer: "Any") -> bool:
+def _is_unsigned(signer: Any) -> bool:
     from botocore import UNSIGNED  # type: ignore[import-untyped]
 
     return signer.signature_version is UNSIGNED
 
 
-def make(core: "_core.Client", arguments: "dict[str, Any]", config: "Any", events: "Any", wanted: str) -> Delegate:
+def make(core: _core.Client, arguments: dict[str, Any], config: Any, events: Any, wanted: str) -> Delegate:
     """A delegate for a client of ours.
 
     Args:
@@ -199,7 +201,7 @@ def make(core: "_core.Client", arguments: "dict[str, Any]", config: "Any", event
     return Delegate(client)
 
 
-def _session(core: "_core.Client", profile_name: "str | None", events: "Any", wanted: str) -> "Any":
+def _session(core: _core.Client, profile_name: str | None, events: Any, wanted: str) -> Any:
     from importlib import import_module
 
     try:
@@ -220,7 +222,7 @@ def _session(core: "_core.Client", profile_name: "str | None", events: "Any", wa
     return session
 
 
-def _botocore_config(core: "_core.Client", config: "Any", profile_name: "str | None") -> "Any":
+def _botocore_config(core: _core.Client, config: Any, profile_name: str | None) -> Any:
     """botocore's ``Config`` of what the core has resolved."""
     from importlib import import_module
 
@@ -237,10 +239,10 @@ def _botocore_config(core: "_core.Client", config: "Any", profile_name: "str | N
     return kind(**{name: value for name, value in options.items() if name in kind.OPTION_DEFAULTS})
 
 
-_data_loader: "Any" = None
+_data_loader: Any = None
 
 
-def _loader() -> "Any":
+def _loader() -> Any:
     """botocore's data, read once."""
     global _data_loader
     if _data_loader is None:
@@ -253,10 +255,10 @@ def _loader() -> "Any":
 class _Provider:
     """botocore's way to credentials, which leads to the core."""
 
-    def __init__(self, core: "_core.Client") -> None:
+    def __init__(self, core: _core.Client) -> None:
         self._core = core
 
-    def load_credentials(self) -> "Any":
+    def load_credentials(self) -> Any:
         from ._credentials import Credentials
 
         return Credentials(self._core)

@@ -1,5 +1,7 @@
 """Calls of a client that somebody listens to: which they are, and who makes them."""
 
+from __future__ import annotations
+
 from . import _watching
 from ._green import find_select
 from ._lock import lock
@@ -27,11 +29,11 @@ class Listened:
 
     def __init__(
         self,
-        core: "_core.Client",
-        arguments: "dict[str, Any]",
-        config: "Any",
-        events: "Any",
-        delegate: "Delegate | None",
+        core: _core.Client,
+        arguments: dict[str, Any],
+        config: Any,
+        events: Any,
+        delegate: Delegate | None,
     ) -> None:
         """Know what the delegate would be made from.
 
@@ -49,7 +51,7 @@ class Listened:
         self._config = config
         self._events = events
 
-    def make(self, wanted: str) -> "Delegate":
+    def make(self, wanted: str) -> Delegate:
         """The delegate.
 
         Args:
@@ -66,7 +68,7 @@ class Listened:
                     self.delegate = _delegate.make(self._core, self._arguments, self._config, self._events, wanted)
         return self.delegate
 
-    def delegate_for(self, operation_name: str, hand_over: bool = True, presigning: bool = False) -> "Delegate | None":
+    def delegate_for(self, operation_name: str, hand_over: bool = True, presigning: bool = False) -> Delegate | None:
         """Who makes a call instead of the core; None if nobody would miss it.
 
         Args:
@@ -89,7 +91,7 @@ class Listened:
             self.delegate.hand_over(self._core)
         return None
 
-    def _way(self, operation_name: str) -> "str | None":
+    def _way(self, operation_name: str) -> str | None:
         """Why a call has to be made by the delegate, which there is from then on."""
         way = _watching.way()
         if way == "sockets" and find_select() is not None:
@@ -105,7 +107,7 @@ class Listened:
             # Nothing but the core can make calls here.
             return None
 
-    def core(self, wanted: str, operation_names: "tuple[str, ...]") -> "_core.Client":
+    def core(self, wanted: str, operation_names: tuple[str, ...]) -> _core.Client:
         """The core, for what makes calls of its own without coming here.
 
         Args:

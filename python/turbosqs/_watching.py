@@ -6,6 +6,8 @@ only when that state is no longer the one there is. Nothing here imports botocor
 replaced anything in it.
 """
 
+from __future__ import annotations
+
 import sys
 
 from ._core import Watch
@@ -24,19 +26,19 @@ def _never() -> bool:
 
 
 #: Whether all is as it was when nobody listened.
-is_quiet: "Callable[[], bool]" = _never
+is_quiet: Callable[[], bool] = _never
 # Whether all is as it was when known tools were all that listened.
-_is_traced: "Callable[[], bool]" = _never
+_is_traced: Callable[[], bool] = _never
 
 
-def way() -> "str | None":
+def way() -> str | None:
     """Why calls have to go by way of botocore, in the words of ``turbosqs.stats``; None if nobody listens to all."""
     if is_quiet():
         return None
     return "traced" if _is_traced() else _look()
 
 
-def _look() -> "str | None":
+def _look() -> str | None:
     global is_quiet, _is_traced
     modules = sys.modules
     found: list[tuple[Mapping[str, Any], str, Any]] = []
@@ -76,14 +78,14 @@ def _look() -> "str | None":
     return why
 
 
-def _is_pythons(value: "Any") -> bool:
+def _is_pythons(value: Any) -> bool:
     # Functions by where they were written, as decorators copy __module__.
     written = getattr(value, "__globals__", None)
     module = getattr(value, "__module__", None) if written is None else written.get("__name__")
     return module in ("socket", "_socket")
 
 
-def stubber() -> "Any":
+def stubber() -> Any:
     """moto's handler of ``before-send``, while its mock is on."""
     moto = sys.modules.get(_MOTO)
     found = None if moto is None else vars(moto).get(_STUBBER)

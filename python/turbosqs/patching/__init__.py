@@ -14,6 +14,8 @@
 Nothing here imports botocore before somebody else has, so that a process without boto3 pays nothing.
 """
 
+from __future__ import annotations
+
 from .counts import stats
 from .hook import patch, patched, unpatch
 

@@ -1,5 +1,7 @@
 """What one client's calls on the core need, and whether a call may go there."""
 
+from __future__ import annotations
+
 import logging
 
 from botocore import UNSIGNED  # type: ignore[import-untyped]
@@ -34,7 +36,7 @@ class CallPath(Listening):
         counts: how many calls went which way.
     """
 
-    def __init__(self, client: "Any", core: "Any", counts: Counts) -> None:
+    def __init__(self, client: Any, core: Any, counts: Counts) -> None:
         """Look at the client.
 
         Args:
@@ -46,16 +48,16 @@ class CallPath(Listening):
         self.core = core
         self.counts = counts
 
-    def again(self, client: "Any") -> "CallPath":
+    def again(self, client: Any) -> CallPath:
         """The same for the client as it is now; the counts go on."""
         raise NotImplementedError
 
-    def stats(self) -> "dict[str, Any]":
+    def stats(self) -> dict[str, Any]:
         """The counts, beside whatever the core counts."""
         core_stats = getattr(self.core, "stats", None)
         return {**(core_stats() if core_stats is not None else {}), **self.counts.copy()}
 
-    def choose(self, client: "Any", operation_name: str, api_params: "dict[str, Any]") -> "tuple[str, Tools | None]":
+    def choose(self, client: Any, operation_name: str, api_params: dict[str, Any]) -> tuple[str, Tools | None]:
         """The way of a call, and the known tools that trace it. Credentials are handed over here.
 
         Returns:
@@ -66,12 +68,12 @@ class CallPath(Listening):
         """
         raise NotImplementedError
 
-    def call(self, client: "Any", operation_name: str, api_params: "dict[str, Any]", tools: "Tools | None") -> "Any":
+    def call(self, client: Any, operation_name: str, api_params: dict[str, Any], tools: Tools | None) -> Any:
         """A call on the core, as the tools would see it. The service's errors are of the client's own classes."""
         if tools is None:
             return self._call(client, operation_name, api_params)
 
-        def call(header: "str | None") -> "Any":
+        def call(header: str | None) -> Any:
             if header is None:
                 return self._call(client, operation_name, api_params)
             params, traced = with_trace(operation_name, api_params, header)
@@ -81,9 +83,7 @@ class CallPath(Listening):
 
         return tools.trace(client, operation_name, call)
 
-    def _call(
-        self, client: "Any", operation_name: str, api_params: "dict[str, Any]", header: "str | None" = None
-    ) -> "Any":
+    def _call(self, client: Any, operation_name: str, api_params: dict[str, Any], header: str | None = None) -> Any:
         raise NotImplementedError
 
     def close(self) -> None:
@@ -93,17 +93,17 @@ class CallPath(Listening):
 class PatchedPath(CallPath):
     """That of a patched client, whose core is made for the first call that goes there."""
 
-    def __init__(self, client: "Any", counts: "Counts | None" = None) -> None:
+    def __init__(self, client: Any, counts: Counts | None = None) -> None:
         super().__init__(client, None, Counts() if counts is None else counts)
         self._model = Model(client.meta.service_model)
         self._is_signed = client._request_signer.signature_version is not UNSIGNED
         self._credentials: Any = None
         self._is_unfit = not self.is_known
 
-    def again(self, client: "Any") -> "PatchedPath":
+    def again(self, client: Any) -> PatchedPath:
         return PatchedPath(client, self.counts)
 
-    def choose(self, client: "Any", operation_name: str, api_params: "dict[str, Any]") -> "tuple[str, Tools | None]":
+    def choose(self, client: Any, operation_name: str, api_params: dict[str, Any]) -> tuple[str, Tools | None]:
         if self._is_unfit:
             return "settings", None
         way, tools = self.look(client, operation_name)
@@ -117,7 +117,7 @@ class PatchedPath(CallPath):
             return "credentials", None
         return FAST, tools
 
-    def _make_core(self, client: "Any") -> bool:
+    def _make_core(self, client: Any) -> bool:
         """Make the core's client, now that nobody listens to botocore finding the endpoint."""
         # One for all threads: credentials are handed over once.
         with lock():
@@ -146,9 +146,7 @@ class PatchedPath(CallPath):
             self._credentials = current
         return True
 
-    def _call(
-        self, client: "Any", operation_name: str, api_params: "dict[str, Any]", header: "str | None" = None
-    ) -> "Any":
+    def _call(self, client: Any, operation_name: str, api_params: dict[str, Any], header: str | None = None) -> Any:
         try:
             reply = self.core.call(operation_name, api_params, header)
         except Failure as failure:
@@ -173,19 +171,19 @@ class PatchedPath(CallPath):
 class OwnPath(CallPath):
     """That of the client behind one of ours, which the tools look at."""
 
-    def __init__(self, client: "Any", core: "_core.Client", hand_over: "Callable[[_core.Client], None]") -> None:
+    def __init__(self, client: Any, core: _core.Client, hand_over: Callable[[_core.Client], None]) -> None:
         super().__init__(client, core, Counts(is_patched=False))
         self._hand_over = hand_over
 
-    def again(self, client: "Any") -> "OwnPath":
+    def again(self, client: Any) -> OwnPath:
         return OwnPath(client, self.core, self._hand_over)
 
     def choose(
         self,
-        client: "Any",
+        client: Any,
         operation_name: str,
-        api_params: "dict[str, Any]",  # noqa: ARG002
-    ) -> "tuple[str, Tools | None]":
+        api_params: dict[str, Any],  # noqa: ARG002
+    ) -> tuple[str, Tools | None]:
         way, tools = self.look(client, operation_name) if self.is_known else ("settings", None)
         if way is not None:
             return way, None
@@ -194,11 +192,11 @@ class OwnPath(CallPath):
 
     def _call(
         self,
-        client: "Any",  # noqa: ARG002
+        client: Any,  # noqa: ARG002
         operation_name: str,
-        api_params: "dict[str, Any]",
-        header: "str | None" = None,
-    ) -> "Any":
+        api_params: dict[str, Any],
+        header: str | None = None,
+    ) -> Any:
         try:
             return self.core.call(operation_name, api_params, header)
         except Failure as failure:

@@ -1,5 +1,7 @@
 """Calls that have left botocore at its seam: which go to the core, and which go on as botocore's."""
 
+from __future__ import annotations
+
 from weakref import WeakSet
 
 from botocore.client import BaseClient  # type: ignore[import-untyped]
@@ -55,10 +57,10 @@ class Seams:
             client.__dict__.pop(_CALL_PATH, None)
         self._clients.clear()
 
-    def take(self, client: "Any", make: "Callable[[Any], CallPath] | None" = None) -> "CallPath":
+    def take(self, client: Any, make: Callable[[Any], CallPath] | None = None) -> CallPath:
         """Have one client come through, whether or not all do.
 
-        Arguments:
+        Args:
             client: a client of SQS.
             make: makes its call path; None for a patched client's.
         """
@@ -70,7 +72,7 @@ class Seams:
         self._calls.install()
         self._closes.install()
 
-    def stats(self, client: "Any") -> "dict[str, Any]":
+    def stats(self, client: Any) -> dict[str, Any]:
         """How many of a client's calls went which way, and what the core counts.
 
         Raises:
@@ -81,7 +83,7 @@ class Seams:
             raise TypeError(f"stats() is about patched clients of SQS, not {client!r}")
         return call_path.stats()
 
-    def _make_api_call(self, client: "Any", operation_name: str, api_params: "dict[str, Any]") -> "Any":
+    def _make_api_call(self, client: Any, operation_name: str, api_params: dict[str, Any]) -> Any:
         call_path = self._path(client)
         if call_path is None:
             return self._calls.original(client, operation_name, api_params)
@@ -91,13 +93,13 @@ class Seams:
             return self._calls.original(client, operation_name, api_params)
         return call_path.call(client, operation_name, api_params, tools)
 
-    def _close(self, client: "Any") -> None:
+    def _close(self, client: Any) -> None:
         self._closes.original(client)
         call_path = client.__dict__.get(_CALL_PATH)
         if call_path is not None:
             call_path.close()
 
-    def _path(self, client: "Any") -> "CallPath | None":
+    def _path(self, client: Any) -> CallPath | None:
         """A client's call path; None if its calls are botocore's."""
         call_path: CallPath | None = client.__dict__.get(_CALL_PATH)
         if call_path is not None:
@@ -107,7 +109,7 @@ class Seams:
         self._clients.add(client)
         return self._open(client)
 
-    def _open(self, client: "Any", make: "Callable[[Any], CallPath] | None" = None) -> "CallPath":
+    def _open(self, client: Any, make: Callable[[Any], CallPath] | None = None) -> CallPath:
         """A call path for the client as it is now; the counts go on."""
         # Only now: a patched program may never make a call.
         from .call_path import PatchedPath

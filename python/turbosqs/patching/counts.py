@@ -1,5 +1,7 @@
 """How many calls of patched clients went which way."""
 
+from __future__ import annotations
+
 import os
 from _thread import RLock
 
@@ -42,7 +44,7 @@ class Counts:
                     numbers[TRACED] = numbers.get(TRACED, 0) + 1
 
 
-def stats(client: "Any" = None) -> "dict[str, Any]":
+def stats(client: Any = None) -> dict[str, Any]:
     """How many calls patched clients have made in this process, by the way they went.
 
     Args:

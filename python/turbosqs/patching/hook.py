@@ -5,6 +5,8 @@ them. To take the seams out again restores botocore exactly. aiobotocore's clien
 left alone.
 """
 
+from __future__ import annotations
+
 import logging
 import sys
 from contextlib import contextmanager
@@ -55,7 +57,7 @@ def unpatch() -> None:
 
 
 @contextmanager
-def patched() -> "Iterator[None]":
+def patched() -> Iterator[None]:
     """``with turbosqs.patched():`` patches for as long as the block lasts. Blocks may overlap and nest.
 
     Raises:
@@ -149,21 +151,21 @@ class _State:
                 self._is_told = True
                 _logger.warning("boto3's SQS clients stay as they are: %s", error)
 
-    def take(self, client: "Any", make: "Callable[[Any], CallPath] | None") -> "CallPath | None":
+    def take(self, client: Any, make: Callable[[Any], CallPath] | None) -> CallPath | None:
         with lock():
             self._find()
             return None if self._seams is None else self._seams.take(client, make)
 
-    def stats(self, client: "Any") -> "dict[str, Any]":
+    def stats(self, client: Any) -> dict[str, Any]:
         if self._seams is None:
             raise TypeError("stats() of a client takes a patched one: call turbosqs.patch() first")
         return self._seams.stats(client)
 
 
-def take(client: "Any", make: "Callable[[Any], CallPath] | None" = None) -> "CallPath | None":
+def take(client: Any, make: Callable[[Any], CallPath] | None = None) -> CallPath | None:
     """Put one client of botocore's on the core, whether or not all are.
 
-    Arguments:
+    Args:
         client: a client of SQS.
         make: makes its call path; None for a patched client's.
 
@@ -173,12 +175,12 @@ def take(client: "Any", make: "Callable[[Any], CallPath] | None" = None) -> "Cal
     return _state.take(client, make)
 
 
-def of_client(client: "Any") -> "dict[str, Any]":
+def of_client(client: Any) -> dict[str, Any]:
     """How many of a patched client's calls went which way, and what its core counts."""
     return _state.stats(client)
 
 
-def _imported_client() -> "Any":
+def _imported_client() -> Any:
     """``botocore.client`` if somebody has imported it; if somebody is about to, once it is there."""
     if "botocore.client" not in sys.modules:
         return None
@@ -195,7 +197,7 @@ def _is_too_old() -> bool:
 class _WhenImported(MetaPathFinder):
     """Sees to ``botocore.client`` when it is imported."""
 
-    def find_spec(self, fullname: str, path: "Any", target: "Any" = None) -> "ModuleSpec | None":
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
         if fullname != "botocore.client":
             return None
         for finder in sys.meta_path:
@@ -212,14 +214,14 @@ class _WhenImported(MetaPathFinder):
 class _ThenSettle(Loader):
     """The loader of a module, and what is to be done when the module is there. The module keeps its own loader."""
 
-    def __init__(self, loader: "Any") -> None:
+    def __init__(self, loader: Any) -> None:
         self._loader = loader
 
-    def create_module(self, spec: "ModuleSpec") -> "ModuleType | None":
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         module: ModuleType | None = self._loader.create_module(spec)
         return module
 
-    def exec_module(self, module: "ModuleType") -> None:
+    def exec_module(self, module: ModuleType) -> None:
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader
         module.__loader__ = self._loader

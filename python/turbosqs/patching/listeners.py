@@ -4,6 +4,8 @@ The answer is asked for at each call, so it is kept: handlers for as long as the
 which it replaces whenever a handler comes or goes, and functions for as long as they are the same objects.
 """
 
+from __future__ import annotations
+
 import socket
 import sys
 from operator import is_, itemgetter
@@ -61,7 +63,7 @@ _OWN_MODULES = (
     "botocore.retryhandler",
 )
 
-_METHODS: "dict[type, tuple[str, ...]]" = {
+_METHODS: dict[type, tuple[str, ...]] = {
     BaseClient: (
         "_make_api_call",
         "_make_request",
@@ -133,7 +135,7 @@ class Replaced:
 
 
 # A state in which nobody would miss calls, and a watch over it.
-_accepted: "tuple[Watch, Replaced] | None" = None
+_accepted: tuple[Watch, Replaced] | None = None
 
 
 def replaced() -> Replaced:
@@ -166,7 +168,7 @@ def is_passed_on() -> bool:
 _COOPERATIVE = ("gevent", "eventlet")
 
 
-def call(client: "Any", operation_name: str, api_params: "dict[str, Any]") -> "Any":
+def call(client: Any, operation_name: str, api_params: dict[str, Any]) -> Any:
     """A call that is botocore's from beginning to end, or whoever's has taken botocore's place.
 
     Looked up now: others replace it. Bound as an attribute of the client would be: a mock that is no function does not
@@ -177,7 +179,7 @@ def call(client: "Any", operation_name: str, api_params: "dict[str, Any]") -> "A
     return (function if bind is None else bind(function, client, type(client)))(operation_name, api_params)
 
 
-def _overriding(cls: type) -> "str | None":
+def _overriding(cls: type) -> str | None:
     """The way of calls, if a client's class has a method of its own for them."""
     for each in cls.__mro__:
         if each is BaseClient:
@@ -190,7 +192,7 @@ def _overriding(cls: type) -> "str | None":
 class Listening:
     """Who listens to one client of botocore's."""
 
-    def __init__(self, client: "Any") -> None:
+    def __init__(self, client: Any) -> None:
         self._parts = _parts(client.__dict__)
         self._endpoint = client._endpoint
         self._session = client._endpoint.http_session
@@ -208,7 +210,7 @@ class Listening:
         """Whether it can be told who listens."""
         return self._emitter is not None
 
-    def is_outdated(self, client: "Any") -> bool:
+    def is_outdated(self, client: Any) -> bool:
         """Whether the client is no longer made of what it was made of."""
         return (
             not all(map(is_, _parts(client.__dict__), self._parts))
@@ -216,7 +218,7 @@ class Listening:
             or self._endpoint.http_session is not self._session
         )
 
-    def look(self, client: "Any", operation_name: str) -> "tuple[str | None, Tools | None]":
+    def look(self, client: Any, operation_name: str) -> tuple[str | None, Tools | None]:
         """Why a call has to take botocore's path (None if nobody would miss it), and the known tools that trace it."""
         now = replaced()
         way = now.way or self._shadowing(client) or _overriding(type(client))
@@ -232,7 +234,7 @@ class Listening:
             return "history", None
         return None, now.tools if audience.tools is None else audience.tools.beside(now.tools)
 
-    def _shadowing(self, client: "Any") -> "str | None":
+    def _shadowing(self, client: Any) -> str | None:
         """The way of a call, if a method that carries it was replaced in this very client, or in a part of it."""
         attributes = client.__dict__, self._endpoint.__dict__, self._session.__dict__, self._signer.__dict__
         numbers = tuple(map(len, attributes))
@@ -244,7 +246,7 @@ class Listening:
         self._numbers = numbers
         return None
 
-    def audience(self, operation_name: str) -> "Audience":
+    def audience(self, operation_name: str) -> Audience:
         """Who has a handler registered for an operation's events."""
         # In this order: a handler that comes meanwhile replaces the cache that the answer is kept under.
         cache = self._emitter._lookup_cache
@@ -257,7 +259,7 @@ class Listening:
         return audience
 
 
-def _is_from(package: str, value: "Any") -> bool:
+def _is_from(package: str, value: Any) -> bool:
     """Whether a function or a class was written there, and so was all that it decorates."""
     while type(value) is FunctionType:
         # Not __module__, which decorators copy.
@@ -269,7 +271,7 @@ def _is_from(package: str, value: "Any") -> bool:
     return issubclass(type(value), type) and value.__module__.partition(".")[0] == package
 
 
-def emitter(client: "Any") -> "Any":
+def emitter(client: Any) -> Any:
     """The emitter behind a client's ``meta.events``, if it is one that we know and all of the client has the same."""
     events = client.meta.events
     if type(events) is not EventAliaser:
@@ -290,7 +292,7 @@ class Audience:
         tools: known tools that have handlers.
     """
 
-    def __init__(self, handlers: "Any", operation_name: str) -> None:
+    def __init__(self, handlers: Any, operation_name: str) -> None:
         self.way: str | None = None
         self.mocks: list[Any] = []
         known: dict[str, list[Any]] = {}
@@ -322,7 +324,7 @@ class Audience:
         self.tools = Tools(handlers=known) if known else None
 
 
-def _entries() -> "dict[int, list[str]]":
+def _entries() -> dict[int, list[str]]:
     """botocore's own handlers by id, with the events that they are registered for."""
     found: dict[int, list[str]] = {}
     for name, handler, *_ in handlers.BUILTIN_HANDLERS:
@@ -335,7 +337,7 @@ def _entries() -> "dict[int, list[str]]":
 _BUILTIN = _entries()
 
 
-def _is_builtin(handler: "Any") -> bool:
+def _is_builtin(handler: Any) -> bool:
     return id(handler) in _BUILTIN
 
 
@@ -350,15 +352,15 @@ def _hears(name: str, event: str) -> bool:
     return len(wanted) <= len(parts) and all(want in ("*", part) for want, part in zip(wanted, parts, strict=False))
 
 
-def _is_own(handler: "Any") -> bool:
+def _is_own(handler: Any) -> bool:
     owner = type(handler.__self__) if type(handler) is MethodType else type(handler)
     return owner.__module__ in _OWN_MODULES
 
 
-def _is_stubbers(handler: "Any") -> bool:
+def _is_stubbers(handler: Any) -> bool:
     stub = sys.modules.get("botocore.stub")
     return stub is not None and isinstance(getattr(handler, "__self__", None), stub.Stubber)
 
 
-def _is_motos(handler: "Any") -> bool:
+def _is_motos(handler: Any) -> bool:
     return type(handler).__module__.partition(".")[0] == "moto" and hasattr(handler, "enabled")

@@ -5,6 +5,8 @@ user's own as well. An older one may lack members that the core has: its calls a
 of those.
 """
 
+from __future__ import annotations
+
 from .._operations import METHOD_TO_API
 from ..service_model import ServiceModel, Shape
 
@@ -22,7 +24,7 @@ class Model:
         is_query: it is of the years in which botocore spoke SQS's older protocol, and so are its errors.
     """
 
-    def __init__(self, model: "Any") -> None:
+    def __init__(self, model: Any) -> None:
         """Take a ``botocore.model.ServiceModel``."""
         self._model = model
         self._ours = ServiceModel()
@@ -30,7 +32,7 @@ class Model:
         self._known: dict[str, frozenset[str] | None] = {}
         self.is_query = protocol(model) == "query"
 
-    def is_known(self, operation_name: str, api_params: "dict[str, Any]") -> bool:
+    def is_known(self, operation_name: str, api_params: dict[str, Any]) -> bool:
         """Whether a call means the same to both.
 
         Args:
@@ -42,7 +44,7 @@ class Model:
         known = self._known[operation_name]
         return known is not None and known.issuperset(api_params)
 
-    def _compare(self, operation_name: str) -> "frozenset[str] | None":
+    def _compare(self, operation_name: str) -> frozenset[str] | None:
         if operation_name not in _OPERATIONS or operation_name not in self._model.operation_names:
             return None
         theirs, ours = (each.operation_model(operation_name) for each in (self._model, self._ours))
@@ -66,12 +68,12 @@ class _Everything(frozenset[str]):
 _EVERYTHING = _Everything()
 
 
-def protocol(model: "Any") -> str:
+def protocol(model: Any) -> str:
     """How a model says that requests are written; botocore before 1.37 knows of one protocol a service."""
     return str(getattr(model, "resolved_protocol", None) or model.protocol)
 
 
-def as_query(response: "dict[str, Any]") -> "tuple[str, dict[str, Any]]":
+def as_query(response: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """A refusal as botocore read it from SQS's older protocol: its code, and the whole response."""
     error = response["Error"]
     known = {name: error[name] for name in ("Type", "Code", "Message") if name in error}
@@ -79,12 +81,12 @@ def as_query(response: "dict[str, Any]") -> "tuple[str, dict[str, Any]]":
     return error["Code"], {"Error": known, "ResponseMetadata": metadata}
 
 
-def without_empty(reply: "dict[str, Any]") -> "dict[str, Any]":
+def without_empty(reply: dict[str, Any]) -> dict[str, Any]:
     """A reply as botocore read it from the older protocol, in which there is no telling an empty list from none."""
     return {name: value for name, value in reply.items() if value not in ([], {})}
 
 
-def _is_same(theirs: "Any", ours: "Shape | None") -> bool:
+def _is_same(theirs: Any, ours: Shape | None) -> bool:
     if theirs is None or ours is None:
         return theirs is ours
     if theirs.type_name != ours.type_name:

@@ -6,6 +6,8 @@ call to us. That reaches whoever captured the function, however and whenever, an
 it exactly. ``__wrapped__``, the source and the signature stay readable, as botocore wrote them.
 """
 
+from __future__ import annotations
+
 import gc
 import sys
 from types import FunctionType
@@ -23,10 +25,10 @@ class Seam:
         original: the function as botocore wrote it: a twin with the same code, for calls that stay botocore's.
     """
 
-    def __init__(self, cls: type, name: str, handler: "Callable[..., Any]") -> None:
+    def __init__(self, cls: type, name: str, handler: Callable[..., Any]) -> None:
         """Find the function; nothing is changed yet.
 
-        Arguments:
+        Args:
             cls: the class of botocore's that has it.
             name: the method's: ``_make_api_call`` or ``close``.
             handler: takes the arguments of the method.
@@ -86,7 +88,7 @@ def _find(cls: type, name: str) -> FunctionType:
     raise LookupError(f"botocore's own {cls.__qualname__}.{name} is not to be found")
 
 
-def _is_botocores(value: "Any", cls: type, name: str) -> bool:
+def _is_botocores(value: Any, cls: type, name: str) -> bool:
     if type(value) is not FunctionType or value.__qualname__ != f"{cls.__qualname__}.{name}":
         return False
     # Decorators copy the name: where each layer was written tells.
@@ -99,7 +101,7 @@ def _is_botocores(value: "Any", cls: type, name: str) -> bool:
     return False
 
 
-def inside(value: "Any") -> "Iterator[Any]":
+def inside(value: Any) -> Iterator[Any]:
     """A function, and all that it calls on to by ``__wrapped__``, by its closure, or as a bound or a partial one;
     outermost first."""
     waiting, seen = [value], set()
@@ -117,7 +119,7 @@ def inside(value: "Any") -> "Iterator[Any]":
             waiting += filter(callable, map(_contents, value.__closure__ or ()))
 
 
-def _contents(cell: "Any") -> "Any":
+def _contents(cell: Any) -> Any:
     try:
         return cell.cell_contents
     except ValueError:

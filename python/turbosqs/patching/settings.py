@@ -1,5 +1,7 @@
 """From what botocore resolved for a client to what the core is built from."""
 
+from __future__ import annotations
+
 import socket
 
 from botocore import UNSIGNED  # type: ignore[import-untyped]
@@ -19,7 +21,7 @@ class UnknownSettingError(Exception):
     """The client is set up in a way that the core has no setting for."""
 
 
-def core_arguments(client: "Any") -> "dict[str, Any]":
+def core_arguments(client: Any) -> dict[str, Any]:
     """The arguments of ``_core.Client`` for a client of botocore's, but for its credentials.
 
     Raises:
@@ -61,7 +63,7 @@ def core_arguments(client: "Any") -> "dict[str, Any]":
 _KEEPALIVE = (socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
 
-def _endpoint(client: "Any") -> "tuple[str, str]":
+def _endpoint(client: Any) -> tuple[str, str]:
     """Where botocore sends requests, and the region that it signs them for. Both are the same for all operations."""
     operation = client.meta.service_model.operation_model("ListQueues")
     context = {"client_region": client.meta.region_name, "client_config": client.meta.config}
@@ -73,13 +75,13 @@ def _endpoint(client: "Any") -> "tuple[str, str]":
     return url, signing.get("region") or client._request_signer.region_name
 
 
-def _signature_version(signer: "Any") -> "Any":
+def _signature_version(signer: Any) -> Any:
     if signer.signature_version is UNSIGNED or signer.signature_version == "v4":
         return signer.signature_version
     raise UnknownSettingError(f"the signature version is {signer.signature_version}")
 
 
-def _user_agent(creator: "Any", config: "Any") -> "dict[str, str | None]":
+def _user_agent(creator: Any, config: Any) -> dict[str, str | None]:
     """The core names itself; what the program adds of its own goes with it."""
     name, version = creator._session_user_agent_name, creator._session_user_agent_version
     extra = [

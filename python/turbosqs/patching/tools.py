@@ -9,6 +9,8 @@ Read in opentelemetry-instrumentation-botocore 0.66, ddtrace 4.16, sentry-sdk 2.
 and newrelic 14.1.
 """
 
+from __future__ import annotations
+
 from functools import partial
 from types import FunctionType, MethodType
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 #: By the function's name, what may stand around it.
-WRAPPERS: "dict[str, frozenset[str]]" = {
+WRAPPERS: dict[str, frozenset[str]] = {
     "_make_api_call": frozenset(
         (
             "opentelemetry.instrumentation.botocore.BotocoreInstrumentor._patched_api_call",
@@ -71,7 +73,7 @@ _CLOSURES = {
 }
 
 
-def written(function: "Any") -> str:
+def written(function: Any) -> str:
     """Where a function was written: its module and its name there; of a bound one, its object's class."""
     if isinstance(function, partial):
         return written(function.func)
@@ -90,12 +92,12 @@ def _name(cls: type) -> str:
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
-def _closed_over(function: "Any", name: str) -> "Any":
+def _closed_over(function: Any, name: str) -> Any:
     cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
     return cells[name].cell_contents if name in cells else None
 
 
-def note_response(status: int, headers: "dict[str, str]") -> None:
+def note_response(status: int, headers: dict[str, str]) -> None:
     """What New Relic's wrapper of Python's HTTP connections adds to the span that is open."""
     from newrelic.api.time_trace import current_trace  # type: ignore[import-not-found]
 
@@ -114,7 +116,7 @@ class Layer:
         inner: what it wraps; None if that cannot be told.
     """
 
-    def __init__(self, value: "Any") -> None:
+    def __init__(self, value: Any) -> None:
         # Of a class: to ask a mock for an attribute is to get one.
         self.wrapper: Any = value._self_wrapper if hasattr(type(value), "_self_wrapper") else None
         self.name = written(value if self.wrapper is None else self.wrapper)

@@ -6,6 +6,8 @@ quotas; so it is given to each message, and those that share a request keep the 
 (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html).
 """
 
+from __future__ import annotations
+
 from functools import partial, wraps
 from inspect import unwrap
 from types import SimpleNamespace
@@ -42,9 +44,9 @@ class Tools:
 
     def __init__(
         self,
-        around: "tuple[Any, ...]" = (),
-        preparing: "tuple[Any, ...]" = (),
-        handlers: "dict[str, list[Any]] | None" = None,
+        around: tuple[Any, ...] = (),
+        preparing: tuple[Any, ...] = (),
+        handlers: dict[str, list[Any]] | None = None,
     ) -> None:
         self.around = around
         self.preparing = preparing
@@ -52,7 +54,7 @@ class Tools:
         self._beside: tuple[Tools | None, Tools] | None = None
 
     @staticmethod
-    def of(layers: "dict[str, list[Layer]]") -> "Tools | None":
+    def of(layers: dict[str, list[Layer]]) -> Tools | None:
         """Those whose wrappers stand around functions that carry calls, by the functions' names; None if none do."""
         if not any(layers.get(name) for name in ("_make_api_call", "prepare_request", "make_request")):
             # Requests of urllib3 are none of ours.
@@ -62,7 +64,7 @@ class Tools:
         )
         return Tools(around, preparing)
 
-    def beside(self, others: "Tools | None") -> "Tools":
+    def beside(self, others: Tools | None) -> Tools:
         """These handlers and the others' wrappers; the same object for the same others."""
         if others is None:
             return self
@@ -70,10 +72,10 @@ class Tools:
             self._beside = others, Tools(others.around, others.preparing, self.handlers)
         return self._beside[1]
 
-    def trace(self, client: "Any", operation_name: str, call: "Callable[[str | None], Any]") -> "Any":
+    def trace(self, client: Any, operation_name: str, call: Callable[[str | None], Any]) -> Any:
         """Make a call of the core's as botocore would make it under these tools.
 
-        Arguments:
+        Args:
             client: botocore's client.
             operation_name: such as ``SendMessage``.
             call: makes it, with a value for the trace header.
@@ -90,7 +92,7 @@ class Tools:
 
         # It looks like what it stands for: the tool records where that was written.
         @wraps(unwrap(client._endpoint.make_request))
-        def make_request(operation_model: "Any", request_dict: "Any") -> "Any":  # noqa: ARG001
+        def make_request(operation_model: Any, request_dict: Any) -> Any:  # noqa: ARG001
             # For botocore a refusal is a reply up to here.
             nonlocal error
             try:
@@ -111,7 +113,7 @@ class Tools:
             raise error
         return reply
 
-    def _header(self, client: "Any", operation_name: str) -> "str | None":
+    def _header(self, client: Any, operation_name: str) -> str | None:
         """The trace header that a request would leave with, asked of a request that does not."""
         if not self.preparing and not self.handlers:
             return None
@@ -139,21 +141,21 @@ class Tools:
         return header
 
 
-def _around(wrapper: "Any", wrapped: "Any", instance: "Any", *args: "Any") -> "Any":
+def _around(wrapper: Any, wrapped: Any, instance: Any, *args: Any) -> Any:
     return wrapper(wrapped, instance, args, {})
 
 
-def _prepare_request(request: "Any") -> "Any":
+def _prepare_request(request: Any) -> Any:
     """What header hooks call on to."""
     return request
 
 
-def _url(client: "Any") -> str:
+def _url(client: Any) -> str:
     """Where botocore sends all requests of a client of SQS."""
     return f"{client.meta.endpoint_url.rstrip('/')}/"
 
 
-def with_trace(operation_name: str, api_params: "dict[str, Any]", header: str) -> "tuple[dict[str, Any], Any]":
+def with_trace(operation_name: str, api_params: dict[str, Any], header: str) -> tuple[dict[str, Any], Any]:
     """The arguments of a call, with a trace for each message that has none.
 
     Returns:
@@ -177,7 +179,7 @@ def with_trace(operation_name: str, api_params: "dict[str, Any]", header: str) -
     return api_params, None
 
 
-def without_digest(reply: "dict[str, Any]", traced: "Any") -> "dict[str, Any]":
+def without_digest(reply: dict[str, Any], traced: Any) -> dict[str, Any]:
     """A reply without the digests of attributes that the caller did not give."""
     if traced is True:
         reply.pop(_DIGEST, None)

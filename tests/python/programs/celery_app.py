@@ -1,5 +1,7 @@
 """A Celery application as anybody would write it, but for the lines that tell the counts."""
 
+from __future__ import annotations
+
 import json
 import os
 import threading

@@ -4,6 +4,8 @@ The folder goes from ``sys.path`` again, and another ``sitecustomize``, which th
 A child may be of any Python there ever was, so this is written in what all of them understand.
 """
 
+from __future__ import annotations
+
 import os
 import sys
 from importlib import import_module
