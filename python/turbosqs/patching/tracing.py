@@ -9,11 +9,12 @@ quotas; so it is given to each message, and those that share a request keep the 
 from __future__ import annotations
 
 from functools import partial, wraps
-from inspect import unwrap
-from types import SimpleNamespace
+from inspect import signature, unwrap
+from types import MethodType, SimpleNamespace
 
 from botocore import handlers  # type: ignore[import-untyped]
 from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]
+from botocore.endpoint import Endpoint  # type: ignore[import-untyped]
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
 from .tools import note_response
@@ -75,7 +76,7 @@ class Tools:
     def trace(self, client: Any, operation_name: str, call: Callable[[str | None], Any]) -> Any:
         """Make a call of the core's as botocore would make it under these tools.
 
-        Args:
+        Arguments:
             client: botocore's client.
             operation_name: such as ``SendMessage``.
             call: makes it, with a value for the trace header.
@@ -88,29 +89,23 @@ class Tools:
         """
         if not self.around:
             return call(self._header(client, operation_name))
-        error: Any = None
-
-        # It looks like what it stands for: the tool records where that was written.
-        @wraps(unwrap(client._endpoint.make_request))
-        def make_request(operation_model: Any, request_dict: Any) -> Any:  # noqa: ARG001
-            # For botocore a refusal is a reply up to here.
-            nonlocal error
-            try:
-                parsed = call(self._header(client, operation_name))
-            except ClientError as refusal:
-                error, parsed = refusal, refusal.response
-            metadata = parsed["ResponseMetadata"]
-            note_response(metadata["HTTPStatusCode"], metadata["HTTPHeaders"])
-            return SimpleNamespace(status_code=metadata["HTTPStatusCode"]), parsed
-
-        inner: Callable[..., Any] = make_request
+        asked = _Asked(self, client, operation_name, call)
+        inner: Callable[..., Any] = _make_request
         for wrapper in reversed(self.around):
             inner = partial(_around, wrapper, inner, client._endpoint)
         model = client.meta.service_model.operation_model(operation_name)
-        request = {"url": _url(client), "method": "POST", "url_path": "/", "headers": {}, "body": b"", "context": {}}
+        context = {_ASKED: asked}
+        request = {
+            "url": _url(client),
+            "method": "POST",
+            "url_path": "/",
+            "headers": {},
+            "body": b"",
+            "context": context,
+        }
         _, reply = inner(model, request)
-        if error is not None:
-            raise error
+        if asked.error is not None:
+            raise asked.error
         return reply
 
     def _header(self, client: Any, operation_name: str) -> str | None:
@@ -139,6 +134,46 @@ class Tools:
             wrapper(_prepare_request, client._endpoint, (request,), {})
         header: str | None = request.headers.get(_HEADER)
         return header
+
+
+#: The key of a call in the context of the request that stands for it.
+_ASKED = "turbosqs"
+
+
+class _Asked:
+    """A call of the core's that is made where botocore would make a request.
+
+    Attributes:
+        error: the refusal that it came to.
+    """
+
+    def __init__(self, tools: Tools, client: Any, operation_name: str, call: Callable[[str | None], Any]) -> None:
+        self.error: ClientError | None = None
+        self._tools = tools
+        self._client = client
+        self._operation_name = operation_name
+        self._call = call
+
+    def make(self) -> dict[str, Any]:
+        try:
+            parsed: dict[str, Any] = self._call(self._tools._header(self._client, self._operation_name))
+        except ClientError as refusal:
+            # For botocore a refusal is a reply up to here.
+            self.error, parsed = refusal, refusal.response
+        return parsed
+
+
+# It looks like what it stands for, and is one for all calls: a tool records where that was written.
+@wraps(MethodType(unwrap(Endpoint.make_request), Endpoint.__new__(Endpoint)))
+def _make_request(operation_model: Any, request_dict: Any) -> Any:  # noqa: ARG001
+    parsed = request_dict["context"][_ASKED].make()
+    metadata = parsed["ResponseMetadata"]
+    note_response(metadata["HTTPStatusCode"], metadata["HTTPHeaders"])
+    return SimpleNamespace(status_code=metadata["HTTPStatusCode"]), parsed
+
+
+# The same, but found at once.
+_make_request.__signature__ = signature(_make_request)  # type: ignore[attr-defined]
 
 
 def _around(wrapper: Any, wrapped: Any, instance: Any, *args: Any) -> Any:
