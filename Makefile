@@ -12,6 +12,11 @@ CARGO_TEST := cargo test --release --locked --config profile.release.package.tur
 # Each worker has a moto of its own; more than a few of them are not worth their start.
 PARALLEL := --numprocesses logical --maxprocesses 4
 
+# What is done differently with TURBOSQS_PORTABLE=1: event loops, greenlets, signals, programs.
+PORTABLE_TESTS := tests/python/aio/test_process.py tests/python/local/test_server.py::test_the_command \
+	tests/python/patching/test_run.py::test_signals_are_its_own tests/python/programs/test_greenlets.py \
+	tests/python/receiving/test_command.py
+
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export CARGO_TERM_PROGRESS_WHEN := never
 # PyO3 is told what it is built for; it would ask the Python around, differently under maturin and clippy, and be built anew
@@ -24,7 +29,7 @@ MAKE_STARTED := $(shell date +%s)
 endif
 export MAKE_STARTED
 
-.PHONY: help build environment crate demo test test-latest test-versions check fuzz bench rust python lint locks lock model clean
+.PHONY: help build environment crate demo test test-latest test-versions check fuzz bench rust python lint locks lock model wheel test-wheel licences licences-check clean
 .DEFAULT_GOAL := help
 
 help:
@@ -66,6 +71,8 @@ rust: ## Rust tests
 python: build ## Python tests
 	@$(STEP) "Python environment: instrumentation" $(PYTHON) scripts/environments.py make instrumentation $(VENV)/instrumentation
 	@$(STEP) --closing '\d passed' "Python tests" $(BIN)/pytest -q $(PARALLEL)
+	@$(STEP) --closing '\d passed' "Python tests, without what only Unix has" \
+		env TURBOSQS_PORTABLE=1 $(BIN)/pytest -q $(PARALLEL) $(PORTABLE_TESTS)
 
 lint: build ## formatting, lints and types of both languages, and whether the generated model is fresh
 	@$(STEP) "cargo fmt" cargo fmt --check
@@ -75,6 +82,8 @@ lint: build ## formatting, lints and types of both languages, and whether the ge
 	@$(STEP) "mypy" $(BIN)/mypy
 	@$(STEP) "stubtest" $(BIN)/python -m mypy.stubtest turbosqs
 	@$(STEP) "service model, against botocore's" $(BIN)/python scripts/generate_model.py --check
+	@$(STEP) "workflows" $(BIN)/zizmor --offline --quiet --no-progress .github
+	@$(STEP) "licences, against Cargo.lock" $(BIN)/python scripts/licences.py --check
 
 locks: build ## whether each locked environment is whole
 	@$(STEP) --closing ': ' "locked environments" $(PYTHON) scripts/environments.py check
@@ -87,7 +96,20 @@ fuzz: build ## random inputs, beside boto3 and to the embedded SQS (ARGS='--seco
 	@$(STEP) --closing '^TURBOSQS_SEED|cases passed' "Random inputs" \
 		env PYTHONPATH=$(CURDIR)/tests:$(CURDIR)/tests/python $(BIN)/python -m fuzz $(ARGS)
 
-bench: build ## side by side with boto3 and others, cores pinned, as ratios; writes docs/bench.md (ARGS=--quick)
+wheel: environment ## what is published, into dist/: a source distribution, and a wheel built from it (minutes)
+	$(BIN)/python scripts/wheel.py $(ARGS)
+
+test-wheel: wheel ## the wheel in bare environments of every Python here, as users have it
+	$(BIN)/python scripts/test_wheel.py
+
+licences: ## the texts of all licences that are linked in, anew
+	$(PYTHON) scripts/licences.py
+
+licences-check: ## whether they are those of what Cargo.lock has
+	$(PYTHON) scripts/licences.py --check
+
+bench: build ## the wheel, side by side with boto3 and others, cores pinned, as ratios; writes docs/bench.md (ARGS=--quick)
+	@$(STEP) --closing 'MB' "wheel" $(BIN)/python scripts/wheel.py
 	$(BIN)/python -m benches.environments
 	$(BIN)/python -m benches $(ARGS)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from benches import sizes
 from benches.plan import (
     AT_ONCE,
     COROUTINES,
@@ -158,6 +159,8 @@ BUDGETS = (
         "x",
         _times(STARTING, "boto3", "turbosqs", "memory"),
     ),
+    Budget("the wheel, to download", 6, " MB", lambda _: sizes.download(), most=True),
+    Budget("the wheel, unpacked", 12, " MB", lambda _: sizes.unpacked(), most=True),
     Budget("send_message, 1,000 coroutines: requests per message", 0.12, "", _requests, most=True),
     Budget(
         "batch_writer, server of 5 ms: time per message, boto3's send_message / turbosqs",

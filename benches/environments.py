@@ -1,10 +1,12 @@
-"""The environments of libraries that cannot live in the project's own: ``python -m benches.environments`` makes them.
+"""Where the libraries are that are measured: ``python -m benches.environments`` sees to it.
 
-Each is a folder in ``.venv``, made from the lock of ``bench-NAME``.
+Those that cannot live in the project's own environment have one each, a folder in ``.venv`` made from the lock of
+``bench-NAME``. turbosqs is the newest wheel of ``dist/``, unpacked: what users get, whatever is built for work.
 """
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -37,7 +39,32 @@ def _folder(environment: str) -> Path:
     return Path(sys.prefix) / "bench" / environment
 
 
+def wheel() -> Path:
+    """The wheel that is measured.
+
+    Raises:
+        MissingError: There is none.
+    """
+    wheels = sorted((ROOT / "dist").glob("*.whl"), key=lambda path: path.stat().st_mtime)
+    if not wheels:
+        raise MissingError("there is no wheel in dist/: `make wheel`")
+    return wheels[-1]
+
+
+def unpacked() -> Path:
+    """Where the wheel is unpacked."""
+    return _folder("turbosqs")
+
+
 def main() -> None:
+    made, chosen = unpacked(), wheel()
+    mark = made.with_suffix(".txt")
+    now = f"{chosen.name} {chosen.stat().st_mtime_ns}"
+    if not (mark.exists() and mark.read_text() == now):
+        shutil.rmtree(made, ignore_errors=True)
+        install = [environments.uv(), "pip", "install", "--quiet", "--no-deps", "--no-index", "--compile-bytecode"]
+        environments.run([*install, "--target", made, chosen])
+        mark.write_text(now)
     for name in NAMES:
         try:
             environments.make(f"bench-{name}", _folder(name))

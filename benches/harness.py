@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from benches.environments import ROOT, interpreter
+from benches.environments import ROOT, interpreter, unpacked
 from benches.job import SETTINGS, TEN
 from benches.plan import Run
 
@@ -29,6 +29,7 @@ class Figures:
 
     ``cpu``, ``wall`` and ``requests`` are per message (per start, where there are no messages), times in microseconds;
     ``client`` and ``server`` are CPU per request on either side. ``memory`` is the client's, in megabytes, at the end.
+    ``start`` is the time from the start of the process, in microseconds, where that is what is measured.
     """
 
     library: str
@@ -40,6 +41,7 @@ class Figures:
     server: float
     latency: float = float("nan")
     latency_without: float = float("nan")
+    start: float = float("nan")
 
 
 class Server:
@@ -141,6 +143,7 @@ class Harness:
             server=(after["cpu"] - before["cpu"]) * 1e6 / requests if requests else float("nan"),
             latency=figures.get("latency", float("nan")),
             latency_without=figures.get("latency without batching", float("nan")),
+            start=figures.get("start", float("nan")),
         )
 
     def _fill(self, queue: str, count: int, body: str) -> None:
@@ -214,11 +217,11 @@ def _worker(python: str, task: dict[str, object]) -> Iterator[_Worker]:
 
 
 def _environment() -> dict[str, str]:
-    """This environment, without what AWS clients read, with bytecode caches, and with the checkout's own turbosqs."""
+    """This environment, without what AWS clients read, with bytecode caches, and with the wheel's turbosqs."""
     kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith("AWS_") and name != "PYTHONDONTWRITEBYTECODE"
     }
     nothing = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
-    return {**kept, **nothing, "AWS_EC2_METADATA_DISABLED": "true", "PYTHONPATH": str(ROOT / "python")}
+    return {**kept, **nothing, "AWS_EC2_METADATA_DISABLED": "true", "PYTHONPATH": str(unpacked())}

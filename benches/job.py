@@ -20,16 +20,16 @@ TEN = 10  # the most that SQS takes in one request
 #: The client's settings, the same for every library.
 SETTINGS: dict[str, Any] = {"region_name": "us-east-1", "aws_access_key_id": "bench", "aws_secret_access_key": "bench"}
 
-#: Measures what it runs: seconds of CPU, seconds by the clock, resident megabytes.
+#: Measures what it runs: seconds of CPU, seconds by the clock, resident megabytes, and when it was done.
 FRESH = """
 import resource, time
 {before}
 used, began = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
 {code}
-took, usage = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF)
+took, usage, ready = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
 cpu = usage.ru_utime + usage.ru_stime - used.ru_utime - used.ru_stime
 resident = int(open("/proc/self/status").read().split("VmRSS:")[1].split()[0]) / 1024
-print(cpu, took, resident)
+print(cpu, took, resident, ready)
 """
 
 
@@ -75,11 +75,12 @@ class Job:
         """Measures a few lines in an interpreter that has loaded nothing else, after the lines ``before``."""
         self.start()
         script = FRESH.format(before=before, code=code)
+        began = time.monotonic()
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(done.stderr.strip().splitlines()[-1])
-        cpu, wall, memory = map(float, done.stdout.split())
-        self.figures |= {"cpu": cpu * 1e6, "wall": wall * 1e6, "memory": memory}
+        cpu, wall, memory, ready = map(float, done.stdout.split())
+        self.figures |= {"cpu": cpu * 1e6, "wall": wall * 1e6, "memory": memory, "start": (ready - began) * 1e6}
 
     @contextmanager
     def latencies(self, name: str) -> Iterator[Callable[[Callable[[], object]], None]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from benches import summary
+from benches import sizes, summary
 from benches.budgets import BUDGETS, server_shares
 from benches.plan import GROUPS, Group, Run, Scenario
 from benches.results import Outcome, Results, known
@@ -40,7 +40,7 @@ COUNTED = [
     "without batching, µs",
 ]
 
-STARTS = ["", "time, ms", "CPU, ms", "less time than the first", "memory, MB"]
+STARTS = ["", "time, ms", "CPU, ms", "less time than the first", "memory, MB", "since the process began, ms"]
 
 
 def _start_cells(results: Results, run: Run, outcome: Outcome) -> list[str]:
@@ -50,6 +50,7 @@ def _start_cells(results: Results, run: Run, outcome: Outcome) -> list[str]:
         number(outcome.median("cpu") / 1e3),
         ratio(results.ratio(run, "wall")),
         number(outcome.median("memory")),
+        number(outcome.median("start") / 1e3),
     ]
 
 
@@ -116,6 +117,7 @@ def markdown(results: Results, facts: list[str], *, whole: bool, picture: str = 
     parts.append("\n".join(["Written by `make bench`.", *facts, f"Measured: {', '.join(libraries)}."]))
     if short := summary.markdown(results):
         parts += ["## In short", short]
+    parts += ["## What is installed", sizes.markdown()]
     if budgets := _budgets(results, whole):
         parts += ["## Budgets", budgets]
     scenarios = list(dict.fromkeys(run.scenario for run in results))

@@ -11,6 +11,7 @@ import os
 import platform
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 from benches.job import Job
 
@@ -32,8 +33,11 @@ def main() -> None:
         work = getattr(importlib.import_module(f"benches.work_{subject}"), function)
         work(job, **task["options"])
         library = subject.removesuffix("_aio")
-        # turbosqs is the checkout's, installed or not; not every library says its version itself.
-        release = getattr(importlib.import_module(library), "__version__", None) or version(library)
+        module = importlib.import_module(library)
+        if library == "turbosqs" and not Path(module.__file__ or "").is_relative_to(os.environ["PYTHONPATH"]):
+            raise RuntimeError(f"turbosqs is not the wheel's, but {module.__file__}")
+        # Not every library says its version itself.
+        release = getattr(module, "__version__", None) or version(library)
         name = f"{library} {release} on CPython {platform.python_version()}"
         print(json.dumps({"library": name, "figures": job.figures}), file=out, flush=True)
 

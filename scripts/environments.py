@@ -43,6 +43,7 @@ ENVIRONMENTS = {
     "boto3-1.36": (3, 10),
     "boto3-1.40": (3, 10),
     "boto3-newest": (3, 10),
+    "wheel": (3, 10),
 }
 SAME_AS = {"demo": "development"}
 
@@ -128,7 +129,7 @@ def run(command: Sequence[str | Path]) -> None:
 
 
 def executable(folder: Path, name: str) -> Path:
-    return folder / "bin" / name
+    return folder / ("Scripts" if os.name == "nt" else "bin") / name
 
 
 def uv() -> Path:

@@ -126,8 +126,8 @@ def _load(module: str) -> Any:
     from importlib import import_module
 
     try:
-        # First, so that this is where it fails, if it does: whatever is asked for here needs it sooner or later, but for
-        # patching in a process that never makes a call.
+        # First, so that this is where it fails, if it does: whatever is asked for here needs it sooner or later, but
+        # for patching in a process that never makes a call.
         if module != "patching":
             import_module("._core", __name__)
         # Not ``from . import``: that asks for the attribute first, and may end up here again.
