@@ -23,6 +23,7 @@ mod held;
 mod http;
 mod input;
 mod limits;
+mod lock;
 mod log;
 mod message;
 mod operations;

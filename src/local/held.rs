@@ -1,9 +1,11 @@
 //! How much of requests and replies is in memory at once, and who has to go when it is too much.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::oneshot;
+
+use super::lock::lock;
 
 /// A number of bytes that may be held at once. When it is exceeded, what has been arriving for the longest is given up: a
 /// request that is sent without delay is hardly ever the oldest, however many dawdle.
@@ -46,7 +48,7 @@ impl Budget {
 
     fn books(&self) -> MutexGuard<'_, Books> {
         // Sums are whole whatever panicked beside them.
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.books)
     }
 
     pub(super) fn is_full(&self) -> bool {

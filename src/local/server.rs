@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,7 @@ use super::held::Budget;
 use super::http as front;
 use super::input::{Map, Text};
 use super::limits::ServerLimits;
+use super::lock::lock;
 use super::log;
 use super::message::Millis;
 use super::operations::Wait;
@@ -162,9 +163,8 @@ pub(super) struct ServerShared {
 }
 
 impl ServerShared {
-    /// A panic while the lock was held is a bug, but not one that should take every other request with it.
     pub(super) fn state(&self) -> MutexGuard<'_, ServerState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     pub(super) fn caller<'a>(&'a self, headers: &'a HeaderMap) -> Caller<'a> {
@@ -174,7 +174,7 @@ impl ServerShared {
     /// Wakes the ticker if it would sleep too long.
     pub(super) fn reconsider(&self) {
         let next = self.state().next_event();
-        let ticks_at = *self.ticks_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let ticks_at = *lock(&self.ticks_at);
         if next.is_some_and(|next| next < ticks_at) {
             self.ticker.notify_one();
         }
@@ -198,7 +198,7 @@ impl ServerShared {
                 let next = state.next_event().filter(|next| moves || *next <= now);
                 next.map(|next| (next, Duration::from_millis(next.saturating_sub(now))))
             };
-            *self.ticks_at.lock().unwrap_or_else(PoisonError::into_inner) = next.map_or(Millis::MAX, |(next, _)| next);
+            *lock(&self.ticks_at) = next.map_or(Millis::MAX, |(next, _)| next);
             match next {
                 None => self.ticker.notified().await,
                 Some((_, Duration::ZERO)) => tokio::task::yield_now().await,

@@ -6,11 +6,11 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use tokio::runtime::Handle;
 
-use super::lock::lock;
+use super::lock::{lock, wait_while};
 use super::wake;
 
 /// Completions that nobody has taken yet, and the descriptor that wakes the one who takes them.
@@ -32,7 +32,7 @@ struct Completions<T> {
     /// Whether the wake descriptor has been written to since completions were last taken.
     armed: bool,
     /// Whether there was a wake-up that no waiting thread has taken.
-    rung: bool,
+    is_woken: bool,
     /// Nothing is waited for any more.
     closed: bool,
 }
@@ -40,7 +40,7 @@ struct Completions<T> {
 impl<T: Send + 'static> CompletionQueue<T> {
     pub(crate) fn new() -> io::Result<Arc<CompletionQueue<T>>> {
         let (wake_sender, wake_receiver) = wake::pair()?;
-        let completions = Completions { waiting: Vec::new(), armed: false, rung: false, closed: false };
+        let completions = Completions { waiting: Vec::new(), armed: false, is_woken: false, closed: false };
         Ok(Arc::new(CompletionQueue {
             completions: Mutex::new(completions),
             wake_sender,
@@ -57,9 +57,9 @@ impl<T: Send + 'static> CompletionQueue<T> {
     /// Wait for the next wake-up, for ever; false when the queue is closed. There is one for however many completions come
     /// before they are taken.
     pub(crate) fn wait(&self) -> bool {
-        let waited = self.woken.wait_while(self.lock(), |completions| !completions.rung && !completions.closed);
-        let mut completions = waited.unwrap_or_else(PoisonError::into_inner);
-        completions.rung = false;
+        let asleep = |completions: &mut Completions<T>| !completions.is_woken && !completions.closed;
+        let mut completions = wait_while(&self.woken, self.lock(), asleep);
+        completions.is_woken = false;
         !completions.closed
     }
 
@@ -104,7 +104,7 @@ impl<T: Send + 'static> CompletionQueue<T> {
     }
 
     fn wake(&self) {
-        self.lock().rung = true;
+        self.lock().is_woken = true;
         self.woken.notify_all();
         loop {
             match (&self.wake_sender).write(&[1]) {

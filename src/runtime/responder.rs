@@ -3,10 +3,10 @@
 //! Whatever carries an operation holds a [`Responder`] and responds exactly once, from any thread. A sync caller blocks
 //! on a [`PendingResponse`]; other ways to wait are other [`Sink`]s.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-use super::lock::lock;
+use super::lock::{lock, wait_timeout_while};
 use crate::protocol::error::Error;
 
 /// What a responder answers to, on whatever thread has the answer. It must not block, and it must not panic.
@@ -88,9 +88,7 @@ impl<T: Send + 'static> PendingResponse<T> {
     /// Block until the answer is there or `timeout` is over; `None` is the latter.
     pub(crate) fn wait_for(&self, timeout: Duration) -> Option<Result<T, Error>> {
         let answer = self.slot.lock();
-        let waited = self.slot.answered.wait_timeout_while(answer, timeout, |answer| answer.is_none());
-        let (mut answer, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        answer.take()
+        wait_timeout_while(&self.slot.answered, answer, timeout, |answer| answer.is_none()).take()
     }
 }
 

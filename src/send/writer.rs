@@ -3,7 +3,7 @@
 //! Entries go into windows of the writer's own, which fill up before they leave. How much may be unanswered is bounded;
 //! what failed is kept, entry and error, until it is asked for.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::Limits;
@@ -14,7 +14,7 @@ use crate::protocol::entry::{Entry, QueueUrl, Single};
 use crate::protocol::error::Error;
 use crate::protocol::message::Reply;
 use crate::runtime::admission::UnansweredEntries;
-use crate::runtime::lock::lock;
+use crate::runtime::lock::{get_mut, lock, wait_timeout_while};
 use crate::runtime::responder::{Responder, Sink};
 
 /// How long a batch that does not fill up waits for more.
@@ -183,8 +183,7 @@ impl Drop for Writer {
         if !self.is_mine() {
             // The parent's entries; to drop them would be to answer them, under locks that may never be free here.
             std::mem::forget((Arc::clone(&self.back_pressure), Arc::clone(&self.source)));
-            let batchers = self.batchers.get_mut().unwrap_or_else(PoisonError::into_inner);
-            std::mem::forget(std::mem::take(batchers));
+            std::mem::forget(std::mem::take(get_mut(&mut self.batchers)));
         }
     }
 }
@@ -208,8 +207,8 @@ impl BackPressure {
     fn wait(&self, wait: WaitFor, timeout: Duration) -> bool {
         let mut state = self.lock();
         state.waiting = Some(wait);
-        let waited = self.capacity_changed.wait_timeout_while(state, timeout, |state| !self.is_satisfied(state, wait));
-        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let unsatisfied = |state: &mut WriterState| !self.is_satisfied(state, wait);
+        let mut state = wait_timeout_while(&self.capacity_changed, state, timeout, unsatisfied);
         state.waiting = None;
         self.is_satisfied(&state, wait)
     }
