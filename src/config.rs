@@ -33,7 +33,7 @@ pub(crate) use endpoint::host;
 pub(crate) use error::{ConfigError, KwargValue};
 pub(crate) use external::{ExternalCredentials, resolved};
 pub(crate) use proxy::{Proxies, Proxy};
-pub(crate) use resolve::resolve;
+pub(crate) use resolve::{chosen_profile, resolve, session_region};
 pub(crate) use services::{AwsService, Services};
 pub(crate) use settings::{Batching, Retries, RetryMode, Settings, Tls, UserAgent};
 pub(crate) use sources::{Section, SectionEntry, SharedFiles, Sources, command_words};

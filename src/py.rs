@@ -42,6 +42,8 @@ mod _core {
     #[pymodule_export]
     use super::completions::CompletionQueue;
     #[pymodule_export]
+    use super::config::{chosen_profile, default_region, profiles};
+    #[pymodule_export]
     use super::error::Failure;
     #[pymodule_export]
     use super::local::LocalServer;

@@ -28,7 +28,6 @@ The modules, outermost first; each imports what stands below it, never what stan
 - `patching` boto3's own clients on the core
 - `service_model` `client.meta.service_model`
 - `_in_force` a client's config as it is applied, for ``client.meta.config``
-- `_profiles` the profiles of the shared files, for `Session.available_profiles`
 - `_resource` what `resource()` answers
 - `batching` the settings `Batching`
 - `config` the settings `Config`

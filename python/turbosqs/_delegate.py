@@ -188,7 +188,7 @@ def make(core: _core.Client, arguments: dict[str, Any], config: Any, events: Any
         "use_ssl": arguments.get("use_ssl", True),
         "verify": arguments.get("verify"),
         "endpoint_url": arguments.get("endpoint_url"),
-        "config": _botocore_config(core, config, arguments.get("profile_name")),
+        "config": _botocore_config(core, config),
     }
     client = session.create_client("sqs", **settings)
     if client.meta.endpoint_url != core.endpoint_url:
@@ -222,7 +222,7 @@ def _session(core: _core.Client, profile_name: str | None, events: Any, wanted: 
     return session
 
 
-def _botocore_config(core: _core.Client, config: Any, profile_name: str | None) -> Any:
+def _botocore_config(core: _core.Client, config: Any) -> Any:
     """botocore's ``Config`` of what the core has resolved."""
     from importlib import import_module
 
@@ -232,7 +232,7 @@ def _botocore_config(core: _core.Client, config: Any, profile_name: str | None) 
     kind = import_module("botocore.config").Config
     given = {} if config is None else as_options(config)
     # Not all that was given shows in the config that is in force.
-    options = {**given, **as_options(in_force(core, config, profile_name))}
+    options = {**given, **as_options(in_force(core, config))}
     if type(options["signature_version"]).__name__ == "UNSIGNED":
         options["signature_version"] = import_module("botocore").UNSIGNED
     # An older botocore does not know every option.

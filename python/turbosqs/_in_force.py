@@ -18,13 +18,12 @@ _DONE = (
 )
 
 
-def in_force(core: _core.Client, given: Any, profile_name: str | None) -> Any:
+def in_force(core: _core.Client, given: Any) -> Any:
     """A client's config as it is applied, whichever way its options were found; of the type of the one that was given.
 
     Args:
         core: the client's.
         given: the ``Config``, ours or botocore's, or None.
-        profile_name: the session's.
     """
     from . import _general
     from .config import Config, as_options
@@ -42,25 +41,18 @@ def in_force(core: _core.Client, given: Any, profile_name: str | None) -> Any:
     for name, seconds in zip(("connect_timeout", "read_timeout"), core.timeouts, strict=True):
         if options.get(name) is None:
             options[name] = int(seconds) if seconds is not None and seconds == int(seconds) else seconds
-    options["retries"] = _retries(options.get("retries"), profile_name)
+    options["retries"] = _retries(core, options.get("retries"))
     return kind(**{name: value for name, value in options.items() if name in kind.OPTION_DEFAULTS})
 
 
-def _retries(given: dict[str, Any] | None, profile_name: str | None) -> dict[str, Any]:
+def _retries(core: _core.Client, given: dict[str, Any] | None) -> dict[str, Any]:
     """The retry options in force, with boto3's rules: ``max_attempts`` counts the retries, every other the attempts."""
-    from . import _profiles
-
-    def found(variable: str, setting: str) -> str | None:
-        value = _profiles.from_environment(variable)
-        return _profiles.settings(profile_name).get(setting) if value is None else value
-
     retries = dict(given or {})
     retried = retries.pop("max_attempts", None)
     if "total_max_attempts" not in retries:
         if retried is not None:
             retries["total_max_attempts"] = retried + 1
-        elif (attempts := found("AWS_MAX_ATTEMPTS", "max_attempts")) is not None:
+        elif (attempts := core.general.get("max_attempts")) is not None:
             retries["total_max_attempts"] = int(attempts)
-    if "mode" not in retries:
-        retries["mode"] = found("AWS_RETRY_MODE", "retry_mode") or "standard"
+    retries.setdefault("mode", core.retry_mode)
     return retries

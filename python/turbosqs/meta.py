@@ -30,20 +30,18 @@ class ClientMeta:
         self,
         core: _core.Client,
         config: Any,
-        profile_name: str | None,
         delegate: Callable[[str], Delegate] | None = None,
     ) -> None:
         """Keep what is told.
 
         Args:
             core: the client's.
-            config, profile_name: what it was made with.
+            config: what it was made with.
             delegate: makes botocore's client behind it, for what needs one.
         """
         self._core = core
         self._delegate = delegate
         self._given_config = config
-        self._profile_name = profile_name
         self._config: Any = None
         self._service_model: Any = None
 
@@ -78,7 +76,7 @@ class ClientMeta:
         if self._config is None:
             from ._in_force import in_force
 
-            self._config = in_force(self._core, self._given_config, self._profile_name)
+            self._config = in_force(self._core, self._given_config)
         return self._config
 
     @property

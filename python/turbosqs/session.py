@@ -6,11 +6,12 @@ asked of a ``boto3.Session`` made from the same arguments, when it is first need
 
 from __future__ import annotations
 
-from . import _profiles
+from ._core import Failure, chosen_profile, default_region, profiles
 from ._lock import lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, Literal, overload
 
     from .batching import Batching
@@ -65,7 +66,7 @@ class Session:
             raise NoCredentialsError()
         if botocore_session is not None:
             self._boto3("Session(botocore_session=...)")
-        elif (profile := _profiles.chosen(profile_name)) is not None and profile not in _profiles.load():
+        elif (profile := chosen_profile(profile_name)) is not None and profile not in _told(profiles):
             from .exceptions import ProfileNotFound
 
             raise ProfileNotFound(profile=profile)
@@ -78,7 +79,7 @@ class Session:
         """The profile in use: the argument's, else the environment's, else ``default``."""
         if self._arguments["botocore_session"] is not None:
             return str(self._boto3("profile_name").profile_name)
-        profile = _profiles.chosen(self._arguments["profile_name"])
+        profile = chosen_profile(self._arguments["profile_name"])
         return "default" if profile is None else profile
 
     @property
@@ -92,11 +93,7 @@ class Session:
             return region
         region = self._arguments["region_name"]
         if region is None:
-            region = _profiles.from_environment("AWS_DEFAULT_REGION")
-        if region is None:
-            region = _profiles.settings(self._arguments["profile_name"]).get("region")
-        if region is None:
-            region = _profiles.from_environment("AWS_REGION")
+            region = _told(default_region, self._arguments["profile_name"])
         return region
 
     @property
@@ -106,7 +103,7 @@ class Session:
         Raises:
             ConfigParseError: one of the files is no INI file.
         """
-        return list(_profiles.load())
+        return list(_told(profiles))
 
     if TYPE_CHECKING:
 
@@ -334,7 +331,7 @@ class Session:
         return {**arguments, "profile_name": session["profile_name"]}
 
     def _connect(self, arguments: dict[str, Any], config: Any) -> SQS:
-        from ._core import Client, Failure
+        from ._core import Client
         from ._core import Session as CoreSession
         from .batching import as_argument
         from .sqs import SQS
@@ -443,6 +440,17 @@ class SessionEvents:
                 f"the class of turbosqs's SQS clients is not made anew for each, so a handler for {event_name!r} could "
                 "not change it: use boto3's own client with turbosqs.patch()"
             )
+
+
+def _told(ask: Callable[..., Any], *arguments: Any) -> Any:
+    """What the core says of environment and shared files; what is wrong with them is raised as boto3 does."""
+    try:
+        return ask(*arguments)
+    except Failure as failure:
+        from .errorfactory import exception
+
+        error = exception(failure)
+    raise error
 
 
 def for_botocore(config: Any) -> Any:

@@ -59,8 +59,8 @@ class SQS(Operations, BaseClient):
 
         Args:
             core: what sends.
-            config, profile_name: what it was made with, for ``meta.config``.
-            arguments: the rest of what it was made with, for botocore's client behind it.
+            config: what it was made with, for ``meta.config``.
+            profile_name, arguments: the rest of what it was made with, for botocore's client behind it.
             events: the emitter with the handlers of the session's, for that client; None if nobody has added any.
             owner: that client, if it is the other way round and the core was made from it.
         """
@@ -69,7 +69,7 @@ class SQS(Operations, BaseClient):
         self._call = self._waits.call
         self._listened = Listened(core, {"profile_name": profile_name, **(arguments or {})}, config, events, owner)
         # Of a client of botocore's nothing is looked up twice.
-        self.meta = ClientMeta(core, config, profile_name, self._listened.make) if owner is None else owner.client.meta
+        self.meta = ClientMeta(core, config, self._listened.make) if owner is None else owner.client.meta
         flush_at_exit()
 
     def _make_api_call(self, operation_name: str, api_params: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-//! Settings that botocore looks up and checks for every client, though SQS has no use for them.
+//! Settings that botocore looks up and checks for every client, though SQS has no use for most of them.
 //!
 //! Only the lookup is done here. What is allowed, and what `client.meta.config` shows, is Python's affair
 //! (`turbosqs._general`), because `Config` takes values of any type for them.
@@ -7,8 +7,9 @@ use super::Sources;
 use super::sources::{Section, text};
 
 /// Names, the variable and the entry of a profile that say them. The names are those of `Config`'s options, but for
-/// the two that are no options.
+/// the three that are no options.
 const GENERAL: &[(&str, &str, &str)] = &[
+    ("max_attempts", "AWS_MAX_ATTEMPTS", "max_attempts"),
     ("defaults_mode", "AWS_DEFAULTS_MODE", "defaults_mode"),
     ("user_agent_appid", "AWS_SDK_UA_APP_ID", "sdk_ua_app_id"),
     (

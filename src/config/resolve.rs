@@ -20,11 +20,7 @@ const DEFAULT_POOL: usize = 10;
 /// The settings for these arguments in this world.
 pub(crate) fn resolve(arguments: &Arguments, sources: &dyn Sources) -> Result<Settings, ConfigError> {
     let files = sources.files()?;
-    let profile_name = arguments
-        .profile_name
-        .clone()
-        .or_else(|| sources.variable("AWS_DEFAULT_PROFILE"))
-        .or_else(|| sources.variable("AWS_PROFILE"));
+    let profile_name = chosen_profile(arguments.profile_name.as_deref(), sources);
     let nothing = Section::new();
     let profile = match &profile_name {
         None => files.profiles.get("default").unwrap_or(&nothing),
@@ -108,6 +104,20 @@ const EMPTY_BUNDLE: &str = "Invalid CA bundle: the configured value (ca_bundle, 
                             verify) resolved to an empty or whitespace-only string. Provide a valid path to a CA \
                             bundle file.";
 
+/// The profile that is in use: the one given, else the environment's; `None` where nobody chose one.
+pub(crate) fn chosen_profile(given: Option<&str>, sources: &dyn Sources) -> Option<String> {
+    let given = given.map(str::to_owned);
+    given.or_else(|| sources.variable("AWS_DEFAULT_PROFILE")).or_else(|| sources.variable("AWS_PROFILE"))
+}
+
+/// The region of clients that name none, with this profile.
+pub(crate) fn session_region(profile: Option<&str>, sources: &dyn Sources) -> Result<Option<String>, ConfigError> {
+    let (files, options, nothing) = (sources.files()?, Options::default(), Section::new());
+    let name = chosen_profile(profile, sources);
+    let profile = files.profiles.get(name.as_deref().unwrap_or("default")).unwrap_or(&nothing);
+    Ok(Lookup { options: &options, sources, files, profile }.default_region())
+}
+
 /// Options, environment and profile, asked in that order.
 struct Lookup<'a> {
     options: &'a Options,
@@ -125,14 +135,15 @@ impl Lookup<'_> {
         option.unwrap_or_else(|| self.text(variable, name).is_some_and(|value| is_true(&value)))
     }
 
-    fn region(&self, arguments: &Arguments) -> Result<Option<String>, ConfigError> {
-        let region = arguments
-            .region_name
-            .clone()
-            .or_else(|| self.options.region_name.clone())
-            .or_else(|| self.text("AWS_DEFAULT_REGION", "region"))
+    fn default_region(&self) -> Option<String> {
+        self.text("AWS_DEFAULT_REGION", "region")
             // What the other SDKs read; botocore does not, so it must never win over anything that botocore reads.
-            .or_else(|| self.sources.variable("AWS_REGION").filter(|region| !region.is_empty()));
+            .or_else(|| self.sources.variable("AWS_REGION").filter(|region| !region.is_empty()))
+    }
+
+    fn region(&self, arguments: &Arguments) -> Result<Option<String>, ConfigError> {
+        let given = arguments.region_name.clone().or_else(|| self.options.region_name.clone());
+        let region = given.or_else(|| self.default_region());
         match region {
             Some(region_name) if !is_region(&region_name) => Err(ConfigError::InvalidRegion { region_name }),
             region => Ok(region),

@@ -1,6 +1,6 @@
 //! Where unstated settings are looked up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::{ConfigError, ini};
 
@@ -44,6 +44,8 @@ pub(super) fn text<'a>(section: &'a Section, name: &str) -> Option<&'a str> {
 pub(crate) struct SharedFiles {
     /// Profiles of the configuration file, with those of the credentials file laid over them, name by name.
     pub profiles: BTreeMap<String, Section>,
+    /// The names of all profiles, in the order in which the files have them, those of the configuration file first.
+    pub profile_names: Vec<String>,
     pub services: BTreeMap<String, Section>,
     pub sso_sessions: BTreeMap<String, Section>,
     /// The profiles of each file by itself, for what looks at one file only.
@@ -60,12 +62,15 @@ pub(super) type File = Option<(String, String)>;
 impl SharedFiles {
     pub(crate) fn parse(config: File, credentials: File) -> Result<SharedFiles, ConfigError> {
         let mut files = SharedFiles::default();
+        let mut names = Vec::new();
         for (name, section) in sections(&config)? {
             if name == "default" {
+                names.push(name.clone());
                 files.config_profiles.insert(name, section);
             } else if name.starts_with("profile") {
                 // A section name with more or fewer than two words names no profile.
                 if let Some(profile) = second_word(&name) {
+                    names.push(profile.clone());
                     files.config_profiles.insert(profile, section);
                 }
             } else if name.starts_with("sso-session") {
@@ -80,9 +85,13 @@ impl SharedFiles {
         }
         files.profiles = files.config_profiles.clone();
         for (name, section) in sections(&credentials)? {
+            names.push(name.clone());
             files.profiles.entry(name.clone()).or_default().extend(section.clone());
             files.credentials_profiles.insert(name, section);
         }
+        let mut seen = HashSet::new();
+        names.retain(|name| seen.insert(name.clone()));
+        files.profile_names = names;
         files.config_path = config.map(|(path, _)| path);
         files.credentials_path = credentials.map(|(path, _)| path);
         Ok(files)
@@ -237,6 +246,7 @@ mod tests {
         let file = |text: &str| Some((String::from("path"), text.to_owned()));
         let files = SharedFiles::parse(file(config), file(credentials)).unwrap();
         assert_eq!(files.profiles.keys().collect::<Vec<_>>(), ["default", "p", "r"]);
+        assert_eq!(files.profile_names, ["default", "p", "r"]);
         assert_eq!(text(&files.profiles["default"], "x"), Some("4"));
         assert_eq!(text(&files.profiles["default"], "y"), Some("1"));
         // The later of two sections for one profile replaces the earlier.

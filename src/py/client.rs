@@ -150,6 +150,12 @@ impl Client {
         self.core.settings().general.iter().map(|(name, value)| (*name, value.as_str())).collect()
     }
 
+    /// The retry mode in force.
+    #[getter]
+    fn retry_mode(&self) -> &str {
+        self.core.settings().retries.mode.name()
+    }
+
     #[getter]
     fn partition(&self) -> &str {
         self.core.settings().partition

@@ -9,8 +9,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
 use crate::config::{
-    Arguments, Batching, ClientCert, Found, Options, ProxiesConfig, RetryOptions, Settings, SignatureVersion, System,
-    Timeout, Verify, resolve, resolved,
+    self, Arguments, Batching, ClientCert, Found, Options, ProxiesConfig, RetryOptions, Settings, SignatureVersion,
+    Sources, System, Timeout, Verify, resolve, resolved,
 };
 
 /// Options of `Config` that change nothing for SQS: other services', and what the protocol of SQS has no place for.
@@ -36,6 +36,25 @@ pub(super) fn settings(dict: &Bound<'_, PyDict>, is_resolved: bool, found: Optio
     let arguments = Arguments { found, ..arguments(dict)? };
     let settings = if is_resolved { resolved(&arguments) } else { resolve(&arguments, &System::default()) };
     settings.map_err(|error| super::error::config(dict.py(), &error))
+}
+
+/// The profile that is in use: the one given, else the environment's; None where nobody chose one.
+#[pyfunction]
+pub(super) fn chosen_profile(profile_name: Option<&str>) -> Option<String> {
+    config::chosen_profile(profile_name, &System::default())
+}
+
+/// The names of all profiles in the shared files, those of the configuration file first.
+#[pyfunction]
+pub(super) fn profiles(py: Python<'_>) -> PyResult<Vec<String>> {
+    let found = System::default().files().map(|files| files.profile_names.clone());
+    found.map_err(|error| super::error::config(py, &error))
+}
+
+/// The region of a session's clients where neither the session nor the client names one.
+#[pyfunction]
+pub(super) fn default_region(py: Python<'_>, profile_name: Option<&str>) -> PyResult<Option<String>> {
+    config::session_region(profile_name, &System::default()).map_err(|error| super::error::config(py, &error))
 }
 
 /// The arguments of `client()`, with `profile_name` beside them, and under `config` a dict of the options of `Config`

@@ -70,6 +70,7 @@ class Kept:
     general: ClassVar[dict[str, str]] = {}
     timeouts = (60.0, 60.0)
     variants = (False, False)
+    retry_mode = "standard"
 
     def __init__(self, arguments: dict[str, Any]) -> None:
         self.arguments = arguments

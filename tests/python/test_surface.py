@@ -31,6 +31,7 @@ class FakeCore:
     general: ClassVar[dict[str, str]] = {}
     timeouts = (60.0, 60.0)
     variants = (False, False)
+    retry_mode = "standard"
 
     def __init__(self) -> None:
         self.closed = 0
@@ -264,7 +265,8 @@ def test_the_config_in_force(
     config = None if options is None else BotocoreConfig(**options)
     session = boto3.Session(aws_access_key_id="a", aws_secret_access_key="b", profile_name=profile)
     theirs = session.client("sqs", region_name="eu-central-1", config=config).meta.config
-    ours = SQS(FakeCore(), config, profile).meta.config  # type: ignore[arg-type]
+    session = turbosqs.Session(aws_access_key_id="a", aws_secret_access_key="b", profile_name=profile)
+    ours = session.client("sqs", region_name="eu-central-1", config=config).meta.config
     assert {name: getattr(ours, name) for name in SETTINGS} == {name: getattr(theirs, name) for name in SETTINGS}
 
 
