@@ -7,10 +7,13 @@ BIN := $(VENV)/bin
 ENVIRONMENT := development
 STEP := $(PYTHON) scripts/step.py
 # Dependencies as in the extension module, which are built by then; our own code to be compiled soon, not to run fast.
-CARGO_TEST := cargo test --release --locked --config profile.release.package.turbosqs.opt-level=1
+CARGO_TEST := cargo test --release --locked --features same-dependencies --config profile.release.package.turbosqs.opt-level=1
 
-# Each worker has a moto of its own; more than a few of them are not worth their start.
-PARALLEL := --numprocesses logical --maxprocesses 4
+# One more than there are cores, for tests wait as well; each has a moto of its own, so more than a few are not worth their start.
+PARALLEL := --numprocesses $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --maxprocesses 4
+
+# One after another, as many at a time as there are cores.
+STEPS := $(MAKE) --no-print-directory --jobs 2
 
 # What is done differently with TURBOSQS_PORTABLE=1: event loops, greenlets, signals, programs.
 PORTABLE_TESTS := tests/python/aio/test_process.py tests/python/local/test_server.py::test_the_command \
@@ -18,6 +21,8 @@ PORTABLE_TESTS := tests/python/aio/test_process.py tests/python/local/test_serve
 	tests/python/receiving/test_command.py
 
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+# The tests start hundreds of Pythons, each of which would compile botocore and moto anew.
+unexport PYTHONDONTWRITEBYTECODE
 export CARGO_TERM_PROGRESS_WHEN := never
 # PyO3 is told what it is built for; it would ask the Python around, differently under maturin and clippy, and be built anew
 # whenever the other was last.
@@ -29,7 +34,10 @@ MAKE_STARTED := $(shell date +%s)
 endif
 export MAKE_STARTED
 
+LINTS := clippy fmt ruff ruff-format mypy stubtest service-model workflows licences-fresh
+
 .PHONY: help build environment crate demo test test-latest test-versions check fuzz bench rust python lint locks lock model wheel test-wheel licences licences-check clean
+.PHONY: $(LINTS) locked-environments instrumentation rust-tests python-tests portable-tests
 .DEFAULT_GOAL := help
 
 help:
@@ -50,7 +58,9 @@ demo: build ## 10,000 messages through the embedded SQS, with boto3 beside it
 	@$(BIN)/python examples/demo.py
 	@$(STEP) --since $(MAKE_STARTED) "make demo: done"
 
-test: build lint locks rust python ## everything: lints, types, locks, Rust tests, Python tests
+# Python tests wait now and then, while Rust tests do not.
+test: build ## everything: lints, types, locks, Rust tests, Python tests
+	@$(STEPS) $(LINTS) locked-environments instrumentation rust-tests python-tests portable-tests
 	@$(STEP) --since $(MAKE_STARTED) "make test: lints, types, locks, Rust and Python tests passed"
 
 test-latest: ## the same with the newest release of every dependency, in a copy of the tree
@@ -65,28 +75,59 @@ check: build ## the quick subset, for people at work
 		tests/python/parity/test_arguments.py tests/python/parity/test_cases.py tests/python/test_surface.py
 	@$(STEP) --since $(MAKE_STARTED) "make check: passed"
 
-rust: ## Rust tests
-	@$(STEP) --closing '^test result' "Rust tests" $(CARGO_TEST)
+rust: rust-tests ## Rust tests
 
 python: build ## Python tests
-	@$(STEP) "Python environment: instrumentation" $(PYTHON) scripts/environments.py make instrumentation $(VENV)/instrumentation
-	@$(STEP) --closing '\d passed' "Python tests" $(BIN)/pytest -q $(PARALLEL)
-	@$(STEP) --closing '\d passed' "Python tests, without what only Unix has" \
-		env TURBOSQS_PORTABLE=1 $(BIN)/pytest -q $(PARALLEL) $(PORTABLE_TESTS)
+	@$(STEPS) python-tests portable-tests
 
 lint: build ## formatting, lints and types of both languages, and whether the generated model is fresh
-	@$(STEP) "cargo fmt" cargo fmt --check
+	@$(STEPS) $(LINTS)
+
+locks: build ## whether each locked environment is whole, if it has changed since it was
+	@$(MAKE) --no-print-directory locked-environments
+
+clippy:
 	@$(STEP) "clippy" cargo clippy --release --locked --all-targets --features python -- --deny warnings
+
+fmt:
+	@$(STEP) "cargo fmt" cargo fmt --check
+
+ruff:
 	@$(STEP) "ruff" $(BIN)/ruff check
+
+ruff-format:
 	@$(STEP) "ruff format" $(BIN)/ruff format --check
+
+mypy:
 	@$(STEP) "mypy" $(BIN)/mypy
+
+stubtest:
 	@$(STEP) "stubtest" $(BIN)/python -m mypy.stubtest turbosqs
+
+service-model:
 	@$(STEP) "service model, against botocore's" $(BIN)/python scripts/generate_model.py --check
+
+workflows:
 	@$(STEP) "workflows" $(BIN)/zizmor --offline --quiet --no-progress .github
+
+licences-fresh:
 	@$(STEP) "licences, against Cargo.lock" $(BIN)/python scripts/licences.py --check
 
-locks: build ## whether each locked environment is whole
-	@$(STEP) --closing ': ' "locked environments" $(PYTHON) scripts/environments.py check
+locked-environments:
+	@$(STEP) "locked environments" $(PYTHON) scripts/environments.py check
+
+rust-tests:
+	@$(STEP) --closing '^test result' "Rust tests" $(CARGO_TEST)
+
+instrumentation:
+	@$(STEP) "Python environment: instrumentation" $(PYTHON) scripts/environments.py make instrumentation $(VENV)/instrumentation
+
+python-tests: instrumentation
+	@$(STEP) --closing '\d passed' "Python tests" $(BIN)/pytest -q $(PARALLEL)
+
+portable-tests: instrumentation
+	@$(STEP) --closing '\d passed' "Python tests, without what only Unix has" \
+		env TURBOSQS_PORTABLE=1 $(BIN)/pytest -q $(PARALLEL) $(PORTABLE_TESTS)
 
 lock: ## renew the locked environments (ARGS='--keep NAME' for less), and check them on every Python here
 	$(PYTHON) scripts/environments.py lock $(ARGS)

@@ -2,7 +2,8 @@
 
     python scripts/environments.py make NAME FOLDER   make FOLDER what the lock of NAME says, unless it is already
     python scripts/environments.py lock [NAME ...]    renew the locks (all of them), with the newest releases that fit
-    python scripts/environments.py check [NAME ...]   prove the locks whole: install each as it stands, and ask for gaps
+    python scripts/environments.py check [NAME ...]   prove the locks whole: install each as it stands, look for gaps;
+                                                      one that was found whole and is as it was is left out
 
 What an environment is for, and what it needs directly, is the dependency group of its name in pyproject.toml. To add
 one: write the group, add its name to ``ENVIRONMENTS``, and run ``make lock ARGS=NAME``.
@@ -13,6 +14,7 @@ one: write the group, add its name to ``ENVIRONMENTS``, and run ``make lock ARGS
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import re
 import shutil
@@ -27,6 +29,9 @@ LOCKS = ROOT / "requirements"
 
 #: The project's own environment; uv lives there.
 VENV = ROOT / ".venv"
+
+#: What `check` has proven, a file for each lock and Python; it goes with the environment.
+PROOFS = VENV / "whole"
 
 #: The environments, with the oldest Python that each can do with. ``uv`` is what the others are made by. ``demo`` has
 #: the versions of ``development``, so it comes after it: an environment made for the tests is good for the demo.
@@ -187,19 +192,30 @@ def lock(names: Sequence[str], *, upgrade: bool) -> None:
                 print(f"    {package} {old} -> {new}")
 
 
-def check(names: Sequence[str], *, everywhere: bool) -> None:
+def proof(name: str, python: str, version: tuple[int, int]) -> tuple[Path, str]:
+    """The file that says that an environment's lock was found whole on a Python, and what it says then: all that the
+    answer depends on, as a hash.
+    """
+    inputs = [lock_file(name).read_bytes(), lock_file("uv").read_bytes(), Path(__file__).read_bytes(), python.encode()]
+    text = "".join(f"{hashlib.sha256(each).hexdigest()}\n" for each in inputs)
+    return PROOFS / f"{name}-{version[0]}.{version[1]}.txt", text
+
+
+def check(names: Sequence[str], *, everywhere: bool, anew: bool = False) -> None:
     """Installs each lock as it stands, without looking for dependencies, and asks whether one is missing.
 
     Args:
         names: The environments.
         everywhere: On each supported Python of this machine, not on one only.
+        anew: Those as well that were found whole before and have not changed since.
 
     Raises:
         UnusableError: A lock lacks a package or a hash, or two of its packages do not go together.
     """
+    unchanged = 0
+    found = {version: python for python in reversed([*pythons()]) if (version := python_version(python))}
     for name in names:
         oldest = ENVIRONMENTS[name]
-        found = {version: python for python in reversed([*pythons()]) if (version := python_version(python))}
         fit = {version: python for version, python in found.items() if version in SUPPORTED and version >= oldest}
         if not fit:
             print(f"{name}: not checked, it needs Python {'.'.join(map(str, oldest))} or newer")
@@ -207,13 +223,21 @@ def check(names: Sequence[str], *, everywhere: bool) -> None:
         own = sys.version_info[:2]
         chosen = fit if everywhere else dict([(own, fit[own])] if own in fit else sorted(fit.items())[:1])
         for version, python in sorted(chosen.items()):
+            proven, inputs = proof(name, python, version)
+            if not anew and proven.exists() and proven.read_text("utf-8") == inputs:
+                unchanged += 1
+                continue
             with tempfile.TemporaryDirectory() as temporary:
                 folder = Path(temporary) / name
                 run([uv(), "venv", "--quiet", "--no-project", "--python", python, folder])
-                inside = ["--quiet", "--python", executable(folder, "python")]
+                inside: list[str | Path] = ["--quiet", "--python", executable(folder, "python")]
                 run([uv(), "pip", "install", *inside, "--require-hashes", "--no-deps", "-r", lock_file(name)])
                 run([uv(), "pip", "check", *inside])
+            proven.parent.mkdir(parents=True, exist_ok=True)
+            proven.write_text(inputs, "utf-8")
             print(f"{name}: whole on Python {'.'.join(map(str, version))}")
+    if unchanged:
+        print(f"{unchanged} as they were when they were found whole")
 
 
 def main() -> int:
@@ -226,6 +250,7 @@ def main() -> int:
     renew.add_argument("--keep", action="store_true", help="keep every version that still fits")
     whole = commands.add_parser("check", help="prove that locks are whole")
     whole.add_argument("--everywhere", action="store_true", help="on every supported Python of this machine")
+    whole.add_argument("--anew", action="store_true", help="also what was found whole before and is as it was")
     for several in (renew, whole):
         several.add_argument("names", nargs="*", help=f"of {', '.join(ENVIRONMENTS)} (default: all)")
     arguments = parser.parse_args()
@@ -239,7 +264,7 @@ def main() -> int:
         if arguments.command == "lock":
             lock(names, upgrade=not arguments.keep)
         else:
-            check(names, everywhere=arguments.everywhere)
+            check(names, everywhere=arguments.everywhere, anew=arguments.anew)
     except UnusableError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 1

@@ -280,7 +280,7 @@ def reachable(tops: Iterator[StructureShape]) -> dict[str, StructureShape]:
 def written(shape: Shape) -> str:
     match shape.type_name:
         case "structure":
-            return shape.name
+            return str(shape.name)
         case "list":
             return f"list[{written(shape.member)}] | tuple[{written(shape.member)}, ...]"
         case "map":

@@ -164,7 +164,7 @@ def _keep_handing_over(owner: ReferenceType[Owner], core: _core.Client) -> None:
 
 
 def _is_unsigned(signer: Any) -> bool:
-    from botocore import UNSIGNED  # type: ignore[import-untyped]
+    from botocore import UNSIGNED
 
     return signer.signature_version is UNSIGNED
 
@@ -246,7 +246,7 @@ def _loader() -> Any:
     """botocore's data, read once."""
     global _data_loader
     if _data_loader is None:
-        from botocore.loaders import create_loader  # type: ignore[import-untyped]
+        from botocore.loaders import create_loader
 
         _data_loader = create_loader()
     return _data_loader

@@ -17,7 +17,7 @@ class Progress:
 
     def __init__(self) -> None:
         try:
-            from tqdm.auto import tqdm  # type: ignore[import-untyped]
+            from tqdm.auto import tqdm
         except ModuleNotFoundError:
             self._bar: Any = _Line()
         else:

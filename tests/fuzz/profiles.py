@@ -90,10 +90,10 @@ def main(seed: int, count: int) -> None:
             for file, content in zip(files.values(), texts, strict=True):
                 file.write_text(content, encoding="utf-8", newline="")
             profile = rng.choice([None, None, "a", "b c", "default"])
-            results = [outcome(found, library, profile) for library in (BOTO3, SUBJECT)]
+            results: list[Any] = [outcome(found, library, profile) for library in (BOTO3, SUBJECT)]
             if all(isinstance(result, Raised) for result in results):
                 # What the error says of a line is in each parser's own words.
-                results = [type(result.error).__name__ for result in results]  # type: ignore[union-attr]
+                results = [type(result.error).__name__ for result in results]
             same(*map(repr, results), about=f"profile {profile!r} of {texts!r}")
 
         try:

@@ -6,6 +6,7 @@ then is the test's own mistake (an id that is not masked, a race), so that is ho
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import signal
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import botocore.loaders
 import pytest
 from support.fakes import Scripted, ok
 from support.libraries import BOTO3, SUBJECT, Library
@@ -25,6 +27,9 @@ from support.service import Service
 for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _usual)
+
+# What botocore reads of its data is the same for every session, and half of what it takes to make one.
+botocore.loaders.create_loader = functools.cache(botocore.loaders.create_loader)
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
 BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -37,17 +42,37 @@ def clean_environment(home: Path) -> dict[str, str]:
     return {**kept, "HOME": str(home), "AWS_EC2_METADATA_DISABLED": "true"}
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _clean(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nothing of the machine's own AWS set-up reaches a test. Whoever writes at home asks for ``environment``."""
+    home = tmp_path_factory.mktemp("home")
+    wanted = clean_environment(home)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for name in set(os.environ) - set(wanted):
+            monkeypatch.delenv(name)
+        for name in ("HOME", "AWS_EC2_METADATA_DISABLED"):
+            monkeypatch.setenv(name, wanted[name])
+        yield
+    left = sorted(str(path.relative_to(home)) for path in home.rglob("*"))
+    assert not left, f"a test without a home of its own has left {left} for the others"
+
+
 @pytest.fixture(autouse=True)
+def _unchanged() -> Iterator[None]:
+    """Nothing that a test sets reaches another."""
+    before = dict(os.environ)
+    yield
+    left = {name for name, _ in before.items() ^ os.environ.items() if not name.startswith("PYTEST_")}
+    assert not left, f"the test has left the environment otherwise than it was: {', '.join(sorted(left))}"
+
+
+@pytest.fixture
 def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Nothing of the machine's own AWS set-up reaches a test; nothing that a test sets reaches another."""
+    """The environment, with a home of the test's own."""
     home = tmp_path / "home"
     home.mkdir()
-    wanted = clean_environment(home)
-    for name in set(os.environ) - set(wanted):
-        monkeypatch.delenv(name)
-    for name in ("HOME", "AWS_EC2_METADATA_DISABLED"):
-        monkeypatch.setenv(name, wanted[name])
-    return wanted
+    monkeypatch.setenv("HOME", str(home))
+    return dict(os.environ)
 
 
 @pytest.fixture(scope="session")
@@ -119,4 +144,5 @@ def service(request: pytest.FixtureRequest) -> Service:
 @pytest.fixture(params=[BOTO3, SUBJECT], ids=["boto3", "subject"])
 def library(request: pytest.FixtureRequest) -> Library:
     """Each library in turn, for what both must do and no comparison is needed."""
-    return request.param
+    chosen: Library = request.param
+    return chosen

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from support.libraries import SUBJECT
@@ -40,7 +41,7 @@ def head_of(connection: socket.socket) -> bytes:
     return data
 
 
-def client(url: str, **options: object) -> object:
+def client(url: str, **options: Any) -> Any:
     return SUBJECT.client(url, config=SUBJECT.config(retries={"total_max_attempts": 1}, **options))
 
 

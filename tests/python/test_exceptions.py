@@ -46,9 +46,9 @@ def test_with_botocore_installed_the_class_is_botocores(name: str) -> None:
 
 
 def test_botocores_other_exceptions_are_there_too() -> None:
-    assert turbosqs.exceptions.WaiterError is botocore.exceptions.WaiterError
+    assert turbosqs.exceptions.WaiterError is botocore.exceptions.WaiterError  # type: ignore[attr-defined]
     assert turbosqs.exceptions.Boto3Error is boto3.exceptions.Boto3Error
-    assert turbosqs.exceptions.S3UploadFailedError is boto3.exceptions.S3UploadFailedError
+    assert turbosqs.exceptions.S3UploadFailedError is boto3.exceptions.S3UploadFailedError  # type: ignore[attr-defined]
     assert set(OURS) <= set(dir(turbosqs.exceptions))
 
 
@@ -73,7 +73,7 @@ def test_ours_have_the_bases_of_the_originals(name: str) -> None:
 @pytest.mark.parametrize("name", FORMATTED)
 def test_ours_have_the_texts_and_attributes_of_the_originals(name: str) -> None:
     ours, theirs = OURS[name], getattr(botocore.exceptions, name)
-    assert ours.fmt == theirs.fmt
+    assert ours.fmt == theirs.fmt  # type: ignore[attr-defined]
     values = fields(theirs)
     mine, original = ours(**values), theirs(**values)
     assert str(mine) == str(original)

@@ -12,6 +12,7 @@ from support.fakes import Reply, Scripted, ok
 from support.interpreters import OTHERS
 from support.libraries import BOTO3, SUBJECT
 from support.scripts import finish, run, start
+from support.waiting import until
 
 EACH = [pytest.param(path, id=version) for version, path in OTHERS.items()] or [
     pytest.param("", marks=pytest.mark.skip("no other CPython, 3.10 or newer, is installed"))
@@ -97,10 +98,7 @@ def test_interpreter(interpreter: str, scripted: Scripted, tmp_path: Path, monke
 
     scripted.play(Reply(delay=30), ok(QueueUrl="u"))
     process = start(SUBJECT, scripted.url, LONG_POLL, python=python)
-    deadline = time.monotonic() + 10
-    while not scripted.requests:
-        assert time.monotonic() < deadline, "nothing came"
-        time.sleep(0.005)
+    until(lambda: scripted.requests)
     time.sleep(0.1)
     sent = time.monotonic()
     process.send_signal(signal.SIGINT)

@@ -51,7 +51,8 @@ def asked_for(name: str) -> list[Requirement]:
 
 
 def pins(name: str) -> set[str]:
-    return environments.pins(environments.lock_file(name).read_text("utf-8"))
+    found: set[str] = environments.pins(environments.lock_file(name).read_text("utf-8"))
+    return found
 
 
 def test_there_is_a_lock_for_each_environment_and_no_other() -> None:
@@ -90,10 +91,50 @@ def test_a_lock_with_a_gap_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (locks / "demo.txt").write_text(re.sub(r"(?m)^jmespath==.*\n(    .*\n)*", "", whole), "utf-8")
     assert "\njmespath==" in whole
     monkeypatch.setattr(environments, "LOCKS", locks)
+    monkeypatch.setattr(environments, "PROOFS", tmp_path / "whole")
     for variable, value in ENVIRONMENT.items():
         monkeypatch.setenv(variable, value)
     with pytest.raises(environments.UnusableError, match="uv pip check"):
         environments.check(["demo"], everywhere=False)
+
+
+def test_what_was_found_whole_is_not_installed_again_until_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    locks = tmp_path / "requirements"
+    shutil.copytree(environments.LOCKS, locks)
+    commands: list[list[str]] = []
+    monkeypatch.setattr(environments, "LOCKS", locks)
+    monkeypatch.setattr(environments, "PROOFS", tmp_path / "whole")
+    monkeypatch.setattr(environments, "uv", lambda: "uv")
+    monkeypatch.setattr(environments, "pythons", lambda: [sys.executable])
+    monkeypatch.setattr(environments, "run", lambda command: commands.append([str(each) for each in command]))
+
+    def installed(**options: bool) -> list[str]:
+        """The locks that are installed, by the names of their files."""
+        commands.clear()
+        environments.check(["demo", "uv"], everywhere=False, **options)
+        return [Path(command[-1]).stem for command in commands if "install" in command]
+
+    assert installed() == ["demo", "uv"]
+    assert installed() == []
+    assert capsys.readouterr().out.splitlines()[-1] == "2 as they were when they were found whole"
+    with (locks / "demo.txt").open("a") as lock:
+        lock.write("# changed\n")
+    assert installed() == ["demo"]
+    assert installed(anew=True) == ["demo", "uv"]
+    with (locks / "uv.txt").open("a") as lock:
+        lock.write("# what installs them\n")
+    assert installed() == ["demo", "uv"]
+
+    def fails(_: list[str]) -> None:
+        raise environments.UnusableError("a gap")
+
+    monkeypatch.setattr(environments, "run", fails)
+    (locks / "demo.txt").write_text("")
+    for _ in range(2):
+        with pytest.raises(environments.UnusableError, match="a gap"):
+            environments.check(["demo"], everywhere=False)
 
 
 def test_an_environment_holds_the_lock_of_another_with_less(tmp_path: Path) -> None:

@@ -338,7 +338,7 @@ def test_asyncio_clients_are_mocked_and_listened_to(scripted: Scripted, client: 
         sqs = turbosqs.aio.SQS(client)
         assert (await ask(sqs))["QueueUrl"] == "u"
         with mock.patch("botocore.client.BaseClient._make_api_call", return_value=5):
-            assert await asyncio.gather(*(sqs.list_queues() for _ in range(3))) == [5, 5, 5]
+            assert await asyncio.gather(*(sqs.list_queues() for _ in range(3))) == [5, 5, 5]  # type: ignore[comparison-overlap]
         with mock_aws():
             assert "QueueUrls" not in await turbosqs.aio.Session().client("sqs", **SETTINGS).list_queues()
         with Stubber(sqs) as stubber:
@@ -407,7 +407,7 @@ def test_credentials_of_a_botocore_session_are_refreshed(scripted: Scripted) -> 
     refreshed.expire()
     for call in (lambda: ask(client), lambda: asyncio.run(ask(asyncio_client))):
         with pytest.raises(CredentialRetrievalError, match="no more"):
-            call()
+            call()  # type: ignore[no-untyped-call]
     assert ways(client) == {}
 
 
@@ -438,9 +438,9 @@ def test_pollers_and_writers_have_them_refreshed(
     session = turbosqs.Session(botocore_session=refreshed.session)
     client = session.client("sqs", "us-east-1", endpoint_url=embedded.endpoint_url)
     client.batch_writer(QueueUrl="u")
-    keeper = client._listened.delegate._keeper
+    keeper = client._listened.delegate._keeper  # type: ignore[union-attr]
     client.batch_writer(QueueUrl="u")
-    assert client._listened.delegate._keeper is keeper
+    assert client._listened.delegate._keeper is keeper  # type: ignore[union-attr]
     for failing in (False, True, False):
         refreshed.is_failing = failing
         refreshed.expire()

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 NOTEBOOK = Path(__file__).parents[2] / "examples" / "tour.ipynb"
 EXECUTE = """
 import sys, nbclient, nbformat
@@ -30,6 +32,7 @@ def outputs(cell: dict[str, Any]) -> dict[str, str]:
     return shown
 
 
+@pytest.mark.usefixtures("environment")
 def test_the_tour(tmp_path: Path) -> None:
     executed = tmp_path / "executed.ipynb"
     done = subprocess.run(

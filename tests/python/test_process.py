@@ -10,6 +10,7 @@ import pytest
 from support.fakes import Reply, Scripted, ok
 from support.libraries import BOTO3, SUBJECT, Library
 from support.scripts import finish, run, start
+from support.waiting import until
 
 SUCCESS = ok(QueueUrl="u")
 
@@ -25,10 +26,7 @@ def library() -> Library:
 
 def arrived(server: Scripted, count: int = 1) -> None:
     """Wait until so many requests are there."""
-    deadline = time.monotonic() + 10
-    while len(server.requests) < count:
-        assert time.monotonic() < deadline, f"{len(server.requests)} of {count} requests came"
-        time.sleep(0.005)
+    until(lambda: len(server.requests) >= count)
 
 
 FORK = """

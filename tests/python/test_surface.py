@@ -287,7 +287,7 @@ def test_events_without_botocore() -> None:
             ModuleNotFoundError, match=r"'before-send.sqs' is called by botocore, .*: pip install boto3"
         ):
             register("before-send.sqs", print, unique_id="x")
-    assert events.unregister("before-send.sqs", print) is None
+    events.unregister("before-send.sqs", print)
     assert events.emit("before-send.sqs", request=1) == []
     assert events.emit_until_response("before-send.sqs") == (None, None)
 
@@ -397,7 +397,8 @@ EXPECTED = [
 ]
 
 
-def test_type_checkers_know_the_client(tmp_path: Path) -> None:
+def test_type_checkers_know_the_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MYPY_CONFIG_FILE_DIR", "mypy sets it")
     api = pytest.importorskip("mypy.api")
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from botocore import UNSIGNED  # type: ignore[import-untyped]
-from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
+from botocore import UNSIGNED
+from botocore.exceptions import BotoCoreError
 
 from .._at_exit import flush_at_exit
 from .._core import Client, Failure

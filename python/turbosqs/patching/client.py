@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from weakref import WeakSet
 
-from botocore.client import BaseClient  # type: ignore[import-untyped]
+from botocore.client import BaseClient
 
 from .._lock import lock
 from .counts import FAST

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import socket
 import sys
+from functools import cache
 from operator import is_, itemgetter
 from types import FunctionType, MethodType
 
-from botocore import awsrequest, handlers  # type: ignore[import-untyped]
-from botocore.client import BaseClient  # type: ignore[import-untyped]
-from botocore.endpoint import Endpoint  # type: ignore[import-untyped]
-from botocore.history import get_global_history_recorder  # type: ignore[import-untyped]
-from botocore.hooks import EventAliaser, HierarchicalEmitter  # type: ignore[import-untyped]
-from botocore.httpsession import URLLib3Session  # type: ignore[import-untyped]
-from botocore.signers import RequestSigner  # type: ignore[import-untyped]
+from botocore import awsrequest, handlers
+from botocore.client import BaseClient
+from botocore.endpoint import Endpoint
+from botocore.history import get_global_history_recorder
+from botocore.hooks import EventAliaser, HierarchicalEmitter
+from botocore.httpsession import URLLib3Session
+from botocore.signers import RequestSigner
 from urllib3.connectionpool import HTTPConnectionPool
 
 from .._core import Watch
@@ -341,6 +342,7 @@ def _is_builtin(handler: Any) -> bool:
     return id(handler) in _BUILTIN
 
 
+@cache
 def _builtin(event: str) -> int:
     """How many of botocore's own handlers an event has."""
     return sum(_hears(name, event) for names in _BUILTIN.values() for name in names)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import socket
 
-from botocore import UNSIGNED  # type: ignore[import-untyped]
-from botocore.endpoint import Endpoint  # type: ignore[import-untyped]
-from botocore.httpsession import URLLib3Session, get_cert_path  # type: ignore[import-untyped]
-from botocore.signers import RequestSigner  # type: ignore[import-untyped]
-from botocore.validate import ParamValidationDecorator  # type: ignore[import-untyped]
+from botocore import UNSIGNED
+from botocore.endpoint import Endpoint
+from botocore.httpsession import URLLib3Session, get_cert_path
+from botocore.signers import RequestSigner
+from botocore.validate import ParamValidationDecorator
 
 from .model import protocol
 

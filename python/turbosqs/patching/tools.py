@@ -99,7 +99,7 @@ def _closed_over(function: Any, name: str) -> Any:
 
 def note_response(status: int, headers: dict[str, str]) -> None:
     """What New Relic's wrapper of Python's HTTP connections adds to the span that is open."""
-    from newrelic.api.time_trace import current_trace  # type: ignore[import-not-found]
+    from newrelic.api.time_trace import current_trace
 
     process_response = getattr(current_trace(), "process_response", None)
     if process_response is not None:

@@ -12,10 +12,10 @@ from functools import partial, wraps
 from inspect import signature, unwrap
 from types import MethodType, SimpleNamespace
 
-from botocore import handlers  # type: ignore[import-untyped]
-from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]
-from botocore.endpoint import Endpoint  # type: ignore[import-untyped]
-from botocore.exceptions import ClientError  # type: ignore[import-untyped]
+from botocore import handlers
+from botocore.awsrequest import AWSRequest
+from botocore.endpoint import Endpoint
+from botocore.exceptions import ClientError
 
 from .tools import note_response
 

@@ -329,19 +329,19 @@ def test_task_groups(server: Server, run: Run) -> None:
         url = await queue(sqs)
 
         async def failing() -> None:
-            nonlocal poll
-            async with asyncio.TaskGroup() as group:
+            nonlocal poll  # type: ignore[misc]
+            async with asyncio.TaskGroup() as group:  # type: ignore[attr-defined]
                 poll = group.create_task(sqs.receive_message(QueueUrl=url, WaitTimeSeconds=20))
                 group.create_task(sqs.get_queue_url(QueueName="nowhere"))
 
         poll: Any = None
         [caught] = await asyncio.gather(failing(), return_exceptions=True)
-        assert [type(error) for error in caught.exceptions] == [sqs.exceptions.QueueDoesNotExist]
+        assert [type(error) for error in caught.exceptions] == [sqs.exceptions.QueueDoesNotExist]  # type: ignore[union-attr]
         assert poll.cancelled()
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.05), asyncio.TaskGroup() as group:
+            async with asyncio.timeout(0.05), asyncio.TaskGroup() as group:  # type: ignore[attr-defined]
                 group.create_task(sqs.receive_message(QueueUrl=url, WaitTimeSeconds=20))
-        async with asyncio.TaskGroup() as group:
+        async with asyncio.TaskGroup() as group:  # type: ignore[attr-defined]
             sent = [group.create_task(sqs.send_message(QueueUrl=url, MessageBody=str(i))) for i in range(20)]
         assert len({task.result()["MessageId"] for task in sent}) == 20
 
@@ -548,7 +548,7 @@ def test_arguments_are_those_of_the_call_however_long_it_waits(server: Server, r
         for number in range(5):
             attributes["n"]["StringValue"] = str(number)
             call = sqs.send_message(QueueUrl=url, MessageBody=str(number), MessageAttributes=attributes)
-            calls.append(asyncio.create_task(call))  # type: ignore[arg-type]
+            calls.append(asyncio.create_task(call))
             await asyncio.sleep(0)
         await asyncio.gather(*calls)
         found = []

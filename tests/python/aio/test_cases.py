@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support.cases import PLAYED
+from support.cases import ONCE
 from support.cases.language import Case, drive, drive_awaiting
 from support.libraries import BOTO3, KEYS
 from support.observe import same
@@ -31,12 +31,11 @@ def clients(service: Service, loop: asyncio.AbstractEventLoop) -> Iterator[tuple
     loop.run_until_complete(ours.close())
 
 
-@pytest.mark.parametrize(("service", "case"), PLAYED, ids=str, indirect=["service"], scope="session")
+@pytest.mark.parametrize(("service", "case"), ONCE, ids=str, indirect=["service"], scope="session")
 def test_case(case: Case, service: Service, clients: tuple[Any, Any], loop: asyncio.AbstractEventLoop) -> None:
     theirs, ours = clients
     service.reset()
     expected = drive(case, theirs, service.advance)
     service.reset()
-    same(
-        expected, loop.run_until_complete(drive_awaiting(case, ours, service.advance)), f"{case.name} on {service.name}"
-    )
+    found = loop.run_until_complete(drive_awaiting(case, ours, service.advance))
+    same(expected, found, about=f"{case.name} on {service.name}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import time
 from textwrap import dedent
 
@@ -10,6 +11,7 @@ import pytest
 from support import scripts
 from support.fakes import Reply, Scripted, ok
 from support.libraries import KEYS, SUBJECT
+from support.waiting import until
 
 SUCCESS = ok(QueueUrl="u")
 SLOW = Reply(body=b'{"QueueUrl": "slow"}', delay=0.7)
@@ -45,7 +47,7 @@ def kind_of_loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("LOOP", request.param)
 
 
-def start(server: Scripted, script: str) -> scripts.subprocess.Popen[str]:
+def start(server: Scripted, script: str) -> subprocess.Popen[str]:
     return scripts.start(SUBJECT, server.url, dedent(PRELUDE) + dedent(script))
 
 
@@ -277,9 +279,7 @@ def test_control_c(scripted: Scripted) -> None:
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "begun\n"
-    deadline = time.monotonic() + 10
-    while not scripted.requests and time.monotonic() < deadline:
-        time.sleep(0.005)
+    until(lambda: scripted.requests)
     began = time.monotonic()
     process.send_signal(signal.SIGINT)
     assert scripts.finish(process) == "interrupted\n"

@@ -115,7 +115,7 @@ def test_what_cannot_be_set_going(options: dict[str, Any], run: Run, scripted: S
         *([] if "verify" in options else [("generate_presigned_url", {"ClientMethod": "list_queues"})]),
     ):
         expected = outcome(getattr(blocking, method), **arguments)
-        same(expected, run(awaited(getattr(awaitable, method)(**arguments))), method)
+        same(expected, run(awaited(getattr(awaitable, method)(**arguments))), about=method)
         assert isinstance(expected, Raised)
 
 
@@ -258,11 +258,11 @@ def test_a_loop_that_cannot_watch_descriptors(server: Server) -> None:
     """As Windows' own: a thread of the loop's waits in its stead, and ends when the loop is gone."""
 
     class Blind(asyncio.SelectorEventLoop):
-        def add_reader(self, fd: Any, *rest: Any) -> Any:
+        def add_reader(self, fd: Any, *rest: Any) -> Any:  # type: ignore[override]
             # What wakes the loop for others is its own affair.
-            if isinstance(fd, int) and fd != self._ssock.fileno():
+            if isinstance(fd, int) and fd != self._ssock.fileno():  # type: ignore[attr-defined]
                 raise NotImplementedError("no descriptors here")
-            return super()._add_reader(fd, *rest)
+            return super()._add_reader(fd, *rest)  # type: ignore[misc]
 
     def wakers() -> list[threading.Thread]:
         return [thread for thread in threading.enumerate() if thread.name == "turbosqs-aio-waker"]

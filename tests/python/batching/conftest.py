@@ -11,6 +11,7 @@ from support.libraries import BOTO3
 from support.relay import Relay
 from support.together import connect
 from turbosqs.local import Server
+from turbosqs.sqs import SQS
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def relay(server: Server) -> Iterator[Relay]:
 
 
 @pytest.fixture
-def sqs(relay: Relay) -> Iterator[turbosqs.SQS]:
+def sqs(relay: Relay) -> Iterator[SQS]:
     """It asks through the relay, and lets entries wait until something else than time sends them."""
     client = connect(relay.url, batching=turbosqs.Batching(linger=60))
     yield client

@@ -15,6 +15,7 @@ from support.observe import Outcome, Raised, Returned, describe, outcome, same
 from support.relay import Relay
 from support.together import connect, drain, patient, together
 from turbosqs.local import Server
+from turbosqs.sqs import SQS
 
 MIB = 1 << 20
 
@@ -104,7 +105,7 @@ def compare(expected: Outcome, result: Outcome) -> None:
 
 
 @pytest.mark.parametrize("name", [*SENDS, *RECEIPTS])
-def test_an_error_beside_good_neighbours(name: str, sqs: turbosqs.SQS, relay: Relay, boto: Any, server: Server) -> None:
+def test_an_error_beside_good_neighbours(name: str, sqs: SQS, relay: Relay, boto: Any, server: Server) -> None:
     act = {**SENDS, **RECEIPTS}[name]
     ours = Queue(sqs, boto, server.create_queue("q"))
     neighbours: dict[str, Act] = {
@@ -127,7 +128,7 @@ def test_an_error_beside_good_neighbours(name: str, sqs: turbosqs.SQS, relay: Re
         assert "over 1 MiB" in name
 
 
-def test_longer_than_the_queue_allows(sqs: turbosqs.SQS, relay: Relay, boto: Any, server: Server) -> None:
+def test_longer_than_the_queue_allows(sqs: SQS, relay: Relay, boto: Any, server: Server) -> None:
     """The queue's own MaximumMessageSize is below what fits a request."""
     ours, theirs = (server.create_queue(name, {"MaximumMessageSize": "1024"}) for name in ("ours", "theirs"))
     send = partial(sqs.send_message, QueueUrl=ours)
@@ -141,7 +142,7 @@ def test_longer_than_the_queue_allows(sqs: turbosqs.SQS, relay: Relay, boto: Any
     assert sorted(message["Body"] for message in drain(boto, ours)) == sorted(["o", bodies[0], bodies[2]])
 
 
-def test_fifo_without_a_group(sqs: turbosqs.SQS, relay: Relay, boto: Any, server: Server) -> None:
+def test_fifo_without_a_group(sqs: SQS, relay: Relay, boto: Any, server: Server) -> None:
     ours, theirs = server.create_queue("ours.fifo"), server.create_queue("theirs.fifo")
     send = partial(sqs.send_message, QueueUrl=ours, MessageBody="x")
     bad: list[dict[str, Any]] = [
@@ -164,7 +165,7 @@ def test_fifo_without_a_group(sqs: turbosqs.SQS, relay: Relay, boto: Any, server
 
 
 @pytest.mark.parametrize("method", ["send_message", "delete_message", "change_message_visibility"])
-def test_no_such_queue_is_told_to_each(method: str, sqs: turbosqs.SQS, relay: Relay, boto: Any, server: Server) -> None:
+def test_no_such_queue_is_told_to_each(method: str, sqs: SQS, relay: Relay, boto: Any, server: Server) -> None:
     """A refusal that concerns all is passed on and not asked for again, entry by entry."""
     arguments: dict[str, dict[str, Any]] = {
         "send_message": {"MessageBody": "x"},
@@ -181,7 +182,7 @@ def test_no_such_queue_is_told_to_each(method: str, sqs: turbosqs.SQS, relay: Re
         assert isinstance(result, Raised)
         assert isinstance(result.error, sqs.exceptions.QueueDoesNotExist)
         assert isinstance(result.error, ClientError)
-    assert len({id(result.error) for result in results}) == 4
+    assert len({id(result.error) for result in results}) == 4  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("kind", ["throttle", "server_error"])
@@ -195,7 +196,7 @@ def test_a_fault_of_the_service_is_told_to_each(kind: str, relay: Relay, boto: A
         config=turbosqs.Config(retries={"total_max_attempts": 1}),
     )
     once = connect(server.endpoint_url, batching=False, config=turbosqs.Config(retries={"total_max_attempts": 1}))
-    server.faults.add(kind, actions=["SendMessageBatch", "SendMessage"])
+    server.faults.add(kind, actions=["SendMessageBatch", "SendMessage"])  # type: ignore[arg-type]
     send = partial(sqs.send_message, QueueUrl=url, MessageBody="x")
     results = together(relay, sqs, send, [send] * 5)
     expected = outcome(once.send_message, QueueUrl=url, MessageBody="x")
@@ -209,7 +210,7 @@ def test_a_fault_of_the_service_is_told_to_each(kind: str, relay: Relay, boto: A
     once.close()
 
 
-def test_errors_are_separate_objects(sqs: turbosqs.SQS, relay: Relay, server: Server) -> None:
+def test_errors_are_separate_objects(sqs: SQS, relay: Relay, server: Server) -> None:
     url = server.create_queue("q")
     send = partial(sqs.send_message, QueueUrl=url)
     results = together(relay, sqs, partial(send, MessageBody="o"), [partial(send, MessageBody="\0")] * 3)

@@ -15,6 +15,7 @@ from support.relay import RESET, Relay
 from support.together import connect, drain, held, patient, refused, write
 from turbosqs.exceptions import BatchWriterError
 from turbosqs.local import Server
+from turbosqs.sqs import SQS
 
 ATTRIBUTES = {
     "text": {"DataType": "String", "StringValue": "é"},
@@ -50,7 +51,7 @@ def bodies(*texts: str) -> Callable[[Any], None]:
     return sends(*({"MessageBody": text} for text in texts))
 
 
-def test_every_entry_that_failed_is_told_in_order(sqs: turbosqs.SQS, boto: Any, server: Server) -> None:
+def test_every_entry_that_failed_is_told_in_order(sqs: SQS, boto: Any, server: Server) -> None:
     """Bad entries of all three kinds among good ones: one exception names them in the order in which they were given,
     each with what a call of its own raises."""
     url = server.create_queue("q")
@@ -134,7 +135,7 @@ def test_when_as_many_have_failed_as_may_wait_it_goes_no_further(relay: Relay, s
 
 
 @pytest.mark.parametrize("body", ["\ud800", "a\udfffb"])
-def test_what_no_utf8_can_spell_is_told_like_the_rest(body: str, sqs: turbosqs.SQS, boto: Any, server: Server) -> None:
+def test_what_no_utf8_can_spell_is_told_like_the_rest(body: str, sqs: SQS, boto: Any, server: Server) -> None:
     """Half a surrogate pair travels as JSON spells it, and the service refuses it. It must not hide what else
     failed."""
     url = server.create_queue("q")
@@ -169,7 +170,7 @@ def test_arguments_that_were_not_validated(params: dict[str, Any], relay: Relay,
     sqs.close()
 
 
-def test_arguments_are_checked_at_the_call(sqs: turbosqs.SQS, boto: Any, server: Server) -> None:
+def test_arguments_are_checked_at_the_call(sqs: SQS, boto: Any, server: Server) -> None:
     url = server.create_queue("q")
     with sqs.batch_writer(QueueUrl=url) as batch:
         with pytest.raises(ParamValidationError, match='Missing required parameter in input: "MessageBody"'):
@@ -191,12 +192,12 @@ def test_arguments_are_checked_at_the_call(sqs: turbosqs.SQS, boto: Any, server:
 
 
 @pytest.mark.parametrize("wrong", [None, 5, b"u"])
-def test_the_url_is_a_text(wrong: Any, sqs: turbosqs.SQS) -> None:
+def test_the_url_is_a_text(wrong: Any, sqs: SQS) -> None:
     with pytest.raises(TypeError, match="QueueUrl must be a str"):
         sqs.batch_writer(QueueUrl=wrong)
 
 
-def test_arguments_are_read_at_the_call(sqs: turbosqs.SQS, boto: Any, server: Server) -> None:
+def test_arguments_are_read_at_the_call(sqs: SQS, boto: Any, server: Server) -> None:
     """What a caller does to a dict afterwards changes nothing."""
     url = server.create_queue("q")
     attributes = {"a": {"DataType": "Binary", "BinaryValue": bytearray(b"before")}}
@@ -222,14 +223,14 @@ def stopping(*texts: str) -> Callable[[Any], None]:
     return give
 
 
-def test_an_exception_in_the_block_stays_and_the_messages_leave(sqs: turbosqs.SQS, boto: Any, server: Server) -> None:
+def test_an_exception_in_the_block_stays_and_the_messages_leave(sqs: SQS, boto: Any, server: Server) -> None:
     url = server.create_queue("q")
     with pytest.raises(StopError):
         write(sqs, url, stopping(*map(str, range(15))))
     assert held(boto, url) == Counter(str(n) for n in range(15))
 
 
-def test_failures_beside_an_exception_in_the_block(sqs: turbosqs.SQS, boto: Any, server: Server) -> None:
+def test_failures_beside_an_exception_in_the_block(sqs: SQS, boto: Any, server: Server) -> None:
     """The exception that ended the block goes on; the failures are told as a warning."""
     url = server.create_queue("q")
     words = "beside the exception that ended the block: 1 entry was not accepted"
@@ -239,7 +240,7 @@ def test_failures_beside_an_exception_in_the_block(sqs: turbosqs.SQS, boto: Any,
     assert held(boto, url) == {"good": 1}
 
 
-def test_failures_beside_an_exception_when_warnings_are_errors(sqs: turbosqs.SQS, server: Server) -> None:
+def test_failures_beside_an_exception_when_warnings_are_errors(sqs: SQS, server: Server) -> None:
     """Even then the exception that ended the block is not lost: the warning has it as its context."""
     with pytest.raises((StopError, RuntimeWarning)) as caught:
         write(sqs, server.create_queue("q"), stopping("\0"))
@@ -249,7 +250,7 @@ def test_failures_beside_an_exception_when_warnings_are_errors(sqs: turbosqs.SQS
     assert any(isinstance(error, StopError) for error in chain)
 
 
-def test_flush_in_between(sqs: turbosqs.SQS, boto: Any, server: Server) -> None:
+def test_flush_in_between(sqs: SQS, boto: Any, server: Server) -> None:
     """It waits for what was given, tells what failed, once, and the block goes on."""
     url = server.create_queue("q")
     with sqs.batch_writer(QueueUrl=url) as batch:
@@ -269,7 +270,7 @@ def test_the_error_is_in_the_public_place() -> None:
     assert BatchWriterError.__module__ == "turbosqs.exceptions"
 
 
-def test_the_error_can_be_pickled(sqs: turbosqs.SQS, server: Server) -> None:
+def test_the_error_can_be_pickled(sqs: SQS, server: Server) -> None:
     """As boto3's can: a worker process hands it to its parent."""
     error = refused(sqs, server.create_queue("q"), bodies("\0", "good"))
     copied = pickle.loads(pickle.dumps(error))

@@ -17,11 +17,12 @@ from support.relay import PASS, RESET, Dice, Passed, Relay
 from support.together import held, in_threads, patient, refused, start, together, write
 from support.waiting import until
 from turbosqs.local import Server
+from turbosqs.sqs import SQS
 
 THREADS, EACH = 32, 12
 
 
-def send_many(sqs: turbosqs.SQS, url: str) -> dict[str, Outcome]:
+def send_many(sqs: SQS, url: str) -> dict[str, Outcome]:
     """384 sends from 32 threads: what each came to, by body."""
     results: dict[str, Outcome] = {}
 
@@ -302,7 +303,7 @@ def test_a_page_is_no_reply_to_a_writer(count: int, page: bytes) -> None:
         for action, give in gives.items():
             scripted.play(*scripted.script)
             sqs = patient(scripted.url, attempts=2)
-            error = refused(sqs, "u", lambda batch, give=give: [give(batch, n) for n in range(count)])
+            error = refused(sqs, "u", lambda batch, give=give: [give(batch, n) for n in range(count)])  # type: ignore[misc]
             assert len(error.failures) == count
             assert {failure.operation for failure in error.failures} == {action}
             assert {failure.code for failure in error.failures} == {"HTTPClientError"}

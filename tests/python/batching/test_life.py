@@ -17,6 +17,7 @@ from support.scripts import run
 from support.together import connect, drain, given, held, in_threads, one_by_one, start
 from support.waiting import until
 from turbosqs.local import Server
+from turbosqs.sqs import SQS
 
 
 def test_close_while_it_is_used(relay: Relay, boto: Any, server: Server) -> None:
@@ -47,11 +48,11 @@ def test_close_while_it_is_used(relay: Relay, boto: Any, server: Server) -> None
     assert held(boto, url) == Counter(f"{number}-{n}" for number in range(8) for n in range(50))
 
 
-def test_close_sends_what_waits_and_answers_each(sqs: turbosqs.SQS, relay: Relay, boto: Any, server: Server) -> None:
+def test_close_sends_what_waits_and_answers_each(sqs: SQS, relay: Relay, boto: Any, server: Server) -> None:
     """Calls of three kinds on two queues linger; ``close`` returns when all of them are answered."""
     urls = [server.create_queue("a"), server.create_queue("b")]
     relay.hold()
-    calls = [partial(sqs.send_message, QueueUrl=url, MessageBody=f"{n}") for url in urls for n in range(4)]
+    calls: list[Any] = [partial(sqs.send_message, QueueUrl=url, MessageBody=f"{n}") for url in urls for n in range(4)]
     calls += [partial(sqs.delete_message, QueueUrl=urls[0], ReceiptHandle="nonsense")] * 3
     joins = one_by_one(sqs, calls)
     until(lambda: len(relay.passed) == 3)
@@ -90,7 +91,7 @@ def test_an_argument_that_uses_the_client(through: str, relay: Relay, boto: Any,
     sqs = connect(relay.url)
     batch = sqs.batch_writer(QueueUrl=url)
     send: Any = partial(sqs.send_message, QueueUrl=url) if through == "call" else batch.send_message
-    inner = Reentrant(lambda: (send(MessageBody="inner"), batch.flush(), sqs.stats(), sqs.close()))
+    inner = Reentrant(lambda: (send(MessageBody="inner"), batch.flush(), sqs.stats(), sqs.close()))  # type: ignore[func-returns-value]
     with batch:
         send(MessageBody="outer", MessageAttributes={"a": {"DataType": "Binary", "BinaryValue": inner}})
     found = {message["Body"]: message for message in drain(boto, url)}

@@ -17,6 +17,7 @@ from support.relay import Passed, Relay
 from support.together import connect, held, in_threads, start, together
 from support.waiting import until
 from turbosqs.local import Server
+from turbosqs.sqs import SQS
 
 MIB = 1 << 20
 
@@ -81,7 +82,7 @@ def test_one_poisoned_entry_among_a_hundred(poison: str, relay: Relay, boto: Any
     sqs.close()
 
 
-def test_a_stale_receipt_handle_among_good_ones(sqs: turbosqs.SQS, relay: Relay, boto: Any, server: Server) -> None:
+def test_a_stale_receipt_handle_among_good_ones(sqs: SQS, relay: Relay, boto: Any, server: Server) -> None:
     url = server.create_queue("q")
     boto.send_message_batch(QueueUrl=url, Entries=[{"Id": str(n), "MessageBody": f"{n}"} for n in range(10)])
     handles = [m["ReceiptHandle"] for m in boto.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]]
@@ -113,7 +114,7 @@ def body(n: int, size: int) -> str:
     return mark + "é" * (rest // 4) + "x" * (rest - rest // 4 * 2)
 
 
-def through_threads(sqs: turbosqs.SQS, url: str, bodies: list[str]) -> None:
+def through_threads(sqs: SQS, url: str, bodies: list[str]) -> None:
     """16 threads that each take the next body until there is none."""
     left = iter(bodies)
     lock = threading.Lock()
@@ -129,7 +130,7 @@ def through_threads(sqs: turbosqs.SQS, url: str, bodies: list[str]) -> None:
     assert all(isinstance(result, Returned) for result in in_threads([send] * 16))
 
 
-def through_a_writer(sqs: turbosqs.SQS, url: str, bodies: list[str]) -> None:
+def through_a_writer(sqs: SQS, url: str, bodies: list[str]) -> None:
     with sqs.batch_writer(QueueUrl=url) as batch:
         for text in bodies:
             batch.send_message(MessageBody=text)
@@ -137,7 +138,7 @@ def through_a_writer(sqs: turbosqs.SQS, url: str, bodies: list[str]) -> None:
 
 @pytest.mark.parametrize("send", [through_threads, through_a_writer])
 def test_bodies_of_every_size(
-    send: Callable[[turbosqs.SQS, str, list[str]], None], relay: Relay, boto: Any, server: Server
+    send: Callable[[SQS, str, list[str]], None], relay: Relay, boto: Any, server: Server
 ) -> None:
     url = server.create_queue("q")
     bodies = [body(n, size) for n, size in enumerate(sizes(7))]
@@ -151,9 +152,7 @@ def test_bodies_of_every_size(
 
 
 @pytest.mark.parametrize(("size", "batches"), [(104_857, [10]), (104_858, [9, 1])])
-def test_as_many_bytes_as_fit(
-    size: int, batches: list[int], sqs: turbosqs.SQS, relay: Relay, boto: Any, server: Server
-) -> None:
+def test_as_many_bytes_as_fit(size: int, batches: list[int], sqs: SQS, relay: Relay, boto: Any, server: Server) -> None:
     """Ten times 104,857 bytes are six short of 1 MiB; one byte more in each, and the last does not fit."""
     url = server.create_queue("q")
     send = partial(sqs.send_message, QueueUrl=url)
@@ -170,9 +169,7 @@ WEIGHT = 4 + 8 + 86
 
 
 @pytest.mark.parametrize(("more", "batches"), [(0, [2]), (1, [1, 1])])
-def test_attributes_count(
-    more: int, batches: list[int], sqs: turbosqs.SQS, relay: Relay, boto: Any, server: Server
-) -> None:
+def test_attributes_count(more: int, batches: list[int], sqs: SQS, relay: Relay, boto: Any, server: Server) -> None:
     """Two messages that come to exactly 1 MiB with their attributes, and to a byte more."""
     url = server.create_queue("q")
     send = partial(sqs.send_message, QueueUrl=url)
@@ -188,9 +185,9 @@ def test_attributes_count(
     assert sum(held(boto, url).values()) == 3
 
 
-def test_system_attributes_do_not_count(sqs: turbosqs.SQS, relay: Relay, boto: Any, server: Server) -> None:
+def test_system_attributes_do_not_count(sqs: SQS, relay: Relay, boto: Any, server: Server) -> None:
     url = server.create_queue("q")
-    trace = {"AWSTraceHeader": {"DataType": "String", "StringValue": "Root=1-5759e988-bd862e3fe1be46a994272793"}}
+    trace: Any = {"AWSTraceHeader": {"DataType": "String", "StringValue": "Root=1-5759e988-bd862e3fe1be46a994272793"}}
     send = partial(sqs.send_message, QueueUrl=url, MessageSystemAttributes=trace)
     calls = [partial(send, MessageBody="x" * (MIB // 2)), partial(send, MessageBody="y" * (MIB // 2))]
     results = together(relay, sqs, partial(send, MessageBody="o"), calls)
@@ -199,7 +196,7 @@ def test_system_attributes_do_not_count(sqs: turbosqs.SQS, relay: Relay, boto: A
     assert sum(held(boto, url).values()) == 3
 
 
-def test_one_that_does_not_fit_starts_the_next_request(sqs: turbosqs.SQS, relay: Relay, server: Server) -> None:
+def test_one_that_does_not_fit_starts_the_next_request(sqs: SQS, relay: Relay, server: Server) -> None:
     """Sizes in an order that would tempt to fill up a request with a later message: on a queue of any kind the order of
     the calls is kept."""
     url = server.create_queue("q")

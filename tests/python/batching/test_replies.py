@@ -12,6 +12,7 @@ from support.observe import Returned, describe, same
 from support.relay import Relay
 from support.together import connect, drain, together
 from turbosqs.local import Server
+from turbosqs.sqs import SQS
 
 ATTRIBUTES = {
     "text": {"DataType": "String", "StringValue": "Größe 🚀"},
@@ -43,7 +44,7 @@ def split(result: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     return reply, reply.pop("ResponseMetadata")
 
 
-def check(sqs: turbosqs.SQS, relay: Relay, first: Any, pairs: list[tuple[Any, Any]], action: str) -> None:
+def check(sqs: SQS, relay: Relay, first: Any, pairs: list[tuple[Any, Any]], action: str) -> None:
     """Calls of ours that share a request, each beside boto3's own: same members, in the same order."""
     results = together(relay, sqs, first, [ours for ours, _ in pairs])
     [request] = relay.of(f"{action}Batch")
@@ -52,11 +53,11 @@ def check(sqs: turbosqs.SQS, relay: Relay, first: Any, pairs: list[tuple[Any, An
         reply, metadata = split(result)
         expected, expected_metadata = split(Returned(theirs()))
         same(Returned(expected), Returned(reply))
-        assert list(result.value) == [*expected, "ResponseMetadata"]
+        assert list(result.value) == [*expected, "ResponseMetadata"]  # type: ignore[union-attr]
         assert list(metadata) == list(expected_metadata)
 
 
-def test_sends(sqs: turbosqs.SQS, relay: Relay, boto: Any, server: Server) -> None:
+def test_sends(sqs: SQS, relay: Relay, boto: Any, server: Server) -> None:
     ours, theirs = server.create_queue("ours"), server.create_queue("theirs")
     pairs = [
         (partial(sqs.send_message, QueueUrl=ours, **send), partial(boto.send_message, QueueUrl=theirs, **send))
@@ -76,9 +77,9 @@ def test_sends(sqs: turbosqs.SQS, relay: Relay, boto: Any, server: Server) -> No
     assert look(ours) == look(theirs)
 
 
-def test_sends_to_a_fifo_queue(sqs: turbosqs.SQS, relay: Relay, boto: Any, server: Server) -> None:
+def test_sends_to_a_fifo_queue(sqs: SQS, relay: Relay, boto: Any, server: Server) -> None:
     ours, theirs = server.create_queue("ours.fifo"), server.create_queue("theirs.fifo")
-    sends = [
+    sends: list[Any] = [
         {"MessageBody": f"{n}", "MessageGroupId": f"{n % 3}", "MessageDeduplicationId": f"d{n}"} for n in range(8)
     ] + [{"MessageBody": "again", "MessageGroupId": "0", "MessageDeduplicationId": "d0"}]
     pairs = [
@@ -91,7 +92,7 @@ def test_sends_to_a_fifo_queue(sqs: turbosqs.SQS, relay: Relay, boto: Any, serve
     check(sqs, relay, opener, pairs, "SendMessage")
 
 
-def test_deletes_and_visibility_changes(sqs: turbosqs.SQS, relay: Relay, boto: Any, server: Server) -> None:
+def test_deletes_and_visibility_changes(sqs: SQS, relay: Relay, boto: Any, server: Server) -> None:
     queues = server.create_queue("ours"), server.create_queue("theirs")
     ours, theirs = queues
     for url in queues:
@@ -126,7 +127,7 @@ def test_deletes_and_visibility_changes(sqs: turbosqs.SQS, relay: Relay, boto: A
     assert left["Attributes"]["ApproximateNumberOfMessagesNotVisible"] == "19"
 
 
-def test_metadata_is_that_of_the_shared_request(sqs: turbosqs.SQS, relay: Relay, server: Server) -> None:
+def test_metadata_is_that_of_the_shared_request(sqs: SQS, relay: Relay, server: Server) -> None:
     url = server.create_queue("q")
     send = partial(sqs.send_message, QueueUrl=url)
     results = together(
@@ -144,15 +145,13 @@ def test_metadata_is_that_of_the_shared_request(sqs: turbosqs.SQS, relay: Relay,
     # No two of them own a piece of the same dict.
     all_metadata[0]["HTTPHeaders"]["mine"] = "alone"
     all_metadata[0]["RetryAttempts"] = 9
-    results[0].value["MessageId"] = "changed"
+    results[0].value["MessageId"] = "changed"  # type: ignore[union-attr]
     assert all("mine" not in metadata["HTTPHeaders"] for metadata in all_metadata[1:])
     assert {metadata["RetryAttempts"] for metadata in all_metadata[1:]} == {0}
-    assert "changed" not in {result.value["MessageId"] for result in results[1:]}
+    assert "changed" not in {result.value["MessageId"] for result in results[1:]}  # type: ignore[union-attr]
 
 
-def test_each_caller_has_the_reply_to_its_own_message(
-    sqs: turbosqs.SQS, relay: Relay, boto: Any, server: Server
-) -> None:
+def test_each_caller_has_the_reply_to_its_own_message(sqs: SQS, relay: Relay, boto: Any, server: Server) -> None:
     """Ten in a request, by body: a reply given to the wrong caller would show in the MD5 or in the id."""
     url = server.create_queue("q")
     send = partial(sqs.send_message, QueueUrl=url)
@@ -160,7 +159,7 @@ def test_each_caller_has_the_reply_to_its_own_message(
         relay, sqs, partial(send, MessageBody="o"), [partial(send, MessageBody=f"{n}") for n in range(25)]
     )
     ids = {message["Body"]: (message["MessageId"], message["MD5OfBody"]) for message in drain(boto, url)}
-    got = {f"{n}": (result.value["MessageId"], result.value["MD5OfMessageBody"]) for n, result in enumerate(results)}
+    got = {f"{n}": (result.value["MessageId"], result.value["MD5OfMessageBody"]) for n, result in enumerate(results)}  # type: ignore[union-attr]
     assert got == {body: found for body, found in ids.items() if body != "o"}
     assert [len(batch.entries) for batch in relay.of("SendMessageBatch")] == [10, 10, 5]
 

@@ -8,20 +8,20 @@ from functools import partial
 from typing import Any
 
 import pytest
-import turbosqs
 from support.libraries import BOTO3
 from support.observe import Returned, describe
 from support.relay import Relay
 from support.together import connect, drain, given, held, in_threads, start
 from support.waiting import until
 from turbosqs.local import Server
+from turbosqs.sqs import SQS
 
 
 def work(n: int) -> dict[str, Any]:
     """The arguments of the nth message of the work."""
     dice = random.Random(n)
     arguments: dict[str, Any] = {"MessageBody": f"{n}:" + 'é\n"\\🚀x'[: dice.randrange(6)] * dice.randrange(200)}
-    attributes = {}
+    attributes: dict[str, Any] = {}
     if n % 3 == 0:
         attributes["number"] = {"DataType": "Number", "StringValue": str(dice.random())}
     if n % 4 == 0:
@@ -132,7 +132,7 @@ def test_a_lone_caller_makes_plain_requests(batching: bool | None, relay: Relay,
     sqs.close()
 
 
-def test_a_lone_caller_does_not_linger(sqs: turbosqs.SQS, server: Server) -> None:
+def test_a_lone_caller_does_not_linger(sqs: SQS, server: Server) -> None:
     """With a linger of a minute, two hundred calls one after another end before the test's own minute is over."""
     url = server.create_queue("q")
     for n in range(200):
@@ -152,7 +152,7 @@ def test_batching_off_is_a_request_for_each_call(relay: Relay, server: Server) -
 def test_a_request_is_what_boto3_sends(relay: Relay, server: Server) -> None:
     """A batch of one, member for member and in the caller's order."""
     url = server.create_queue("q")
-    arguments = {
+    arguments: Any = {
         "DelaySeconds": 0,
         "MessageAttributes": {"b": {"BinaryValue": b"\x00", "DataType": "Binary"}},
         "QueueUrl": url,

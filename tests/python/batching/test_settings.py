@@ -15,6 +15,7 @@ from support.relay import Relay
 from support.together import connect, in_threads, one_by_one, patient, together
 from support.waiting import until
 from turbosqs.local import Server
+from turbosqs.sqs import SQS
 
 
 def test_its_defaults() -> None:
@@ -153,7 +154,7 @@ def test_the_linger_is_kept(relay: Relay, server: Server) -> None:
     sqs.close()
 
 
-def test_a_client_that_did_nothing_has_no_figures(sqs: turbosqs.SQS) -> None:
+def test_a_client_that_did_nothing_has_no_figures(sqs: SQS) -> None:
     assert sqs.stats() == {"requests": {}, "messages": {}, "fill": {}, "flushes": {}, "retries": 0, "botocore": {}}
     assert list(sqs.stats()) == ["requests", "messages", "fill", "flushes", "retries", "botocore"]
 
@@ -184,7 +185,7 @@ def test_figures(relay: Relay, server: Server) -> None:
     assert sqs.stats()["messages"] == {"SendMessage": 17}
 
 
-def test_figures_are_a_copy(sqs: turbosqs.SQS, server: Server) -> None:
+def test_figures_are_a_copy(sqs: SQS, server: Server) -> None:
     sqs.send_message(QueueUrl=server.create_queue("q"), MessageBody="x")
     sqs.stats()["messages"].clear()
     assert sqs.stats()["messages"] == {"SendMessage": 1}

@@ -15,9 +15,10 @@ from support.relay import Relay
 from support.together import connect, drain, given, held, in_threads, one_by_one, start, together
 from support.waiting import until
 from turbosqs.local import Server
+from turbosqs.sqs import SQS
 
 
-def test_equal_messages_in_one_request(sqs: turbosqs.SQS, relay: Relay, boto: Any, server: Server) -> None:
+def test_equal_messages_in_one_request(sqs: SQS, relay: Relay, boto: Any, server: Server) -> None:
     """Ten calls with the same arguments are ten messages, each with an id of its own."""
     url = server.create_queue("q")
     send = partial(sqs.send_message, QueueUrl=url, MessageBody="same")
@@ -28,7 +29,7 @@ def test_equal_messages_in_one_request(sqs: turbosqs.SQS, relay: Relay, boto: An
     assert ids <= {message["MessageId"] for message in drain(boto, url)}
 
 
-def test_the_same_deduplication_id_in_one_request(sqs: turbosqs.SQS, relay: Relay, boto: Any, server: Server) -> None:
+def test_the_same_deduplication_id_in_one_request(sqs: SQS, relay: Relay, boto: Any, server: Server) -> None:
     url = server.create_queue("q.fifo")
     send = partial(
         sqs.send_message, QueueUrl=url, MessageBody="same", MessageGroupId="g", MessageDeduplicationId="once"
@@ -44,7 +45,7 @@ def test_the_same_deduplication_id_in_one_request(sqs: turbosqs.SQS, relay: Rela
     ("method", "more"), [("delete_message", {}), ("change_message_visibility", {"VisibilityTimeout": 3})]
 )
 def test_the_same_receipt_handle_in_one_request(
-    method: str, more: dict[str, Any], sqs: turbosqs.SQS, relay: Relay, boto: Any, server: Server
+    method: str, more: dict[str, Any], sqs: SQS, relay: Relay, boto: Any, server: Server
 ) -> None:
     url = server.create_queue("q")
     boto.send_message(QueueUrl=url, MessageBody="x")
@@ -63,7 +64,9 @@ def test_ten_queues_at_once(relay: Relay, boto: Any, server: Server) -> None:
 
     def sender(url: str, number: int) -> None:
         for n in range(25):
-            more = {"MessageGroupId": f"{number}", "MessageDeduplicationId": f"{number}-{n}"} if "fifo" in url else {}
+            more: Any = (
+                {"MessageGroupId": f"{number}", "MessageDeduplicationId": f"{number}-{n}"} if "fifo" in url else {}
+            )
             sqs.send_message(QueueUrl=url, MessageBody=f"{url} {number} {n}", **more)
 
     results = in_threads([partial(sender, url, number) for url in urls for number in range(4)])
@@ -90,7 +93,7 @@ def test_a_queue_that_hangs_holds_up_no_other(relay: Relay, boto: Any, server: S
     sqs.close()
 
 
-def test_actions_do_not_mix(sqs: turbosqs.SQS, relay: Relay, boto: Any, server: Server) -> None:
+def test_actions_do_not_mix(sqs: SQS, relay: Relay, boto: Any, server: Server) -> None:
     """Sends, deletes and visibility changes of one queue, one after another in turn, share with their own kind only."""
     url = server.create_queue("q")
     boto.send_message_batch(QueueUrl=url, Entries=[{"Id": str(n), "MessageBody": f"{n}"} for n in range(10)])
@@ -123,7 +126,7 @@ def test_actions_do_not_mix(sqs: turbosqs.SQS, relay: Relay, boto: Any, server: 
     assert [entry["ReceiptHandle"] for entry in deleted.entries] == handles[1:5]
 
 
-def test_other_operations_go_alone(sqs: turbosqs.SQS, relay: Relay, server: Server) -> None:
+def test_other_operations_go_alone(sqs: SQS, relay: Relay, server: Server) -> None:
     """Calls that are batches already, and calls of other kinds, pass by the windows."""
     url = server.create_queue("q")
     relay.hold()
@@ -144,7 +147,7 @@ def test_other_operations_go_alone(sqs: turbosqs.SQS, relay: Relay, server: Serv
     assert sqs.stats()["flushes"] == {}
 
 
-def test_a_group_on_a_standard_queue_switches_no_order_on(sqs: turbosqs.SQS, relay: Relay, server: Server) -> None:
+def test_a_group_on_a_standard_queue_switches_no_order_on(sqs: SQS, relay: Relay, server: Server) -> None:
     """Fair queues: twenty messages of one tenant are two full requests in flight at once; FIFO rules would hold the
     second back."""
     url = server.create_queue("q")
@@ -157,7 +160,7 @@ def test_a_group_on_a_standard_queue_switches_no_order_on(sqs: turbosqs.SQS, rel
     assert all(isinstance(join()[0], Returned) for join in joins)
 
 
-def test_one_request_in_flight_for_a_group(sqs: turbosqs.SQS, relay: Relay, boto: Any, server: Server) -> None:
+def test_one_request_in_flight_for_a_group(sqs: SQS, relay: Relay, boto: Any, server: Server) -> None:
     """Twelve of a group behind one that is in flight wait for it, full batch or not; other groups pass them."""
     url = server.create_queue("q.fifo")
     number = itertools.count()
@@ -186,11 +189,13 @@ def test_one_request_in_flight_for_a_group(sqs: turbosqs.SQS, relay: Relay, boto
     assert order == [str(n) for n in range(13)]
 
 
-def test_a_fifo_queue_by_another_spelling_of_its_url(sqs: turbosqs.SQS, relay: Relay, server: Server) -> None:
+def test_a_fifo_queue_by_another_spelling_of_its_url(sqs: SQS, relay: Relay, server: Server) -> None:
     """What the service takes for the queue's URL has the queue's order: here with a slash behind it."""
     url = server.create_queue("q.fifo") + "/"
     relay.hold()
-    sends = [{"MessageBody": f"{n}", "MessageGroupId": "a", "MessageDeduplicationId": f"{n}"} for n in range(21)]
+    sends: list[Any] = [
+        {"MessageBody": f"{n}", "MessageGroupId": "a", "MessageDeduplicationId": f"{n}"} for n in range(21)
+    ]
     joins = one_by_one(sqs, [partial(sqs.send_message, QueueUrl=url, **send) for send in sends])
     # Whatever has left is counted by the time that a later request is back.
     relay.holds = lambda passed: passed.action.startswith("SendMessage")

@@ -15,6 +15,7 @@ from support.together import connect, held, in_threads, start
 from support.waiting import until
 from turbosqs.exceptions import BatchWriterError
 from turbosqs.local import Server
+from turbosqs.sqs import SQS
 
 
 def put(batch: Any, count: int) -> None:
@@ -27,7 +28,7 @@ def test_full_requests(relay: Relay, boto: Any, server: Server) -> None:
     sqs = connect(relay.url)
     with sqs.batch_writer(QueueUrl=url) as batch:
         for n in range(1003):
-            assert batch.send_message(MessageBody=f"{n}") is None
+            assert batch.send_message(MessageBody=f"{n}") is None  # type: ignore[func-returns-value]
     assert sorted(len(passed.entries) for passed in relay.passed) == [3] + [10] * 100
     assert held(boto, url) == Counter(str(n) for n in range(1003))
     assert sqs.stats()["fill"]["SendMessage"] == pytest.approx(1003 / 101)
@@ -35,7 +36,7 @@ def test_full_requests(relay: Relay, boto: Any, server: Server) -> None:
     sqs.close()
 
 
-def test_nothing_was_given(sqs: turbosqs.SQS, relay: Relay) -> None:
+def test_nothing_was_given(sqs: SQS, relay: Relay) -> None:
     with sqs.batch_writer(QueueUrl="http://nowhere.invalid/q"):
         pass
     assert relay.passed == []
@@ -87,7 +88,7 @@ def test_their_bytes_are_bounded(relay: Relay, server: Server) -> None:
     sqs = connect(relay.url, batching=turbosqs.Batching(max_waiting_bytes=400_000))
     relay.hold()
     batch = sqs.batch_writer(QueueUrl=url)
-    join = start([lambda: [batch.send_message(MessageBody="x" * 150_000) for _ in range(5)]])
+    join = start([lambda: [batch.send_message(MessageBody="x" * 150_000) for _ in range(5)]])  # type: ignore[func-returns-value]
     until(lambda: batch._writer.progress()[0] == 2)
     until(lambda: relay.passed)
     assert batch._writer.progress() == (2, 0)
@@ -215,7 +216,7 @@ def test_the_client_is_closed(when: str, relay: Relay, boto: Any, server: Server
     sqs.close()
 
 
-def test_close_sends_what_a_writer_was_given(sqs: turbosqs.SQS, boto: Any, server: Server) -> None:
+def test_close_sends_what_a_writer_was_given(sqs: SQS, boto: Any, server: Server) -> None:
     """``close()`` sends what lingers: what a writer holds as well, though its block has not ended."""
     url = server.create_queue("q")
     batch = sqs.batch_writer(QueueUrl=url)

@@ -42,7 +42,7 @@ def opentelemetry() -> tuple[Under, Spans]:
     def responded(span: Any, service: str, operation: str, result: Any) -> None:
         span.set_attribute("responded", f"{service} {operation} {sorted(result or ())}")
 
-    BotocoreInstrumentor().instrument(tracer_provider=provider, request_hook=requested, response_hook=responded)
+    BotocoreInstrumentor().instrument(tracer_provider=provider, request_hook=requested, response_hook=responded)  # type: ignore[no-untyped-call]
 
     def spans() -> list[Any]:
         found = exporter.get_finished_spans()
@@ -68,7 +68,7 @@ def sentry() -> tuple[Under, Spans]:
 
     events: list[Any] = []
 
-    class Kept(Transport):
+    class Kept(Transport):  # type: ignore[misc]
         def capture_envelope(self, envelope: Any) -> None:
             events.extend(item.payload.json for item in envelope.items if item.payload.json)
 

@@ -34,7 +34,7 @@ def played(tool: str, order: str, way: str) -> dict[str, Any]:
     package = Path(turbosqs.__file__).parent.parent
     environment = {**os.environ, "PYTHONPATH": str(package)}
     command = [PYTHON, HERE / "program.py", tool, order, way]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=55, env=environment, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=55, env=environment, check=False)  # type: ignore[arg-type]
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found

@@ -20,8 +20,14 @@ def server() -> Iterator[Server]:
 Connect = Callable[..., Any]
 
 
+@pytest.fixture(scope="session")
+def session() -> boto3.session.Session:
+    """One for all clients: it takes longer to make than they do."""
+    return boto3.session.Session()
+
+
 @pytest.fixture
-def connect() -> Iterator[Connect]:
+def connect(session: boto3.session.Session) -> Iterator[Connect]:
     """boto3 clients of a server, closed at the end: ``connect(server, region, access_key)``."""
     clients = []
 
@@ -29,7 +35,7 @@ def connect() -> Iterator[Connect]:
         server: Server | str, region: str = "us-east-1", key: str = "AKIDEXAMPLE", config: Config | None = None
     ) -> Any:
         url = server if isinstance(server, str) else server.endpoint_url
-        client = boto3.session.Session().client(
+        client = session.client(
             "sqs",
             endpoint_url=url,
             region_name=region,

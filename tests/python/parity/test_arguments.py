@@ -200,6 +200,7 @@ def test_a_file_that_cannot_be_read(both: Both) -> None:
 def test_positional_arguments(both: Both) -> None:
     _, boto3, subject = both
     for method in OPERATIONS:
+        arguments: tuple[Any, ...]
         for arguments in ((), ("url",), ("url", "body"), ({},)):
             if arguments:
                 same(*(outcome(getattr(client, method), *arguments) for client in (boto3, subject)))

@@ -131,7 +131,7 @@ def test_endpoint_with_a_variant(scripted: Scripted) -> None:
     """An endpoint of one's own and FIPS or dual-stack do not go together, or do, as with boto3."""
     for config in ({"use_fips_endpoint": True}, {"use_dualstack_endpoint": True}):
         compare(region_name="us-east-1", endpoint_url=scripted.url, config=config)
-        alike(lambda library, config=config: arrived(scripted, library, config=library.config(**config)))
+        alike(lambda library, config=config: arrived(scripted, library, config=library.config(**config)))  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("name", ["AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"])

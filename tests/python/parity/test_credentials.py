@@ -13,7 +13,7 @@ import botocore.exceptions
 import pytest
 from support.fakes import Request, Scripted, ok
 from support.libraries import BOTO3, SUBJECT, Library, ours
-from support.observe import Outcome, Raised, alike, outcome, same
+from support.observe import Outcome, Raised, Returned, alike, outcome, same
 
 ENVIRONMENT = {"AWS_ACCESS_KEY_ID": "AKIDENV", "AWS_SECRET_ACCESS_KEY": "secret-env"}
 
@@ -59,7 +59,8 @@ def compare(server: Scripted, **settings: Any) -> Outcome:
 
 
 def key(result: Outcome) -> str:
-    return result.value[0]["key"]  # type: ignore[union-attr]
+    assert isinstance(result, Returned)
+    return str(result.value[0]["key"])
 
 
 def arguments(**more: str) -> dict[str, str]:
@@ -110,10 +111,10 @@ def test_a_key_that_no_header_can_carry(key: str, scripted: Scripted, aws: Path)
     helper = script(aws, f"cat <<'END'\n{found}\nEND\n")
     (aws / "config").write_text(f"[default]\ncredential_process = {helper}\n")
     for provider, options in (("explicit", arguments(aws_access_key_id=key)), ("custom-process", {})):
-        result = signed(scripted, SUBJECT, **options)
+        result = signed(scripted, SUBJECT, **options)  # type: ignore[arg-type]
         assert isinstance(result, Raised)
         assert type(result.error) is botocore.exceptions.CredentialRetrievalError
-        assert result.error.kwargs["provider"] == provider
+        assert result.error.kwargs["provider"] == provider  # type: ignore[attr-defined]
         assert "AKID" not in str(result.error)
     assert scripted.requests == []
 

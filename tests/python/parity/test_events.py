@@ -80,7 +80,7 @@ def test_all_events_of_a_call_that_does_not_fit(scripted: Scripted, pair: Pair) 
 def test_an_event(event: str, scripted: Scripted, pair: Pair) -> None:
     """Under its full name and under every shorter one."""
     for name in (event, f"{event}.sqs", f"{event}.sqs.GetQueueUrl", f"{event}.*.GetQueueUrl", f"{event}.sqs.Nonsense"):
-        compare(scripted, pair, lambda events, heard, name=name: events.register(name, note(heard)))
+        compare(scripted, pair, lambda events, heard, name=name: events.register(name, note(heard)))  # type: ignore[misc]
 
 
 def _other_params(params: dict[str, Any], **_: Any) -> dict[str, Any]:

@@ -122,7 +122,7 @@ def test_half_a_reply(reply: tuple[str, Reply]) -> None:
             result = ask(SUBJECT, server.url, **settings)
             assert isinstance(result, Raised)
             assert type(result.error) is botocore.exceptions.ConnectionClosedError
-            assert result.error.kwargs["endpoint_url"] == f"{server.url}/"
+            assert result.error.kwargs["endpoint_url"] == f"{server.url}/"  # type: ignore[attr-defined]
             assert len(server.requests) == attempts
         server.play(reply[1], ok(QueueUrl="u"))
         result = ask(SUBJECT, server.url, **twice)

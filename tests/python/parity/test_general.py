@@ -247,7 +247,7 @@ PRIVATE = {
 
 @pytest.mark.parametrize("name", PRIVATE)
 def test_private_names(name: str, scripted: Scripted) -> None:
-    alike(lambda library: PRIVATE[name](library.client(scripted.url, aws_session_token="token")))
+    alike(lambda library: PRIVATE[name](library.client(scripted.url, aws_session_token="token")))  # type: ignore[no-untyped-call]
 
 
 def test_private_credentials_where_there_are_none(scripted: Scripted) -> None:

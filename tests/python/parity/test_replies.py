@@ -111,7 +111,7 @@ def test_a_page_with_status_200(method: str, body: bytes, both: Both) -> None:
         "change_message_visibility": {"ReceiptHandle": "r", "VisibilityTimeout": 5},
         "send_message_batch": {"Entries": [{"Id": "a", "MessageBody": "b"}]},
     }
-    compare(both, Reply(body=body, headers=[("Content-Type", "text/html")]), method, **arguments[method])
+    compare(both, Reply(body=body, headers=[("Content-Type", "text/html")]), method, **arguments[method])  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", BODIES)

@@ -200,7 +200,7 @@ def test_one_client_does_not_use_up_the_retries_of_another() -> None:
             spent, fresh = (library.client(server.url, config=library.config(retries=TWICE)) for _ in range(2))
             with ThreadPoolExecutor(110) as pool:
                 refusals = [pool.submit(outcome, spent.get_queue_url, QueueName="q") for _ in range(110)]
-            assert all("(503)" in str(refusal.result().error) for refusal in refusals)
+            assert all("(503)" in str(refusal.result().error) for refusal in refusals)  # type: ignore[union-attr]
             assert 110 < len(server.requests) < 220
             server.play(Reply(503, b""), SUCCESS)
             assert fresh.get_queue_url(QueueName="q")["ResponseMetadata"]["RetryAttempts"] == 1

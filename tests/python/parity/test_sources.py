@@ -693,7 +693,7 @@ def test_a_session_looks_once(way: str, aws: Path, scripted: Scripted) -> None:
         session = library.session()
         make = lambda _: session.client("sqs", region_name="us-east-1", endpoint_url=scripted.url)  # noqa: E731, B023
         # boto3 itself looks once for each client that is made before the first one has found something.
-        clients = [make(number) for number in range(4)]
+        clients = [make(number) for number in range(4)]  # type: ignore[no-untyped-call]
         with ThreadPoolExecutor(1 if way == "sequential" else 8) as pool:
             list(pool.map(lambda client: client.get_queue_url(QueueName="q"), clients * 4))
         assert count.read_text() == "x", library.name

@@ -163,7 +163,7 @@ def test_bad_bundle(bundle: str, authority: Authority, tmp_path: Path) -> None:
     with Scripted(SUCCESS, tls=authority.server()) as server:
         results = [ask(library, server.url, verify=str(path)) for library in (BOTO3, SUBJECT)]
         assert all(isinstance(result, Raised) for result in results)
-        same(*(describe([type(result.error), str(result.error).split(str(path))[0][:40]]) for result in results))
+        same(*(describe([type(result.error), str(result.error).split(str(path))[0][:40]]) for result in results))  # type: ignore[union-attr]
 
 
 def test_client_certificate(authority: Authority) -> None:
@@ -175,7 +175,7 @@ def test_client_certificate(authority: Authority) -> None:
         taken(server, {"client_cert": (str(certificate), str(key))}, **trusted)
         taken(server, {"client_cert": str(both)}, **trusted)
         for library in (BOTO3, SUBJECT):
-            assert isinstance(ask(library, server.url, **trusted), Raised)
+            assert isinstance(ask(library, server.url, **trusted), Raised)  # type: ignore[arg-type]
 
 
 def test_connections_are_kept(authority: Authority) -> None:

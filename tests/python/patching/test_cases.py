@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 import pytest
 import turbosqs
-from support.cases import CASES, language, resources
+from support.cases import ONCE, language, resources
 from support.cases.language import Case
 from support.libraries import BOTO3, KEYS
 from support.observe import same
@@ -50,16 +50,12 @@ def all_resources(service: Service) -> tuple[Any, Any, Any]:
     return theirs, patched, turbosqs.resource("sqs", **settings)
 
 
-#: Each case once: what the two servers make of it is compared elsewhere.
-PLAYED = [("embedded" if "embedded" in case.servers else "moto", case) for case in CASES]
-
-
-@pytest.mark.parametrize(("service", "case"), PLAYED, ids=str, indirect=["service"], scope="session")
+@pytest.mark.parametrize(("service", "case"), ONCE, ids=str, indirect=["service"], scope="session")
 def test_a_patched_client(case: Case, service: Service, clients: Pair) -> None:
     compare(case, service, clients, language.drive, fast(clients.ours))
 
 
-@pytest.mark.parametrize(("service", "case"), PLAYED, ids=str, indirect=["service"], scope="session")
+@pytest.mark.parametrize(("service", "case"), ONCE, ids=str, indirect=["service"], scope="session")
 def test_resources(case: Case, service: Service, all_resources: tuple[Any, Any, Any]) -> None:
     """boto3's with its client patched, and ``turbosqs.resource("sqs")``, its resource layer on our client."""
     theirs, patched, ours = all_resources

@@ -107,10 +107,10 @@ def test_other_services_are_left_alone(settings: dict[str, Any]) -> None:
 def test_a_client_with_a_way_of_calling_of_its_own_is_left_alone(settings: dict[str, Any]) -> None:
     """aiobotocore's clients, for one: they derive from its own client, and are made by its own creator."""
 
-    class AioBaseClient(BaseClient):
+    class AioBaseClient(BaseClient):  # type: ignore[misc]
         async def _make_api_call(self, operation_name: str, api_params: Any) -> Any: ...
 
-    class AioClientCreator(ClientCreator):
+    class AioClientCreator(ClientCreator):  # type: ignore[misc]
         def _create_client_class(self, _: str, service_model: Any) -> Any:
             attributes = self._create_methods(service_model)
             attributes["_PY_TO_OP_NAME"] = self._create_name_mapping(service_model)
@@ -132,7 +132,7 @@ def test_a_mixin_stays_where_it_is(settings: dict[str, Any]) -> None:
         greeting = "hello"
 
         def list_queues(self, **arguments: Any) -> Any:
-            return super().list_queues(**arguments)
+            return super().list_queues(**arguments)  # type: ignore[misc]
 
     session = BOTO3.session()
     session.events.register("creating-client-class.sqs", lambda base_classes, **_: base_classes.insert(0, Mixin))

@@ -13,6 +13,7 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
+import turbosqs
 from support.libraries import KEYS
 from turbosqs._platform import PORTABLE
 
@@ -316,7 +317,7 @@ def test_options_that_turn_it_off(option: str, here: Path) -> None:
     write(here / "script.py", "say(fast())")
     # -S leaves site-packages out, so it has to be told where turbosqs is.
     code = "import sys; sys.path.append(sys.argv.pop(1)); from turbosqs.__main__ import main; sys.exit(main())"
-    place = Path(__import__("turbosqs").__file__).parent.parent
+    place = Path(str(turbosqs.__file__)).parent.parent
     result = done(sys.executable, option, "-c", code, place, "run", "script.py")
     assert (result.returncode, result.stdout) == (2, "")
     assert "-I, -E and -S" in result.stderr

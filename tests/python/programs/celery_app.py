@@ -19,7 +19,7 @@ app.conf.update(
 )
 
 
-@app.task(name="work")
+@app.task(name="work")  # type: ignore[untyped-decorator]
 def work(number: int) -> None:
     # One write: lines of several processes stay whole.
     line = f"{number} {os.getpid()} {threading.get_ident()}\n"
@@ -28,7 +28,7 @@ def work(number: int) -> None:
     os.close(file)
 
 
-@signals.worker_shutdown.connect
+@signals.worker_shutdown.connect  # type: ignore[untyped-decorator]
 def tell(**_: object) -> None:
     import turbosqs
 

@@ -10,7 +10,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 import pytest
 from support.libraries import BOTO3
 from support.service import Service
+from support.waiting import until
 
 #: moto's server takes milliseconds for each request.
 TASKS = {"embedded": 1000, "moto": 100}
@@ -53,11 +53,7 @@ def test_every_task_is_done_once(service: Service, pool: str, tmp_path: Path) ->
     command = [*RUN, "celery", "-q", "-A", "celery_app", "worker", "-P", pool, "-c", "4", *quiet]
     worker = subprocess.Popen(command, stdout=subprocess.DEVNULL, **options)
     try:
-        deadline = time.monotonic() + 40
-        while time.monotonic() < deadline and worker.poll() is None:
-            if done.exists() and done.read_text().count("\n") >= tasks:
-                break
-            time.sleep(0.05)
+        until(lambda: worker.poll() is not None or (done.exists() and done.read_text().count("\n") >= tasks), 40)
         worker.terminate()
         assert worker.wait(15) == 0
     finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import boto3
@@ -22,7 +22,7 @@ TESTS = 7
 
 
 @pytest.fixture
-def outside(monkeypatch: pytest.MonkeyPatch) -> Scripted:
+def outside(monkeypatch: pytest.MonkeyPatch) -> Iterator[Scripted]:
     """What stands for the world: whatever leaves the process goes there, botocore's requests and the core's alike."""
     with Scripted() as server:
         for name in ("HTTPS_PROXY", "HTTP_PROXY"):

@@ -39,7 +39,7 @@ METHODS = ["CreateQueue", "SendMessage", "ReceiveMessage", "GetQueueUrl"]
 def exporter() -> Iterator[InMemorySpanExporter]:
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    instrumentor = BotocoreInstrumentor()
+    instrumentor = BotocoreInstrumentor()  # type: ignore[no-untyped-call]
     # Instrumented by the program, in its own time.
     exporter.instrument = lambda: instrumentor.instrument(tracer_provider=provider)  # type: ignore[attr-defined]
     exporter.uninstrument = instrumentor.uninstrument  # type: ignore[attr-defined]
@@ -242,7 +242,7 @@ def test_powertools_names_itself_and_no_more(embedded: Any) -> None:
 
     with turbosqs.patched():
         session = BOTO3.session()
-        register_feature_to_session(session, "test")
+        register_feature_to_session(session, "test")  # type: ignore[no-untyped-call]
         client = session.client("sqs", region_name="us-east-1", endpoint_url=embedded.endpoint_url, **KEYS)
         client.list_queues()
         assert gone(client) == {"fast": 1}

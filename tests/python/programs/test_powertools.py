@@ -20,6 +20,7 @@ from aws_lambda_powertools.utilities.batch import (
 )
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from support.libraries import KEYS
+from support.waiting import until, until_awaiting
 from turbosqs import aio
 from turbosqs.local import Server
 
@@ -44,7 +45,7 @@ class Handled:
 
     def record(self, record: SQSRecord) -> None:
         assert record.queue_url.endswith("/000000000000/" + record.event_source_arn.rpartition(":")[2])
-        assert record.message_attributes["kind"].string_value == "test"
+        assert record.message_attributes["kind"].string_value == "test"  # type: ignore[union-attr]
         assert int(record.attributes.approximate_receive_count) >= 1
         self.seen[record.body] += 1
         if self.seen[record.body] == 1 and record.body in UNLUCKY:
@@ -57,15 +58,6 @@ def send(sqs: Any, url: str) -> None:
         more = {"MessageGroupId": "g", "MessageDeduplicationId": str(number)} if url.endswith(".fifo") else {}
         attributes = {"kind": {"DataType": "String", "StringValue": "test"}}
         sqs.send_message(QueueUrl=url, MessageBody=str(number), MessageAttributes=attributes, **more)
-
-
-def wait(condition: Any) -> None:
-    from time import monotonic, sleep
-
-    deadline = monotonic() + 20
-    while not condition():
-        assert monotonic() < deadline
-        sleep(0.005)
 
 
 @pytest.mark.parametrize("fifo", [False, True])
@@ -83,7 +75,7 @@ def test_partial_failures(fifo: bool, server: Server, sqs: Any) -> None:
     # A batch that fails as a whole is an error of powertools'.
     options: dict[str, Any] = {"retry_delay": 0, "on_error": lambda *_: None, "concurrency": 1}
     with turbosqs.Consumer(sqs, QueueUrl=url, lambda_handler=handler, **options) as consuming:
-        wait(lambda: consuming.stats()["deleted"] == 10)
+        until(lambda: consuming.stats()["deleted"] == 10)
     assert sorted(handled.done) == [str(number) for number in range(10)]
     if fifo:
         assert handled.done == sorted(handled.done)
@@ -107,7 +99,7 @@ def test_partial_failures_of_coroutines(server: Server, sqs: Any) -> None:
 
     options: dict[str, Any] = {"retry_delay": 0, "on_error": lambda *_: None, "concurrency": 1}
     with turbosqs.Consumer(sqs, QueueUrl=url, lambda_handler=handler, **options) as consuming:
-        wait(lambda: consuming.stats()["deleted"] == 10)
+        until(lambda: consuming.stats()["deleted"] == 10)
     assert sorted(handled.done) == [str(number) for number in range(10)]
 
 
@@ -126,8 +118,7 @@ def test_with_an_event_loop(server: Server, sqs: Any) -> None:
         mine = aio.client("sqs", endpoint_url=server.endpoint_url, region_name="us-east-1", **KEYS)
         options: dict[str, Any] = {"retry_delay": 0, "on_error": lambda *_: None, "concurrency": 1}
         async with aio.Consumer(mine, QueueUrl=url, lambda_handler=handler, **options) as consuming:
-            while consuming.stats()["deleted"] < 10:
-                await asyncio.sleep(0.005)
+            await until_awaiting(lambda: consuming.stats()["deleted"] == 10)
 
     asyncio.run(work())
     assert sorted(handled.done) == [str(number) for number in range(10)]

@@ -82,7 +82,7 @@ def test_a_failure_is_seen_again_after_its_delay_and_at_last_in_the_dead_letter_
 
     with consumer(sqs, url, handle, retry_delay=100, on_error=lambda error, _: errors.append(error)) as consuming:
         for number in (1, 2, 3):
-            until(lambda number=number: len(errors) == number)
+            until(lambda number=number: len(errors) == number)  # type: ignore[misc]
             until(lambda: counts(sqs, url) == (0, 1))
             time.sleep(0.1)
             server.advance(99)
@@ -146,7 +146,7 @@ def test_delays_by_function_and_by_receive_count(sqs: Any, url: str) -> None:
 def test_backoff() -> None:
     def delays(backoff: turbosqs.Backoff) -> list[float]:
         counts = ("1", "2", "3", "4", "100000")
-        return [backoff({"Attributes": {"ApproximateReceiveCount": count}}, ValueError()) for count in counts]
+        return [backoff({"Attributes": {"ApproximateReceiveCount": count}}, ValueError()) for count in counts]  # type: ignore[typeddict-item]
 
     assert delays(turbosqs.Backoff(2, jitter=0)) == [2, 4, 8, 16, 900]
     assert delays(turbosqs.Backoff(1, factor=3, limit=20, jitter=0)) == [1, 3, 9, 20, 20]
@@ -218,11 +218,13 @@ def test_stop_from_within(sqs: Any, url: str) -> None:
     assert counts(sqs, url) == (80, 0)
 
 
-def test_deletes_that_fail(server: Server, sqs: Any, url: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_deletes_that_fail(server: Server, url: str, caplog: pytest.LogCaptureFixture) -> None:
     """Told with the message that will come again; logged, if nobody wants to know."""
     server.faults.add("partial_failure", actions=["DeleteMessageBatch"], entries=[3], sender_fault=True)
     # Asked for alone, it fails as well.
     server.faults.add("access_denied", actions=["DeleteMessage"])
+    # The ten deletes wait for each other, so that they are one request.
+    sqs = client(server, batching=turbosqs.Batching(linger=60))
     send(sqs, url, 10)
     told: list[Any] = []
     options: dict[str, Any] = {"concurrency": 1, "max_messages": 10}

@@ -225,7 +225,7 @@ def test_background_errors_are_told_while_all_coroutines_are_busy(server: Server
 
         options: dict[str, Any] = {"concurrency": 1, "batch_size": 10, "batch_window": 5, "max_messages": 20}
         mine = aio_client(server)
-        hook = {"on_delete_failed": lambda *_: told.set()}
+        hook: dict[str, Any] = {"on_delete_failed": lambda *_: told.set()}
         consuming = aio.Consumer(mine, QueueUrl=url, handler=handle, **hook, **options)
         await consuming.run()
         assert calls == [10, 10]

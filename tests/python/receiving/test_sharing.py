@@ -133,7 +133,7 @@ def test_a_refusal_is_told_to_each(server: Server, sqs: Any, url: str) -> None:
     for call in calls:
         error = call.exception(10)
         assert isinstance(error, sqs.exceptions.QueueDoesNotExist)
-        assert error.operation_name == "ReceiveMessage"  # type: ignore[attr-defined]
+        assert error.operation_name == "ReceiveMessage"
     assert requests(server) < 6
 
 

@@ -6,10 +6,9 @@ import importlib
 import os
 import re
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
-KEYS: dict[str, str] = {"aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_key": "wJalrXUtnFEMI"}
+KEYS: dict[str, Any] = {"aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_key": "wJalrXUtnFEMI"}
 
 #: Every deliberate difference from boto3, with its reason. A test that allows for one names it.
 DIFFERENCES = {
@@ -90,14 +89,8 @@ class Library:
         return self.session().client("sqs", **options)
 
     def session(self, **options: Any) -> Any:
-        """A new session. boto3's share what they have read of botocore's data: it is the same for all, and slow."""
-        if not self.is_boto3:
-            return self.module.Session(**options)
-        import botocore.session
-
-        inner = botocore.session.get_session()
-        inner.register_component("data_loader", _loader())
-        session = self.module.Session(botocore_session=inner, **options)
+        """A new session."""
+        session = self.module.Session(**options)
         if self.name == "patched":
             # As patch() does it, but for this session's clients: those that they are compared with stay as they are.
             client = session.client
@@ -110,13 +103,6 @@ def put_on_core(client: Any) -> Any:
 
     assert take(client) is not None
     return client
-
-
-@cache
-def _loader() -> Any:
-    from botocore.loaders import create_loader
-
-    return create_loader()
 
 
 BOTO3 = Library("boto3")

@@ -80,7 +80,7 @@ def describe(value: Any) -> str:
     return re.sub(r" at 0x[0-9a-f]+", "", text)
 
 
-def same(expected: Any, actual: Any, about: str = "") -> None:
+def same(expected: Any, actual: Any, *, about: str = "") -> None:
     """Fail, with the lines that differ, unless both come to the same text. boto3's first."""
     left = expected if isinstance(expected, str) else describe(expected)
     right = actual if isinstance(actual, str) else describe(actual)

@@ -150,7 +150,7 @@ class Dice:
         if not passed.action.startswith(("SendMessage", "DeleteMessage", "ChangeMessage")):
             return PASS
         if self.dice.random() > self.share:
-            return self.dice.choice([PASS, PASS, 0.002, 0.01])
+            return self.dice.choice([PASS, PASS, 0.002, 0.01])  # type: ignore[return-value]
         return self.dice.choice([RESET, RESET_AFTER, HALF])
 
 

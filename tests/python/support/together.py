@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import turbosqs
 from turbosqs.exceptions import BatchWriterError
+from turbosqs.sqs import SQS
 
 from support.libraries import KEYS
 from support.observe import Outcome, outcome
@@ -20,17 +21,19 @@ from support.waiting import until
 Call = Callable[[], Any]
 
 
-def connect(url: str, **options: Any) -> turbosqs.SQS:
+def connect(url: str, **options: Any) -> SQS:
     """A client of turbosqs."""
-    return turbosqs.Session().client("sqs", **{**KEYS, "region_name": "us-east-1", "endpoint_url": url, **options})
+    settings = {**KEYS, "region_name": "us-east-1", "endpoint_url": url, **options}
+    client: SQS = turbosqs.Session().client("sqs", **settings)
+    return client
 
 
-def patient(url: str, attempts: int = 3, **options: Any) -> turbosqs.SQS:
+def patient(url: str, attempts: int = 3, **options: Any) -> SQS:
     """A client that makes so many attempts."""
     return connect(url, config=turbosqs.Config(retries={"total_max_attempts": attempts, "mode": "standard"}), **options)
 
 
-def given(sqs: turbosqs.SQS) -> int:
+def given(sqs: SQS) -> int:
     """How many calls the client has taken that may share a request."""
     return sum(sqs.stats()["messages"].values())
 
@@ -61,17 +64,17 @@ def start(calls: Sequence[Call]) -> Callable[[], list[Outcome]]:
     return join
 
 
-def one_by_one(sqs: turbosqs.SQS, calls: Iterable[Call]) -> list[Callable[[], list[Outcome]]]:
+def one_by_one(sqs: SQS, calls: Iterable[Call]) -> list[Callable[[], list[Outcome]]]:
     """Start each call in a thread of its own, the next when the client has taken the last."""
     joins = []
     for call in calls:
         count = given(sqs)
         joins.append(start([call]))
-        until(lambda count=count: given(sqs) > count)
+        until(lambda count=count: given(sqs) > count)  # type: ignore[misc]
     return joins
 
 
-def together(relay: Relay, sqs: turbosqs.SQS, first: Call, calls: Sequence[Call]) -> list[Outcome]:
+def together(relay: Relay, sqs: SQS, first: Call, calls: Sequence[Call]) -> list[Outcome]:
     """What the calls come to while ``first`` keeps a request in flight: up to ten of them share one, in their order.
 
     The client must linger longer than a test lasts.
@@ -85,13 +88,13 @@ def together(relay: Relay, sqs: turbosqs.SQS, first: Call, calls: Sequence[Call]
     return results[1:]
 
 
-def write(sqs: turbosqs.SQS, url: str, give: Callable[[Any], object], **options: Any) -> None:
+def write(sqs: SQS, url: str, give: Callable[[Any], object], **options: Any) -> None:
     """All that there is to a writer's block, but for what it is given."""
     with sqs.batch_writer(QueueUrl=url, **options) as batch:
         give(batch)
 
 
-def refused(sqs: turbosqs.SQS, url: str, give: Callable[[Any], object], **options: Any) -> BatchWriterError:
+def refused(sqs: SQS, url: str, give: Callable[[Any], object], **options: Any) -> BatchWriterError:
     """What a writer's block ends with."""
     with pytest.raises(BatchWriterError) as caught:
         write(sqs, url, give, **options)

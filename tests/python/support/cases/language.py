@@ -116,7 +116,8 @@ def drive(case: Case, client: Any, advance: Callable[[float], object] | None) ->
         while True:
             step, arguments = playing.send(outcome(_ask, client, step, arguments, advance))
     except StopIteration as end:
-        return end.value
+        transcript: list[tuple[str, Outcome]] = end.value
+        return transcript
 
 
 def _ask(client: Any, step: Step, arguments: dict[str, Any], advance: Callable[[float], object] | None) -> Any:
@@ -142,7 +143,8 @@ async def drive_awaiting(
         while True:
             step, arguments = playing.send(await awaited(_ask_awaiting(client, step, arguments, advance)))
     except StopIteration as end:
-        return end.value
+        transcript: list[tuple[str, Outcome]] = end.value
+        return transcript
 
 
 async def _ask_awaiting(

@@ -32,7 +32,8 @@ def drive(case: Case, resource: Any, advance: Callable[[float], object] | None) 
         while True:
             step, arguments = playing.send(outcome(_ask, resource, step, arguments, advance))
     except StopIteration as end:
-        return end.value
+        transcript: list[tuple[str, Outcome]] = end.value
+        return transcript
 
 
 def _ask(resource: Any, step: Step, arguments: dict[str, Any], advance: Callable[[float], object] | None) -> Any:
