@@ -63,7 +63,7 @@ def main() -> None:
     if not (mark.exists() and mark.read_text() == now):
         shutil.rmtree(made, ignore_errors=True)
         install = [environments.uv(), "pip", "install", "--quiet", "--no-deps", "--no-index", "--compile-bytecode"]
-        environments.run([*install, "--target", made, chosen])
+        environments.run([*install, "--target", made, chosen])  # type: ignore[list-item]
         mark.write_text(now)
     for name in NAMES:
         try:

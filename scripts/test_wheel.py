@@ -42,7 +42,7 @@ def newest() -> Path:
     wheels = sorted((ROOT / "dist").glob("*.whl"), key=lambda path: path.stat().st_mtime)
     if not wheels:
         raise UnusableError("there is no wheel in dist/; `make wheel` makes one")
-    return wheels[-1]
+    return wheels[-1]  # type: ignore[no-any-return]
 
 
 def smoke(folder: Path, wheel: Path, names: tuple[str, ...]) -> None:

@@ -113,7 +113,7 @@ def build(target: str | None, interpreter: str | None) -> Path:
     fresh.rmdir()
     if platform.system() == "Linux":
         run([executable(place, "auditwheel"), "show", wheel], DIST, variables)
-    return wheel
+    return wheel  # type: ignore[no-any-return]
 
 
 def examine(wheel: Path) -> str:
