@@ -35,10 +35,10 @@ type Written = Result<(), Unfit>;
 /// Without `strict` (boto3's `parameter_validation=False`) a value of the wrong type travels as whatever JSON it
 /// makes, for the service to judge.
 pub(super) fn to_json(params: &Bound<'_, PyDict>, input: &'static Structure, strict: bool) -> Result<Vec<u8>, Unfit> {
-    let mut marshal = Marshal::new(params, input, strict);
-    let written = marshal.structure(params, input);
-    written.map_err(|unfit| marshal.why(unfit))?;
-    Ok(marshal.out)
+    write(params, input, strict, |marshal| {
+        marshal.structure(params, input)?;
+        Ok(std::mem::take(&mut marshal.out))
+    })
 }
 
 /// Write the arguments of an operation on one message as an entry, beside its queue.
@@ -50,8 +50,23 @@ pub(super) fn to_entry(
     input: &'static Structure,
     strict: bool,
 ) -> Result<Option<(Vec<u8>, Entry)>, Unfit> {
-    let mut marshal = Marshal::new(params, input, strict);
-    entry(&mut marshal).map_err(|unfit| marshal.why(unfit))
+    write(params, input, strict, entry)
+}
+
+/// Write arguments. If there are files among them this happens twice: a file is read only when everything else can be written, since
+/// what is read from it is gone.
+fn write<'a, 'py, T>(
+    params: &'a Bound<'py, PyDict>,
+    input: &'static Structure,
+    strict: bool,
+    work: impl Fn(&mut Marshal<'a, 'py>) -> Result<T, Unfit>,
+) -> Result<T, Unfit> {
+    let mut marshal = Marshal::new(params, input, strict, Files::Unread);
+    let written = work(&mut marshal).map_err(|unfit| marshal.why(unfit))?;
+    match marshal.files {
+        Files::Met => work(&mut Marshal::new(params, input, strict, Files::Read)),
+        Files::Unread | Files::Read => Ok(written),
+    }
 }
 
 fn entry(marshal: &mut Marshal<'_, '_>) -> Result<Option<(Vec<u8>, Entry)>, Unfit> {
@@ -102,6 +117,16 @@ fn is_missing(structure: &Structure, seen: u64) -> bool {
     structure.required.iter().any(missing)
 }
 
+/// What is done about files that stand for binary values.
+#[derive(Clone, Copy)]
+enum Files {
+    /// Nothing is read, and there was none so far.
+    Unread,
+    /// Nothing is read, and there was one.
+    Met,
+    Read,
+}
+
 /// The writing of one call's arguments.
 struct Marshal<'a, 'py> {
     /// All of it, and its shape.
@@ -109,32 +134,24 @@ struct Marshal<'a, 'py> {
     input: &'static Structure,
     out: Vec<u8>,
     strict: bool,
-    /// Nothing in the arguments breaks the model, as far as that can be seen without reading from files.
-    is_valid: bool,
+    files: Files,
     /// Bytes of text and of binary values, names of map entries included: what SQS would count.
     payload: usize,
 }
 
 impl<'a, 'py> Marshal<'a, 'py> {
-    fn new(params: &'a Bound<'py, PyDict>, input: &'static Structure, strict: bool) -> Marshal<'a, 'py> {
-        Marshal { params, input, out: Vec::with_capacity(512), strict, is_valid: !strict, payload: 0 }
-    }
-
-    /// Look at all arguments before anything happens that cannot be undone.
-    fn validate(&mut self) -> Written {
-        if !self.is_valid && validate::report(self.params, self.input)?.is_some() {
-            return Err(Unfit::Invalid);
-        }
-        self.is_valid = true;
-        Ok(())
+    fn new(params: &'a Bound<'py, PyDict>, input: &'static Structure, strict: bool, files: Files) -> Marshal<'a, 'py> {
+        Marshal { params, input, out: Vec::with_capacity(512), strict, files, payload: 0 }
     }
 
     /// Of all that is wrong: what breaks the model comes first, wherever it stands, and all of it.
     #[cold]
-    fn why(&mut self, unfit: Unfit) -> Unfit {
-        match (unfit, self.validate()) {
-            (Unfit::Python(_), Err(Unfit::Invalid)) => Unfit::Invalid,
-            (unfit, _) => unfit,
+    fn why(&self, unfit: Unfit) -> Unfit {
+        match unfit {
+            Unfit::Python(_) if self.strict && matches!(validate::report(self.params, self.input), Ok(Some(_))) => {
+                Unfit::Invalid
+            }
+            unfit => unfit,
         }
     }
 
@@ -305,7 +322,10 @@ impl<'a, 'py> Marshal<'a, 'py> {
         } else if let Ok(text) = value.cast::<PyString>() {
             self.base64(text.to_str()?.as_bytes());
         } else if value.hasattr("read")? {
-            self.validate()?;
+            if !matches!(self.files, Files::Read) {
+                self.files = Files::Met;
+                return Ok(());
+            }
             let content = value.call_method0("read")?;
             if !content.is_instance_of::<PyBytes>()
                 && !content.is_instance_of::<PyByteArray>()

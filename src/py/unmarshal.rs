@@ -24,7 +24,9 @@ pub(super) fn from_json<'py>(py: Python<'py>, body: &[u8], output: &'static Stru
     if body.is_empty() {
         return Ok(PyDict::new(py));
     }
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    // Of the whole, also of what is passed over: boto3 decodes all of it before it looks for JSON. The parser need not look then.
+    let Ok(text) = std::str::from_utf8(body) else { return through_python(py, body, output) };
+    let mut deserializer = serde_json::Deserializer::from_str(text);
     let parsed = Members { py, structure: output }.deserialize(&mut deserializer);
     match parsed.and_then(|dict| deserializer.end().map(|()| dict)) {
         Ok(dict) => Ok(dict),
