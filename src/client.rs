@@ -18,7 +18,7 @@ use crate::send::batcher::{Batchers, Entered};
 use crate::send::{Limits, MAX_BYTES, MAX_ENTRIES};
 use crate::session::Session;
 use crate::stats::Stats;
-use crate::transport::aws::AwsTransport;
+use crate::transport::aws::{AwsTransport, Identity};
 use crate::transport::{ResponseFuture, Transport};
 
 /// Settings, counters, and the resources of this process.
@@ -205,6 +205,17 @@ impl Client {
     /// Have a URL signed, which may take a request for credentials.
     pub(crate) fn presign(&self, presign: Presign, responder: Responder<String>) -> Result<Underway, Error> {
         run(self.resources()?.transport.presign(presign), responder)
+    }
+
+    /// Have the source of the credentials asked as botocore does when a client is made; `None`: there is nothing to be asked.
+    pub(crate) fn ask_source(&self, responder: Responder<()>) -> Result<Option<Underway>, Error> {
+        let identity = match self.session.found() {
+            Some(found) if found.credentials.are_asked_first() => self.session.identity()?,
+            _ => None,
+        };
+        let prepare =
+            |identity: Arc<Identity>| -> ResponseFuture<()> { Box::pin(async move { identity.prepare().await }) };
+        identity.map(|identity| run(prepare(identity), responder)).transpose()
     }
 
     /// Ask what requests are signed with now.

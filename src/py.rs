@@ -1,9 +1,9 @@
 //! The Python binding: conversion and registration, nothing else.
 
 use std::sync::LazyLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
@@ -22,6 +22,7 @@ mod fork;
 mod local;
 mod marshal;
 mod names;
+mod nested;
 mod poller;
 mod query;
 mod reply;
@@ -47,6 +48,8 @@ mod _core {
     use super::error::Failure;
     #[pymodule_export]
     use super::local::LocalServer;
+    #[pymodule_export]
+    use super::nested::guarded;
     #[pymodule_export]
     use super::poller::Poller;
     #[pymodule_export]
@@ -92,9 +95,19 @@ mod _core {
         crate::protocol::entry::is_fifo(format!("\"{}\"", queue_url.to_string_lossy()).as_bytes())
     }
 
+    /// For tests: how long the I/O thread of a process that has made no call yet has nothing to do before it ends, or half of
+    /// that.
+    #[pyfunction]
+    fn set_idle_time(seconds: f64) -> PyResult<()> {
+        let time = Duration::try_from_secs_f64(seconds).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        crate::runtime::set_idle_time(time);
+        Ok(())
+    }
+
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         fork::watch(module.py())?;
+        nested::watch(module.py())?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -38,6 +38,12 @@ def find_select() -> Callable[..., Any] | None:
     return None
 
 
+def may_wait() -> bool:
+    """Whether this thread may stand still: it has neither greenlets nor a running event loop."""
+    events = sys.modules.get("asyncio.events")
+    return (events is None or events._get_running_loop() is None) and find_select() is None
+
+
 if TYPE_CHECKING:
 
     @overload

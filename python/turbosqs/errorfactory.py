@@ -6,6 +6,7 @@ serves the process, so that ``except one_client.exceptions.QueueDoesNotExist`` c
 
 from __future__ import annotations
 
+from ._core import guarded
 from ._lock import lock
 from ._operations import ERRORS
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from ._core import Failure
 
 _made: SQSExceptions | None = None
+#: The exceptions that failures of the core have become so far, by name.
+_classes: dict[str, type[Exception]] = {}
 
 
 class SQSExceptions:
@@ -67,12 +70,20 @@ def exception(failure: Failure) -> Exception:
     """The exception that a failure of the core stands for. The core makes none itself: see ``src/py/error.rs``."""
     if len(failure.args) == 3:
         code, response, operation = failure.args
-        return exceptions().from_code(code)(response, operation)
-    from . import exceptions as classes
-
+        # The first one imports, maybe in a daemon thread when the interpreter is about to end.
+        made = _made if _made is not None else guarded(exceptions)
+        return made.from_code(code)(response, operation)
     name, kwargs = failure.args
-    made: Exception = getattr(classes, name)(**kwargs)
-    return made
+    if name not in _classes:
+        _classes[name] = guarded(_class, name)
+    return _classes[name](**kwargs)
+
+
+def _class(name: str) -> type[Exception]:
+    from . import exceptions
+
+    found: type[Exception] = getattr(exceptions, name)
+    return found
 
 
 def _make() -> SQSExceptions:

@@ -333,6 +333,7 @@ class Session:
     def _connect(self, arguments: dict[str, Any], config: Any) -> SQS:
         from ._core import Client
         from ._core import Session as CoreSession
+        from ._green import may_wait
         from .batching import as_argument
         from .sqs import SQS
 
@@ -343,6 +344,8 @@ class Session:
                     self._core_session = CoreSession()
         try:
             core = Client(arguments, session=self._core_session)
+            if core.has_source and may_wait():
+                core.ask_source()
             if core.general or arguments["config"]:
                 from . import _general
 

@@ -129,6 +129,18 @@ impl Credentials {
         }
     }
 
+    /// Whether botocore asks their source when a client is made, or that of a role: what is on this machine, or beside it. The
+    /// metadata of an instance is asked by the first call, unless a role names it.
+    pub(crate) fn are_asked_first(&self) -> bool {
+        match self {
+            Credentials::Process { .. } | Credentials::Container(_) | Credentials::Login(_) => true,
+            Credentials::Role(role) => {
+                role.source.are_asked_first() || matches!(role.source, Credentials::InstanceMetadata(_))
+            }
+            _ => false,
+        }
+    }
+
     /// botocore's name for the source.
     pub(crate) fn method(&self) -> &'static str {
         match self {
@@ -162,12 +174,43 @@ impl fmt::Debug for Credentials {
         // No keys, and no command lines or paths that may hold some.
         match self {
             Credentials::Static(credentials) => credentials.fmt(f),
-            Credentials::Role(role) => f.debug_struct("Role").field("arn", &role.arn).finish_non_exhaustive(),
-            Credentials::WebIdentity(identity) => {
-                f.debug_struct("WebIdentity").field("role_arn", &identity.role_arn).finish_non_exhaustive()
-            }
+            Credentials::Role(role) => role.fmt(f),
+            Credentials::WebIdentity(identity) => identity.fmt(f),
+            Credentials::Sso(sso) => sso.fmt(f),
+            Credentials::Login(login) => login.fmt(f),
+            Credentials::Container(container) => container.fmt(f),
             other => f.write_str(other.method()),
         }
+    }
+}
+
+impl fmt::Debug for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Role").field("arn", &self.arn).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for WebIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebIdentity").field("role_arn", &self.role_arn).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Sso {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sso").field("role_name", &self.role_name).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login").field("session", &self.session).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Container {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Container").field("url", &self.url).finish_non_exhaustive()
     }
 }
 

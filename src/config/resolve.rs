@@ -34,16 +34,16 @@ pub(crate) fn resolve(arguments: &Arguments, sources: &dyn Sources) -> Result<Se
     let default_connect_timeout = lookup.default_connect_timeout(&region)?;
     check_versions(arguments)?;
 
+    let endpoint_url = match &arguments.endpoint_url {
+        Some(url) => Some(url.clone()),
+        None => lookup.endpoint_url(arguments.config.ignore_configured_endpoint_urls, "SQS")?,
+    };
     let region = region.ok_or(ConfigError::NoRegion)?;
     let plain_region = region.replace("fips-", "").replace("-fips", "");
     let use_fips = plain_region != region
         || lookup.flag(arguments.config.use_fips_endpoint, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint");
     let use_dualstack =
         lookup.flag(arguments.config.use_dualstack_endpoint, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint");
-    let endpoint_url = match &arguments.endpoint_url {
-        Some(url) => Some(url.clone()),
-        None => lookup.endpoint_url(arguments.config.ignore_configured_endpoint_urls, "SQS")?,
-    };
     let endpoint = endpoint_url.clone().unwrap_or_else(|| {
         let scheme = if arguments.use_ssl.unwrap_or(true) { "https" } else { "http" };
         format!("{scheme}://{}", endpoint::host("sqs", &plain_region, use_fips, use_dualstack))

@@ -149,19 +149,13 @@ fn push_number(number: u64, out: &mut Vec<u8>) {
 
 /// `01234567-89ab-cdef-0123-456789abcdef`.
 pub(super) fn push_uuid(id: u128, out: &mut Vec<u8>) {
-    let bytes = id.to_be_bytes();
-    for (position, byte) in bytes.iter().enumerate() {
-        if matches!(position, 4 | 6 | 8 | 10) {
-            out.push(b'-');
-        }
-        digest::hex(std::slice::from_ref(byte), out);
-    }
+    let mut text = uuid::Uuid::encode_buffer();
+    out.extend_from_slice(uuid::Uuid::from_u128(id).hyphenated().encode_lower(&mut text).as_bytes());
 }
 
 /// A fresh random UUID (version 4).
 pub(super) fn fresh_uuid() -> u128 {
-    let random = fastrand::u128(..);
-    (random & !(0xf << 76) & !(0b11 << 62)) | (0x4 << 76) | (0b10 << 62)
+    uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid().as_u128()
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ struct ReceiveReply<'a> {
     messages: Option<Vec<&'a RawValue>>,
 }
 
-/// The messages of a reply to a ReceiveMessage, each as its JSON; `None` if it is no such reply.
+/// The messages of a reply to a ReceiveMessage, each as its JSON; `None` if it is no such reply, or not all of it is UTF-8.
 pub(crate) fn messages(body: &[u8]) -> Option<Vec<&str>> {
     let body: ReceiveReply<'_> = serde_json::from_slice(body).ok()?;
     Some(body.messages.unwrap_or_default().into_iter().map(RawValue::get).collect())

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::session::Session;
-use super::{arguments, config, error, reply, stats, wait};
+use super::{arguments, config, error, nested, reply, stats, wait};
 use crate::client::Client as Core;
 use crate::config::{Credentials, StaticCredentials};
 use crate::model::Action;
@@ -35,7 +35,7 @@ impl Client {
     fn new(arguments: &Bound<'_, PyDict>, resolved: bool, session: Option<&Session>) -> PyResult<Self> {
         let own = Session::default();
         let session = session.unwrap_or(&own).core();
-        let settings = config::settings(arguments, resolved, session.found())?;
+        let settings = nested::run(arguments.py(), || config::settings(arguments, resolved, session.found()))?;
         Ok(Client { core: Core::of(settings, session) })
     }
 
@@ -94,6 +94,22 @@ impl Client {
         Ok(found.map(|StaticCredentials { access_key, secret_key, token, account_id, method }| {
             (access_key, secret_key, token, account_id, method)
         }))
+    }
+
+    /// Whether there is a source of credentials that botocore would ask when it makes a client.
+    #[getter]
+    fn has_source(&self) -> bool {
+        self.core.session().found().is_some_and(|found| found.credentials.are_asked_first())
+    }
+
+    /// Ask that source: what has failed then fails now.
+    fn ask_source(&self, py: Python<'_>) -> PyResult<()> {
+        let failed = |error| error::failure(py, error, Action::ListQueues);
+        let (pending, responder) = PendingResponse::new();
+        match self.core.ask_source(responder).map_err(failed)? {
+            Some(underway) => wait::wait(py, &pending).inspect_err(|_| underway.abandon())?.map_err(failed),
+            None => Ok(()),
+        }
     }
 
     /// Send what lingers, and wait until it is answered.

@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyModule, PyType};
 
+use super::nested;
 use crate::transport::clock;
 
 /// `sys.modules`
@@ -49,7 +50,8 @@ fn replaced(py: Python<'_>) -> PyResult<Option<i64>> {
         return Ok(None);
     }
     let utc = names.as_any().get_item("timezone")?.getattr("utc")?;
-    let seconds: f64 = class.call_method1("now", (utc,))?.call_method0("timestamp")?.extract()?;
+    let now = || class.call_method1("now", (utc,))?.call_method0("timestamp");
+    let seconds: f64 = nested::run(py, now)?.extract()?;
     Ok(Some(seconds.floor() as i64))
 }
 
@@ -72,7 +74,9 @@ fn real(class: &Bound<'_, PyAny>) -> Py<PyAny> {
 
 fn is_travelling(modules: &Bound<'_, PyDict>) -> PyResult<bool> {
     match modules.get_item(intern!(modules.py(), "time_machine"))? {
-        Some(machine) => machine.getattr("escape_hatch")?.call_method0("is_travelling")?.extract(),
+        Some(machine) => {
+            nested::run(modules.py(), || machine.getattr("escape_hatch")?.call_method0("is_travelling"))?.extract()
+        }
         None => Ok(false),
     }
 }

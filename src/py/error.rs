@@ -8,7 +8,7 @@ use pyo3::exceptions::{PyException, PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use super::reply;
+use super::{nested, reply};
 use crate::config::{self, ConfigError};
 use crate::model::Action;
 use crate::protocol::error::{Error, Failure as LostAt, Lost, ServiceError, SourceError};
@@ -58,7 +58,7 @@ fn source(py: Python<'_>, error: &SourceError) -> PyResult<PyErr> {
             Failure::new_err(("ClientError", response.unbind(), *operation))
         }
         SourceError::System { number, reason, path } => PyOSError::new_err((*number, reason.clone(), path.clone())),
-        SourceError::NotJson(text) => match py.import("json")?.call_method1("loads", (text,)) {
+        SourceError::NotJson(text) => match loaded(py, text) {
             Err(error) => error,
             Ok(_) => PyValueError::new_err("a source of credentials has said something else than an object of JSON"),
         },
@@ -92,8 +92,12 @@ fn service(py: Python<'_>, error: &ServiceError, action: Action) -> PyResult<PyE
 fn value<'py>(py: Python<'py>, value: &Json) -> PyResult<Bound<'py, PyAny>> {
     match value {
         Json::Text(text) => Ok(text.into_pyobject(py)?.into_any()),
-        Json::Other(text) => py.import("json")?.call_method1("loads", (&**text,)),
+        Json::Other(text) => loaded(py, text),
     }
+}
+
+fn loaded<'py>(py: Python<'py>, json: &str) -> PyResult<Bound<'py, PyAny>> {
+    nested::run(py, || py.import("json")?.call_method1("loads", (json,)))
 }
 
 fn lost(py: Python<'_>, lost: &Lost) -> PyErr {

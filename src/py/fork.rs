@@ -4,6 +4,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyModule};
 
+use super::nested;
 use crate::runtime;
 
 /// Have Python tell us of its forks: those of `os.fork` and of what stands on it, and of `subprocess` where it runs Python code
@@ -13,6 +14,7 @@ pub(super) fn watch(py: Python<'_>) -> PyResult<()> {
     let Some(register) = PyModule::import(py, "os")?.getattr_opt("register_at_fork")? else { return Ok(()) };
     let hooks = PyDict::new(py);
     hooks.set_item("before", wrap_pyfunction!(before_fork, py)?)?;
+    hooks.set_item("after_in_child", wrap_pyfunction!(after_fork_in_child, py)?)?;
     hooks.set_item("after_in_parent", wrap_pyfunction!(after_fork_in_parent, py)?)?;
     register.call((), Some(&hooks)).map(drop)
 }
@@ -21,6 +23,11 @@ pub(super) fn watch(py: Python<'_>) -> PyResult<()> {
 #[pyfunction]
 fn before_fork() {
     runtime::pause();
+}
+
+#[pyfunction]
+fn after_fork_in_child() {
+    nested::forget();
 }
 
 #[pyfunction]

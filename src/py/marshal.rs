@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyInt, PyList, PyString, PyTuple};
 
 use super::entries::Entries;
-use super::{names, validate};
+use super::{names, nested, validate};
 use crate::model::{Member, Shape, Structure};
 use crate::protocol::entry::Entry;
 
@@ -247,7 +247,7 @@ impl<'a, 'py> Marshal<'a, 'py> {
             match key.cast::<PyString>() {
                 Ok(key) => self.string(key)?,
                 Err(_) if self.strict => return Err(Unfit::Invalid),
-                Err(_) => self.string(&key.str()?)?,
+                Err(_) => self.string(&nested::run(key.py(), || key.str())?)?,
             }
             self.out.push(b':');
             self.value(&value, member)?;
@@ -287,10 +287,27 @@ impl<'a, 'py> Marshal<'a, 'py> {
     /// A string with lone surrogates has no UTF-8; JSON can still spell it, and boto3 does.
     #[cold]
     fn surrogates(&mut self, text: &Bound<'_, PyString>) -> Written {
-        let spelled: String = text.py().import("json")?.call_method1("dumps", (text,))?.extract()?;
-        // The service will refuse it; how large it is hardly matters.
-        self.payload += spelled.len();
-        self.out.extend_from_slice(spelled.as_bytes());
+        // The one method of str, whatever a subclass has.
+        let bytes = text.py().get_type::<PyString>().call_method1("encode", (text, "utf-8", "surrogatepass"))?;
+        let mut rest = bytes.cast::<PyBytes>().map_err(PyErr::from)?.as_bytes();
+        self.payload += rest.len();
+        self.out.push(b'"');
+        loop {
+            let (whole, half) = match std::str::from_utf8(rest) {
+                Ok(text) => (text, None),
+                Err(error) => {
+                    let (text, half) = rest.split_at_checked(error.valid_up_to()).unwrap_or_default();
+                    (std::str::from_utf8(text).unwrap_or_default(), half.split_first_chunk::<3>())
+                }
+            };
+            let quoted = serde_json::to_string(whole).unwrap_or_default();
+            self.out.extend_from_slice(quoted.get(1..quoted.len() - 1).unwrap_or_default().as_bytes());
+            let Some(([first, second, third], behind)) = half else { break };
+            let [first, second, third] = [first & 0xF, second & 0x3F, third & 0x3F].map(u16::from);
+            self.out.extend_from_slice(format!("\\u{:04x}", first << 12 | second << 6 | third).as_bytes());
+            rest = behind;
+        }
+        self.out.push(b'"');
         Ok(())
     }
 
@@ -321,12 +338,12 @@ impl<'a, 'py> Marshal<'a, 'py> {
             self.base64(&bytes.to_vec());
         } else if let Ok(text) = value.cast::<PyString>() {
             self.base64(text.to_str()?.as_bytes());
-        } else if value.hasattr("read")? {
+        } else if nested::run(value.py(), || value.hasattr("read"))? {
             if !matches!(self.files, Files::Read) {
                 self.files = Files::Met;
                 return Ok(());
             }
-            let content = value.call_method0("read")?;
+            let content = nested::run(value.py(), || value.call_method0("read"))?;
             if !content.is_instance_of::<PyBytes>()
                 && !content.is_instance_of::<PyByteArray>()
                 && !content.is_instance_of::<PyString>()
@@ -369,8 +386,9 @@ impl<'a, 'py> Marshal<'a, 'py> {
             self.integer(number)
         } else {
             // Floats, containers, and the TypeError for what is no JSON at all.
-            let text: String = value.py().import("json")?.call_method1("dumps", (value,))?.extract()?;
-            self.out.extend_from_slice(text.as_bytes());
+            let py = value.py();
+            let text = nested::run(py, || py.import("json")?.call_method1("dumps", (value,)))?;
+            self.out.extend_from_slice(text.extract::<String>()?.as_bytes());
             Ok(())
         }
     }

@@ -4,11 +4,16 @@ use percent_encoding::utf8_percent_encode;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 
+use super::nested;
 use crate::transport::aws::RESERVED;
 
 /// The members of a JSON object as botocore puts them into a URL: a list repeats its name, and what is nested
 /// deeper goes in as Python prints it.
 pub(super) fn of_json(py: Python<'_>, body: &[u8]) -> PyResult<String> {
+    nested::run(py, || query(py, body))
+}
+
+fn query(py: Python<'_>, body: &[u8]) -> PyResult<String> {
     let parsed = py.import("json")?.call_method1("loads", (PyBytes::new(py, body),))?;
     let mut pairs = Vec::new();
     for (name, value) in parsed.cast::<PyDict>()?.iter() {

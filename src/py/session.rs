@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 
+use super::nested;
 use crate::session::Session as Core;
 
 /// `Session`: what the clients of a session share.
@@ -30,6 +31,10 @@ pub(super) fn ask_for_codes(py: Python<'_>, session: &Core) -> PyResult<()> {
     if !session.wants_codes() {
         return Ok(());
     }
+    nested::run(py, || ask_in_turn(py, session))
+}
+
+fn ask_in_turn(py: Python<'_>, session: &Core) -> PyResult<()> {
     let ask = py.import("turbosqs._codes")?.getattr("ask")?;
     // One thread asks, others that come meanwhile wait for it, and find nothing left to ask.
     let lock = py.import("turbosqs._codes")?.getattr("lock")?;

@@ -13,13 +13,13 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::names;
+use super::{names, nested};
 use crate::model::{Shape, Structure};
 
 /// The reply of an operation as a dict, without its metadata.
 ///
 /// What this parser refuses goes the way that boto3 goes, through Python's own: it takes more (lone surrogates,
-/// integers of any size, loose base64), and what neither takes fails as it does in boto3.
+/// numbers of any kind, loose base64), and what neither takes fails as it does in boto3.
 pub(super) fn from_json<'py>(py: Python<'py>, body: &[u8], output: &'static Structure) -> PyResult<Bound<'py, PyDict>> {
     if body.is_empty() {
         return Ok(PyDict::new(py));
@@ -36,6 +36,10 @@ pub(super) fn from_json<'py>(py: Python<'py>, body: &[u8], output: &'static Stru
 
 #[cold]
 fn through_python<'py>(py: Python<'py>, body: &[u8], output: &'static Structure) -> PyResult<Bound<'py, PyDict>> {
+    nested::run(py, || loaded(py, body, output))
+}
+
+fn loaded<'py>(py: Python<'py>, body: &[u8], output: &'static Structure) -> PyResult<Bound<'py, PyDict>> {
     let text = PyBytes::new(py, body).call_method1("decode", ("utf-8",))?;
     match py.import("json")?.call_method1("loads", (text,)) {
         // To a null the parser of boto3 adds the metadata, and fails; inside of a reply a null is left out.
@@ -135,12 +139,9 @@ impl<'de, 'py> Visitor<'de> for Shaped<'py> {
         self.object(value)
     }
 
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Self::Value, E> {
-        if value.abs() >= u64::MAX as f64 {
-            // Perhaps an integer of more than 64 bits.
-            return Err(E::custom("a number that a float may not hold"));
-        }
-        self.object(value)
+    /// SQS has no such numbers. To Python this one may be an integer of more than 64 bits, or -0, and its last digits count.
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
+        Err(E::custom("a number that is no integer of 64 bits"))
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<Self::Value, E> {

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyInt, PyList, PyString, PyTuple};
 
 use super::entries::Entries;
+use super::nested;
 use crate::model::{Shape, Structure};
 
 /// Text in UTF-8, and halves of surrogate pairs, which have none, as Python's `surrogatepass` spells them.
@@ -17,7 +18,8 @@ pub(super) fn report<'py>(
     input: &'static Structure,
 ) -> PyResult<Option<Bound<'py, PyString>>> {
     let mut complaints = Vec::new();
-    structure(params.as_any(), input, b"", &mut complaints)?;
+    // Values are shown as they show themselves.
+    nested::run(params.py(), || structure(params.as_any(), input, b"", &mut complaints))?;
     if complaints.is_empty() {
         return Ok(None);
     }

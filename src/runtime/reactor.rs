@@ -1,20 +1,24 @@
 //! What runs tasks and tells the time: tokio's, on the reactor thread; in tests of time a scheduler that makes both up.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-use super::handle;
 #[cfg(test)]
 use super::simulation::{self, Scheduler, Simulated};
+use super::{ReactorThread, handle};
 use crate::protocol::error::Error;
 
 /// Where tasks are spawned, from any thread.
 #[derive(Clone, Debug)]
 pub(crate) enum Reactor {
-    Tokio(Handle),
+    /// As a task of it sees it: it has a thread.
+    Inside(Handle),
+    /// As others see it: its thread ends when it has nothing to do.
+    Outside(Arc<ReactorThread>),
     #[cfg(test)]
     Simulated(Scheduler),
 }
@@ -30,7 +34,8 @@ pub(crate) enum Task {
 impl Reactor {
     pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> Task {
         match self {
-            Reactor::Tokio(handle) => Task::Tokio(handle.spawn(future).abort_handle()),
+            Reactor::Inside(handle) => Task::Tokio(handle.spawn(future).abort_handle()),
+            Reactor::Outside(thread) => Task::Tokio(thread.spawn(future)),
             #[cfg(test)]
             Reactor::Simulated(scheduler) => Task::Simulated(scheduler.spawn(future)),
         }
@@ -51,7 +56,7 @@ impl Task {
 /// The reactor that this task runs on, which a spawned task need not wake; elsewhere this process's.
 pub(crate) fn current() -> Result<Reactor, Error> {
     match Handle::try_current() {
-        Ok(current) => Ok(Reactor::Tokio(current)),
+        Ok(current) => Ok(Reactor::Inside(current)),
         Err(_) => handle(),
     }
 }

@@ -72,3 +72,40 @@ def test_what_is_under_way_survives_forks(python: tuple[str, ...], scripted: Scr
     entries = [{"Id": f"{n}", **taken} for n in range(10)]
     scripted.play(Reply(delay=0.3, body=ok(**taken).body), Reply(delay=0.1, body=ok(**taken, Successful=entries).body))
     assert run(SUBJECT, scripted.url, script, python=python) == "30\n"
+
+
+def test_a_thread_that_is_idle_ends(python: tuple[str, ...], scripted: Scripted) -> None:
+    """Nothing is left then, neither a thread nor a connection; the next call has both anew, after a fork too. What is
+    under way keeps it, however long it takes."""
+    script = """
+    from turbosqs import _core
+    _core.set_idle_time(0.01)
+    sockets = lambda: sum(os.readlink(f"/proc/self/fd/{name}").startswith("socket:") for name in fds())
+    def fds():
+        return [name for name in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{name}")]
+    def quiet():
+        deadline = time.monotonic() + 20
+        while len(os.listdir("/proc/self/task")) > 1:
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+    sqs = client()
+    before = None
+    for _ in range(3):
+        assert url_of(sqs) == "u"
+        quiet()
+        before = sockets() if before is None else before
+        assert sockets() == before
+        with sqs.batch_writer(QueueUrl="u") as batch:
+            pass
+        pid = os.fork()
+        assert url_of(sqs) == "u"
+        quiet()
+        if pid == 0:
+            os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+    say(str(before))
+    say(url_of(sqs))
+    """
+    slow = Reply(delay=0.2, body=ok(QueueUrl="u").body)
+    scripted.play(ok(QueueUrl="u"), slow, slow, ok(QueueUrl="u"))
+    assert run(SUBJECT, scripted.url, script, prelude=LOUD, python=python) == "0\nu\n"

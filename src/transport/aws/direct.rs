@@ -217,14 +217,9 @@ impl Direct {
 
 /// A random UUID, the same for all attempts of an operation.
 fn invocation_id() -> HeaderValue {
-    let random = fastrand::u128(..);
-    let uuid = random & !(0xF << 76 | 0b11 << 62) | 0x4 << 76 | 0b10 << 62;
-    let mut text = format!("{uuid:032x}");
-    for position in [20, 16, 12, 8] {
-        text.insert(position, '-');
-    }
+    let id = uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid();
     // Hexadecimal digits fit into any header.
-    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+    HeaderValue::try_from(id.to_string()).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 fn reply(response: Response<Bytes>, attempts: u32, max_attempts: u32) -> Reply {

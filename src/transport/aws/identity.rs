@@ -46,6 +46,17 @@ impl Identity {
         }))
     }
 
+    /// What botocore does about them when a client is made. That there are none is told by the first call.
+    pub(crate) async fn prepare(&self) -> Result<(), Error> {
+        match &self.0 {
+            Kind::Cached(cached) => match cached.prepare(SystemTime::now()).await {
+                Err(Error::NoCredentials) => Ok(()),
+                prepared => prepared,
+            },
+            Kind::External(_) => Ok(()),
+        }
+    }
+
     /// The service has refused them as expired, whatever they say: the source is asked before they are used again.
     pub(super) fn renew(&self, now: SystemTime) {
         if let Kind::Cached(cached) = &self.0 {
@@ -143,6 +154,11 @@ impl CachedKeys {
 impl CachedCredentials {
     pub(super) fn new(source: Arc<dyn Source>, method: &'static str) -> CachedCredentials {
         CachedCredentials { source, method, holder: Holder::default(), asking: Mutex::new(()) }
+    }
+
+    /// See [`Identity::prepare`].
+    pub(super) async fn prepare(&self, now: SystemTime) -> Result<(), Error> {
+        if self.source.is_asked_first() { self.credentials(now).await.map(drop) } else { self.source.prepare().await }
     }
 
     pub(super) async fn credentials(&self, now: SystemTime) -> Result<Arc<Keys>, Error> {

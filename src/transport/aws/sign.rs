@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use arc_swap::ArcSwapOption;
 use aws_credential_types::Credentials;
 use aws_sigv4::sign::v4;
+use aws_smithy_types::date_time::{DateTime, Format};
 use http::header::InvalidHeaderValue;
 use http::{HeaderValue, Uri};
 use percent_encoding::{AsciiSet, percent_decode, utf8_percent_encode};
@@ -131,18 +132,11 @@ const SECONDS_A_DAY: u64 = 24 * 60 * 60;
 
 /// `YYYYMMDDThhmmssZ`
 fn timestamp(seconds: u64) -> String {
-    let (days, of_day) = (seconds / SECONDS_A_DAY, seconds % SECONDS_A_DAY);
-    // Years that begin in March have their leap day last; an era is the 400 years after which the calendar repeats.
-    let shifted = days + 719_468;
-    let (cycle, of_cycle) = (shifted / 146_097, shifted % 146_097);
-    let year_of_cycle = (of_cycle - of_cycle / 1460 + of_cycle / 36_524 - of_cycle / 146_096) / 365;
-    let of_year = of_cycle - (365 * year_of_cycle + year_of_cycle / 4 - year_of_cycle / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    let year = cycle * 400 + year_of_cycle + u64::from(month <= 2);
-    let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
-    format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
+    // What is beyond its years is beyond anything that can be signed for.
+    let time = DateTime::from_secs(seconds.try_into().unwrap_or(i64::MAX));
+    let mut text = time.fmt(Format::DateTime).unwrap_or_default();
+    text.retain(|character| !matches!(character, '-' | ':'));
+    text
 }
 
 /// A path is encoded as often as it is in the request, and once more.

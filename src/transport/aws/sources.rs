@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use aws_credential_types::Credentials as Keys;
 use aws_smithy_types::date_time::{DateTime, Format};
@@ -28,10 +28,21 @@ mod world_tests;
 pub(super) use metadata::not_refreshed;
 
 pub(super) type Finding<'a> = Pin<Box<dyn Future<Output = Result<Keys, Error>> + Send + 'a>>;
+pub(super) type Preparing<'a> = Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>>;
 
 /// Where keys come from, whenever they are needed anew.
 pub(super) trait Source: fmt::Debug + Send + Sync {
     fn find(&self) -> Finding<'_>;
+
+    /// Whether botocore asks for the keys when a client is made. Of others it looks at no more than what [`Self::prepare`] does.
+    fn is_asked_first(&self) -> bool {
+        false
+    }
+
+    /// What else botocore does when a client is made: what has failed then fails there.
+    fn prepare(&self) -> Preparing<'_> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 }
 
 /// The source that the settings name; `None`: there is none, or its keys are handed over.
@@ -133,12 +144,13 @@ fn time(provider: &'static str, text: &str) -> Result<SystemTime, Error> {
 
 /// `2026-11-25T10:00:00Z`
 fn written(time: SystemTime) -> String {
-    let seconds = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
-    DateTime::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX)).fmt(Format::DateTime).unwrap_or_default()
+    DateTime::from_secs(DateTime::from(time).secs()).fmt(Format::DateTime).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]

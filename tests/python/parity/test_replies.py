@@ -159,6 +159,25 @@ NUMBERS: dict[str, Any] = {
     "huge": 10**30,
 }
 
+#: Where integers of the two languages and floats meet.
+SPELLED = [
+    "-0", "-0.0", "-0e0", "0e-400", "1e400", "-1e400", "1E5", "9007199254740993", "9007199254740993.0",
+    "-9223372036854775808", "-9223372036854775809", "-18446744073709551615", "18446744073709551615",
+    "18446744073709551616", "5e-324", "2.2250738585072011e-308", "0.1234567890123456789", "8.442911973260991817e-15",
+    "123456789012345678e-20",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", SPELLED)
+def test_spelled_numbers(number: str, both: Both) -> None:
+    reply = Reply(body=f'{{"ApproximateNumberOfMessagesMoved": {number}}}'.encode())
+    server, *clients = both
+    results = []
+    for client in clients:
+        server.play(reply)
+        results.append(outcome(client.cancel_message_move_task, TaskHandle="h"))
+    same(*results)
+
 
 @pytest.mark.parametrize("name", NUMBERS)
 def test_numbers(name: str, both: Both) -> None:

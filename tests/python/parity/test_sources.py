@@ -31,15 +31,15 @@ def stamp(seconds: float) -> str:
     return (now + datetime.timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def who(sqs: Scripted, library: Library, client: Any = None, **options: Any) -> Outcome:
+def who(scripted: Scripted, library: Library, client: Any = None, **options: Any) -> Outcome:
     """Which key and token sign a call; the client is made within, unless there is one."""
-    sqs.play(ok(QueueUrl="u"))
+    scripted.play(ok(QueueUrl="u"))
 
     def call() -> tuple[str | None, str | None]:
-        settings = {"region_name": "us-east-1", "endpoint_url": sqs.url, **options}
+        settings = {"region_name": "us-east-1", "endpoint_url": scripted.url, **options}
         asking = library.session().client("sqs", **settings) if client is None else client
         asking.get_queue_url(QueueName="q")
-        return signer(sqs.requests[-1])
+        return signer(scripted.requests[-1])
 
     return outcome(call)
 
@@ -49,13 +49,13 @@ def signer(request: Request) -> tuple[str | None, str | None]:
     return authorization.partition("Credential=")[2].partition("/")[0], request.headers.get("x-amz-security-token")
 
 
-def compare(sqs: Scripted, prepare: Callable[[], Any] | None = None, **options: Any) -> Outcome:
+def compare(scripted: Scripted, prepare: Callable[[], Any] | None = None, **options: Any) -> Outcome:
     """Both sign alike, or fail alike. ``prepare`` is called before each. What boto3 came to."""
     results = []
     for library in (BOTO3, SUBJECT):
         if prepare is not None:
             prepare()
-        results.append(who(sqs, library, **options))
+        results.append(who(scripted, library, **options))
     same(*results)
     return results[0]
 
@@ -557,36 +557,90 @@ def sign_in_refused(reason: str) -> Reply:
     return Reply(400, json.dumps({"error": reason, "message": "no"}).encode(), headers)
 
 
-def test_a_login_to_the_console(aws: Path, scripted: Scripted) -> None:
-    """``aws login``: used while it is good, renewed with a proof of its key, and told in botocore's exceptions.
+LOGIN = """
+[default]
+region = us-east-1
+login_session = my-login
+services = s
+[services s]
+signin =
+  endpoint_url = {}
+"""
 
-    Stock boto3 wants botocore[crt] for it, which is not at hand to be compared with.
-    """
-    if not ours("logins"):
-        return
+
+class EllipticCurve:
+    """What botocore takes from awscrt for ``aws login``, which is not at hand: the same on ``cryptography``."""
+
+    def __init__(self, key: Any) -> None:
+        self._key = key
+
+    @classmethod
+    def new_key_from_der_data(cls, der: bytes) -> EllipticCurve:
+        from cryptography.hazmat.primitives.serialization import load_der_private_key
+
+        return cls(load_der_private_key(der, None))
+
+    def get_public_coords(self) -> tuple[bytes, bytes]:
+        numbers = self._key.public_key().public_numbers()
+        return numbers.x.to_bytes(32, "big"), numbers.y.to_bytes(32, "big")
+
+    def sign(self, digest: bytes) -> bytes:
+        from cryptography.hazmat.primitives.asymmetric import ec, utils
+        from cryptography.hazmat.primitives.hashes import SHA256
+
+        signature: bytes = self._key.sign(digest, ec.ECDSA(utils.Prehashed(SHA256())))
+        return signature
+
+    @staticmethod
+    def decode_der_signature_to_padded_pair(signature: bytes, pad_to: int) -> bytes:
+        from cryptography.hazmat.primitives.asymmetric import utils
+
+        return b"".join(number.to_bytes(pad_to, "big") for number in utils.decode_dss_signature(signature))
+
+
+@pytest.fixture
+def curve(monkeypatch: pytest.MonkeyPatch) -> None:
+    import botocore.credentials
+
+    monkeypatch.setattr(botocore.credentials, "EC", EllipticCurve)
+
+
+def proven(request: Request, url: str) -> list[Any]:
+    """A request to renew a login: what it says, and what is in its proof."""
+    proof = request.headers["dpop"]
+    check_proof(proof, url)
+    header, claims = (json.loads(decoded(part)) for part in proof.split(".")[:2])
+    claims = {name: len(value) if name == "jti" else type(value) for name, value in claims.items()}
+    jwk = {name: value if name in ("kty", "crv") else len(value) for name, value in header.pop("jwk").items()}
+    said = sorted(request.json.items())
+    header, jwk, claims = (sorted(part.items()) for part in (header, jwk, claims))
+    return [request.method, request.target, request.headers["content-type"], said, header, jwk, claims]
+
+
+@pytest.mark.usefixtures("curve")
+def test_a_login_to_the_console(aws: Path, scripted: Scripted) -> None:
+    """``aws login``: used while it is good, renewed with a proof of its key, and told in botocore's exceptions."""
     fresh = {"accessKeyId": "AKIDFRESH", "secretAccessKey": "s", "sessionToken": "t2"}
     answers = [Reply(body=json.dumps({"accessToken": fresh, "expiresIn": 900, "refreshToken": "next"}).encode())]
     with Answering(lambda _: answers[0]) as sign_in:
-        services = f"[services s]\nsignin =\n  endpoint_url = {sign_in.url}\n"
-        (aws / "config").write_text(f"[default]\nlogin_session = my-login\nservices = s\n{services}")
-        name, text = error(who(scripted, SUBJECT))
+        (aws / "config").write_text(LOGIN.format(sign_in.url))
+        name, text = error(compare(scripted))
         assert name == "LoginTokenLoadError"
         assert text.endswith("for session my-login. Please reauthenticate with 'aws login'.")
         login(aws)
-        assert who(scripted, SUBJECT) == Returned(("AKIDLOGIN", "t"))
+        assert compare(scripted) == Returned(("AKIDLOGIN", "t"))
         assert sign_in.requests == []
-        path = login(aws, expires=stamp(60))
-        assert who(scripted, SUBJECT) == Returned(("AKIDFRESH", "t2"))
-        (request,) = sign_in.requests
-        assert (request.method, request.target) == ("POST", "/v1/token")
-        assert request.json == {
-            "clientId": "arn:aws:signin:::devtools/same-device",
-            "refreshToken": "refresh",
-            "grantType": "refresh_token",
-        }
-        check_proof(request.headers["dpop"], f"{sign_in.url}/v1/token")
-        saved = json.loads(path.read_text())
-        assert (saved["refreshToken"], saved["accessToken"]["accountId"]) == ("next", "1")
+        files = []
+        for library in (BOTO3, SUBJECT):
+            path = login(aws, expires=stamp(60))
+            assert who(scripted, library) == Returned(("AKIDFRESH", "t2")), library.name
+            saved = json.loads(path.read_text())
+            for of_this_time in ("dpopKey", "expiresAt"):
+                saved.pop(of_this_time, None) or saved["accessToken"].pop(of_this_time)
+            files.append(json.dumps(saved, sort_keys=True))
+        same(*files)
+        same(*(proven(request, f"{sign_in.url}/v1/token") for request in sign_in.requests))
+        assert len(sign_in.requests) == 2
         for reason, expected in [
             ("TOKEN_EXPIRED", "LoginRefreshRequired"),
             ("USER_CREDENTIALS_CHANGED", "LoginRefreshRequired"),
@@ -594,12 +648,156 @@ def test_a_login_to_the_console(aws: Path, scripted: Scripted) -> None:
             ("ELSE", "LoginError"),
         ]:
             answers[0] = sign_in_refused(reason)
-            login(aws, expires=stamp(60))
-            assert error(who(scripted, SUBJECT))[0] == expected
-        login(aws, dpopKey=None)
-        assert error(who(scripted, SUBJECT))[1].endswith("missing required fields: dpopKey.")
-        login(aws, dpopKey="no key", expires=stamp(60))
-        assert error(who(scripted, SUBJECT))[1].endswith("Unable to load private key from cached token.")
+            assert error(compare(scripted, lambda: login(aws, expires=stamp(60))))[0] == expected
+        for missing in ("accessToken", "refreshToken", "dpopKey", "clientId"):
+            login(aws, **{missing: None})
+            assert error(compare(scripted))[1].endswith(f"missing required fields: {missing}.")
+        for key in ("no key", "-----BEGIN EC PRIVATE KEY-----\nMHcCAQ==\n-----END EC PRIVATE KEY-----\n", ""):
+            login(aws, dpopKey=key, expires=stamp(60))
+            assert error(compare(scripted))[1].endswith("Unable to load private key from cached token.")
+
+
+@pytest.mark.usefixtures("curve")
+def test_where_logins_are_kept(aws: Path, scripted: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (aws / "config").write_text("[default]\nlogin_session = my-login\n")
+    monkeypatch.setenv("ELSEWHERE", str(tmp_path))
+    monkeypatch.setenv("AWS_LOGIN_CACHE_DIRECTORY", "$ELSEWHERE/login/cache")
+    assert error(compare(scripted))[0] == "LoginTokenLoadError"
+    login(tmp_path)
+    assert compare(scripted) == Returned(("AKIDLOGIN", "t"))
+
+
+def test_a_login_without_a_further_package(aws: Path, scripted: Scripted) -> None:
+    (aws / "config").write_text("[default]\nlogin_session = my-login\n")
+    login(aws)
+    assert error(who(scripted, BOTO3))[0] == "MissingDependencyException"
+    if ours("logins"):
+        assert who(scripted, SUBJECT) == Returned(("AKIDLOGIN", "t"))
+
+
+# When a source is asked
+
+
+def when(scripted: Scripted, library: Library, **options: Any) -> tuple[str, Outcome]:
+    """Whether it comes to light when a client is made, or at its first call."""
+    scripted.play(ok(QueueUrl="u"))
+    settings = {"region_name": "us-east-1", "endpoint_url": scripted.url, **options}
+    made = outcome(lambda: library.session().client("sqs", **settings))
+    return ("client", made) if isinstance(made, Raised) else ("call", who(scripted, library, made.value))
+
+
+def metadata(token: int, role: int) -> Callable[[Request], Reply]:
+    return lambda request: Reply(token if request.method == "PUT" else role, b"x")
+
+
+FAILING = 'credential_process = sh -c "echo no luck >&2; exit 1"\n'
+#: A source that fails, as a configuration file, and where that comes to light.
+WHEN = {
+    "a program that is not there": ("client", "[default]\ncredential_process = /no/such/program\n"),
+    "a program that fails": ("client", f"[default]\n{FAILING}"),
+    "a program that prints nonsense": ("client", "[default]\ncredential_process = echo nonsense\n"),
+    "a program without keys": ("client", """[default]\ncredential_process = echo '{"Version": 1}'\n"""),
+    "a role whose source is a program that fails": ("client", f"{ASSUMED}[profile base]\n{FAILING}"),
+    "a role by way of a role whose source fails": (
+        "client",
+        f"{ASSUMED}[profile base]\nrole_arn = {ROLE}\nsource_profile = last\n[profile last]\n{FAILING}",
+    ),
+    "a role without its source": ("client", ASSUMED),
+    "a role of a container that there is none of": (
+        "client",
+        f"[default]\nrole_arn = {ROLE}\ncredential_source = EcsContainer\n",
+    ),
+    "a role that STS refuses": ("call", f"{ASSUMED}endpoint_url = STS\n{BASE}"),
+    "a role of somebody who has not logged in": (
+        "call",
+        f"{ASSUMED}[profile base]\nsso_account_id = 1\nsso_role_name = r\nsso_start_url = u\nsso_region = x\n",
+    ),
+    "nobody has logged in": (
+        "call",
+        "[default]\nsso_account_id = 1\nsso_role_name = r\nsso_start_url = u\nsso_region = x\n",
+    ),
+    "a login to nowhere": ("client", "[default]\nsso_account_id = 1\nsso_role_name = r\n"),
+    "a web identity without its token": (
+        "call",
+        f"[default]\nrole_arn = {ROLE}\nweb_identity_token_file = /no/such/file\n",
+    ),
+    "a web identity without a role": ("client", "[default]\nweb_identity_token_file = /no/such/file\n"),
+    "half a key": ("client", "[default]\naws_access_key_id = a\n"),
+    "nothing": ("call", "[default]\n"),
+}
+
+
+@pytest.mark.usefixtures("sso_cache")
+@pytest.mark.parametrize("name", WHEN)
+def test_when_a_source_fails(name: str, aws: Path, scripted: Scripted) -> None:
+    expected, config = WHEN[name]
+    with Answering(lambda _: sts_refused("AccessDenied", "not you")) as listening:
+        (aws / "config").write_text(config.replace("STS", listening.url))
+        results = [when(scripted, library) for library in (BOTO3, SUBJECT)]
+    same(*results)
+    assert results[0][0] == expected
+    assert isinstance(results[0][1], Raised)
+
+
+@pytest.mark.usefixtures("curve")
+def test_when_a_login_fails(aws: Path, scripted: Scripted) -> None:
+    """The token has to be there when a client is made, and good when it is used."""
+    with Answering(lambda _: sign_in_refused("TOKEN_EXPIRED")) as sign_in:
+        (aws / "config").write_text(LOGIN.format(sign_in.url))
+        results = [when(scripted, library) for library in (BOTO3, SUBJECT)]
+        same(*results)
+        assert results[0][0] == "client"
+        login(aws, expires=stamp(-60))
+        results = [when(scripted, library) for library in (BOTO3, SUBJECT)]
+        same(*results)
+        assert results[0][0] == "call"
+
+
+def test_when_a_container_fails(scripted: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:1/")
+    monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", str(tmp_path / "nothing"))
+    results = [when(scripted, library) for library in (BOTO3, SUBJECT)]
+    same(*results)
+    assert (results[0][0], error(results[0][1])[0]) == ("client", "FileNotFoundError")
+
+
+def test_when_the_metadata_of_an_instance_fail(aws: Path, scripted: Scripted, instance: pytest.MonkeyPatch) -> None:
+    """For a role they are asked when a client is made; else by the first call: who has no credentials would wait."""
+    with Answering(metadata(200, 404)) as service:
+        instance.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", service.url)
+        (aws / "config").write_text(f"[default]\nrole_arn = {ROLE}\ncredential_source = Ec2InstanceMetadata\n")
+        results = [when(scripted, library) for library in (BOTO3, SUBJECT)]
+        same(*results)
+        assert (results[0][0], error(results[0][1])[0]) == ("client", "CredentialRetrievalError")
+        (aws / "config").unlink()
+        results = [when(scripted, library) for library in (BOTO3, SUBJECT)]
+        same(*results)
+        assert (results[0][0], error(results[0][1])[0]) == ("call", "NoCredentialsError")
+    with Answering(metadata(403, 404)) as service:
+        instance.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", service.url)
+        instance.setenv("AWS_EC2_METADATA_V1_DISABLED", "true")
+        assert when(scripted, BOTO3)[0] == "client"
+        if ours("first call"):
+            late, result = when(scripted, SUBJECT)
+            assert (late, error(result)[0]) == ("call", "MetadataRetrievalError")
+
+
+@pytest.mark.skipif(SUBJECT.is_boto3, reason="boto3's clients are made without an event loop")
+def test_within_an_event_loop_nobody_waits_for_a_source(aws: Path, scripted: Scripted) -> None:
+    import asyncio
+
+    from turbosqs import aio
+
+    (aws / "config").write_text(f"[default]\n{FAILING}")
+
+    async def call() -> None:
+        for library in (SUBJECT.module, aio):
+            client = library.client("sqs", region_name="us-east-1", endpoint_url=scripted.url)
+        async with client:
+            await client.get_queue_url(QueueName="q")
+
+    name, text = error(outcome(lambda: asyncio.run(call())))
+    assert (name, text.strip()[-7:]) == ("CredentialRetrievalError", "no luck")
 
 
 # Instances

@@ -22,7 +22,8 @@ import turbosqs
 from turbosqs.local import Server
 
 THREADS = 8
-#: Eight daemons that call without end, in the ways of ``KINDS``; the main thread leaves after so many seconds.
+#: Eight daemons that call without end, in the ways of ``KINDS``; the main thread leaves after so many seconds. ``late``
+#: ones fail for the first time when it is about to leave: botocore's exceptions are being imported at the end.
 PROGRAM = """
 import sys, threading, time
 import turbosqs
@@ -30,24 +31,42 @@ url, kind, delay = sys.argv[1], sys.argv[2], float(sys.argv[3])
 sqs = turbosqs.client("sqs", endpoint_url=url, region_name="us-east-1", aws_access_key_id="a",
                       aws_secret_access_key="b")
 queue = url + "/000000000000/q"
+class Shown:
+    # Code of the caller's, which the core runs.
+    def __str__(self):
+        return "".join("x" for _ in range(2000))
+class File:
+    def read(self):
+        return b"".join(b"x" for _ in range(2000))
 calls = {
     "good": lambda: sqs.send_message(QueueUrl=queue, MessageBody="x"),
     "refused": lambda: sqs.get_queue_url(QueueName="nowhere"),
     "invalid": lambda: sqs.get_queue_url(QueueName=5),
     "waiting": lambda: sqs.receive_message(QueueUrl=queue + "2", WaitTimeSeconds=1),
+    "shown": lambda: sqs.send_message(QueueUrl=queue, MessageBody=Shown()),
+    "file": lambda: sqs.send_message(QueueUrl=queue, MessageBody="b", MessageAttributes={"a": {
+        "DataType": "Binary", "BinaryValue": File()}}),
 }
+go = threading.Event()
 def work(call):
+    go.wait()
     while True:
         try:
             call()
         except Exception:
             pass
-kinds = list(calls) if kind == "all" else [kind]
+kinds = list(calls) if kind == "all" else ["refused" if kind == "late" else kind]
 for number in range(8):
     threading.Thread(target=work, args=(calls[kinds[number % len(kinds)]],), daemon=True).start()
-time.sleep(delay)
+if kind == "late":
+    time.sleep(0.05)
+    go.set()
+    time.sleep(delay / 4)
+else:
+    go.set()
+    time.sleep(delay)
 """
-KINDS = ("refused", "all", "waiting")
+KINDS = ("refused", "all", "waiting", "late", "shown", "file")
 #: The threads are in the core nearly always. CPython 3.10 itself ends by SIGSEGV in about one of 60 exits with eight
 #: daemons that are busy in Python, turbosqs or not (``take_gil`` in ``eval_frame_handle_pending`` meets a freed
 #: interpreter), so what is ours can be seen there with this kind alone.

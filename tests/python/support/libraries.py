@@ -18,6 +18,8 @@ DIFFERENCES = {
     "quota; boto3 pauses for up to 1, 2, 4 and 8 s",
     "TLS wording": "what follows 'SSL validation failed for URL' is the TLS library's own sentence",
     "one warning": "verify=False is warned of when a client is made, where boto3 warns with each of its requests",
+    "first call": "the metadata of an instance are asked by the first call, not by client(), where whoever has no "
+    "credentials would wait; within an event loop client() waits for no source of credentials at all",
     "logins": "`aws login` needs no further package; boto3 wants botocore[crt]",
     "short lives": "keys that cannot be replaced are used as long as they are good; boto3 fails ten minutes before "
     "they expire already, and asks for keys that live for less with each request",

@@ -21,31 +21,18 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct ContainerSource {
-    url: String,
-    token: TokenSource,
+    container: config::Container,
     pool: Pool,
-}
-
-struct TokenSource(Option<ContainerToken>);
-
-impl std::fmt::Debug for TokenSource {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("...")
-    }
 }
 
 impl ContainerSource {
     pub(super) fn new(container: &config::Container) -> ContainerSource {
-        ContainerSource {
-            url: container.url.clone(),
-            token: TokenSource(container.token.clone()),
-            pool: Pool::to_source(Verify::Yes, Proxies::default()),
-        }
+        ContainerSource { container: container.clone(), pool: Pool::to_source(Verify::Yes, Proxies::default()) }
     }
 
     async fn ask(&self) -> Result<Keys, Error> {
         let authorization = self.authorization()?;
-        uri(&self.url)?;
+        uri(&self.container.url)?;
         let mut attempt = 1;
         let found = loop {
             match self.attempt(authorization.clone()).await {
@@ -63,7 +50,7 @@ impl ContainerSource {
 
     /// Read anew for each request: the file is replaced now and then.
     fn authorization(&self) -> Result<Option<HeaderValue>, Error> {
-        let token = match &self.token.0 {
+        let token = match &self.container.token {
             None => return Ok(None),
             Some(ContainerToken::Text(token)) => token.clone(),
             Some(ContainerToken::File(path)) => {
@@ -81,13 +68,13 @@ impl ContainerSource {
         authorization: Option<HeaderValue>,
     ) -> Result<serde_json::Map<String, serde_json::Value>, Error> {
         let mut request = Request::new(SdkBody::empty());
-        *request.uri_mut() = uri(&self.url)?;
+        *request.uri_mut() = uri(&self.container.url)?;
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
         if let Some(authorization) = authorization {
             request.headers_mut().insert(AUTHORIZATION, authorization);
         }
         let response = self.pool.send(request, Some(TIMEOUT), Some(TIMEOUT)).await.map_err(|failed| {
-            let error = connection_error(&failed, &self.url);
+            let error = connection_error(&failed, &self.container.url);
             retrieval(
                 METHOD,
                 format!("{WORDS}: Received error when attempting to retrieve container metadata: {error}"),
@@ -116,6 +103,10 @@ impl ContainerSource {
 const WORDS: &str = "Error retrieving metadata";
 
 impl Source for ContainerSource {
+    fn is_asked_first(&self) -> bool {
+        true
+    }
+
     fn find(&self) -> Finding<'_> {
         Box::pin(self.ask())
     }

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::services::{Asker, ServiceOperation};
 use super::tokens::{self, Token};
-use super::{Finding, Source, checked, named, object, required, retrieval, text, time, written};
+use super::{Finding, Preparing, Source, checked, named, object, required, retrieval, text, time, written};
 use crate::config::{self, AwsService, Services};
 use crate::protocol::error::{Error, SourceError};
 
@@ -24,32 +24,25 @@ const AHEAD: Duration = Duration::from_secs(5 * 60);
 
 #[derive(Debug)]
 pub(super) struct LoginSource {
-    settings: LoginSettings,
+    login: config::Login,
     asker: Asker,
     services: Services,
 }
 
-struct LoginSettings(config::Login);
-
-impl std::fmt::Debug for LoginSettings {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0.session)
-    }
-}
-
 impl LoginSource {
-    pub(super) fn new(settings: &config::Login, services: &Services) -> LoginSource {
-        LoginSource {
-            settings: LoginSettings(settings.clone()),
-            asker: Asker::new(services),
-            services: services.clone(),
-        }
+    pub(super) fn new(login: &config::Login, services: &Services) -> LoginSource {
+        LoginSource { login: login.clone(), asker: Asker::new(services), services: services.clone() }
     }
 
-    async fn ask(&self) -> Result<Keys, Error> {
-        let config::Login { session, cache } = &self.settings.0;
-        let key = tokens::hex(&Sha256::digest(session.as_bytes()));
-        let mut token = tokens::load(cache, &key).ok_or_else(|| {
+    /// The name of the token's file.
+    fn key(&self) -> String {
+        tokens::hex(&Sha256::digest(self.login.session.as_bytes()))
+    }
+
+    /// The token of the login, with all that makes it one.
+    fn token(&self) -> Result<Token, Error> {
+        let config::Login { session, cache } = &self.login;
+        let token = tokens::load(cache, &self.key()).ok_or_else(|| {
             let message = "Unable to load a existing login session for session";
             not_loaded(&format!("{message} {session}. Please reauthenticate with 'aws login'."))
         })?;
@@ -63,10 +56,16 @@ impl LoginSource {
                 "Failed to load access token from token cache, missing required fields: {missing}."
             )));
         }
+        Ok(token)
+    }
+
+    async fn ask(&self) -> Result<Keys, Error> {
+        let mut token = self.token()?;
         let now = SystemTime::now();
         if expiry(&token)? <= now + AHEAD {
             self.renew(&mut token, now).await?;
-            tokens::save(cache, &key, &token).map_err(|error| SourceError::of_system(&error, cache))?;
+            let cache = &self.login.cache;
+            tokens::save(cache, &self.key(), &token).map_err(|error| SourceError::of_system(&error, cache))?;
         }
         keys(&token)
     }
@@ -134,11 +133,12 @@ fn proof(key: &str, url: &str, now: SystemTime) -> Result<String, Error> {
     let random = SystemRandom::new();
     let mut id = [0; 16];
     random.fill(&mut id).map_err(|_| unloadable_key())?;
+    let id = uuid::Builder::from_random_bytes(id).into_uuid();
     let seconds = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     let header = json!({
         "typ": "dpop+jwt", "alg": "ES256", "jwk": {"kty": "EC", "x": encoded(x), "y": encoded(y), "crv": "P-256"},
     });
-    let payload = json!({"htm": "POST", "htu": url, "iat": seconds, "jti": tokens::hex(&id)});
+    let payload = json!({"htm": "POST", "htu": url, "iat": seconds, "jti": id.to_string()});
     let signed = format!("{}.{}", encoded(header.to_string().as_bytes()), encoded(payload.to_string().as_bytes()));
     let signature = key.sign(&random, signed.as_bytes()).map_err(|_| unloadable_key())?;
     Ok(format!("{signed}.{}", encoded(signature.as_ref())))
@@ -181,5 +181,10 @@ fn refused(error: Error) -> Error {
 impl Source for LoginSource {
     fn find(&self) -> Finding<'_> {
         Box::pin(self.ask())
+    }
+
+    /// The keys are there, whether or not they are still good.
+    fn prepare(&self) -> Preparing<'_> {
+        Box::pin(async { keys(&self.token()?).map(drop) })
     }
 }

@@ -29,6 +29,10 @@ impl Process {
 }
 
 impl Source for Process {
+    fn is_asked_first(&self) -> bool {
+        true
+    }
+
     fn find(&self) -> Finding<'_> {
         let command = self.command.clone();
         Box::pin(async move {

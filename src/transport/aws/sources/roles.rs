@@ -12,8 +12,8 @@ use http::{HeaderName, HeaderValue};
 use percent_encoding::utf8_percent_encode;
 
 use super::services::{Asker, ServiceOperation, uri};
-use super::{Finding, Source, checked, named, retrieval, source, time};
-use crate::config::{self, AwsService, Services};
+use super::{Finding, Preparing, Source, checked, named, retrieval, source, time};
+use crate::config::{self, AwsService, Credentials, Services};
 use crate::protocol::error::{Error, SourceError};
 use crate::protocol::message::Reply;
 use crate::transport::aws::RESERVED;
@@ -25,19 +25,11 @@ const FORM: &str = "application/x-www-form-urlencoded; charset=utf-8";
 /// A role that is assumed with other credentials.
 #[derive(Debug)]
 pub(super) struct RoleSource {
-    role: RoleSettings,
+    role: config::Role,
     /// `None`: the source has none to give.
     source: Option<CachedCredentials>,
     session_name: String,
     sts: Sts,
-}
-
-struct RoleSettings(config::Role);
-
-impl std::fmt::Debug for RoleSettings {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0.arn)
-    }
 }
 
 impl RoleSource {
@@ -45,13 +37,13 @@ impl RoleSource {
         RoleSource {
             session_name: session_name(&role.session_name),
             source: source(&role.source, services).map(|source| CachedCredentials::new(source, role.source.method())),
-            role: RoleSettings(role.clone()),
+            role: role.clone(),
             sts: Sts::new(services),
         }
     }
 
     async fn ask(&self) -> Result<Keys, Error> {
-        let role = &self.role.0;
+        let role = &self.role;
         let duration = role.duration.map(|seconds| seconds.to_string());
         let mut arguments = vec![("RoleArn", role.arn.as_str()), ("RoleSessionName", &self.session_name)];
         arguments.extend(role.external_id.as_deref().map(|id| ("ExternalId", id)));
@@ -67,14 +59,19 @@ impl RoleSource {
             Some(source) => source.credentials(SystemTime::now()).await,
             None => Err(Error::NoCredentials),
         };
-        let source = source.map_err(|error| match (error, &role.named) {
+        let source = source.map_err(|error| self.without_source(error))?;
+        self.sts.ask("AssumeRole", "assume-role", &arguments, Some(&source)).await
+    }
+
+    /// Why there is nothing to ask STS with.
+    fn without_source(&self, error: Error) -> Error {
+        match (error, &self.role.named) {
             (Error::NoCredentials, Some((_, profile))) => retrieval(
                 "Ec2InstanceMetadata",
                 format!("No credentials found in credential_source referenced in profile {profile}"),
             ),
             (error, _) => error,
-        })?;
-        self.sts.ask("AssumeRole", "assume-role", &arguments, Some(&source)).await
+        }
     }
 }
 
@@ -88,35 +85,39 @@ impl Source for RoleSource {
     fn find(&self) -> Finding<'_> {
         Box::pin(self.ask())
     }
+
+    fn prepare(&self) -> Preparing<'_> {
+        Box::pin(async {
+            let Some(source) = &self.source else { return Ok(()) };
+            let now = SystemTime::now();
+            let prepared = match self.role.source {
+                Credentials::InstanceMetadata(_) => source.credentials(now).await.map(drop),
+                _ => source.prepare(now).await,
+            };
+            prepared.map_err(|error| self.without_source(error))
+        })
+    }
 }
 
 /// A role that is assumed with a token in a file.
 #[derive(Debug)]
 pub(super) struct WebIdentitySource {
-    identity: WebIdentitySettings,
+    identity: config::WebIdentity,
     session_name: String,
     sts: Sts,
-}
-
-struct WebIdentitySettings(config::WebIdentity);
-
-impl std::fmt::Debug for WebIdentitySettings {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0.role_arn)
-    }
 }
 
 impl WebIdentitySource {
     pub(super) fn new(identity: &config::WebIdentity, services: &Services) -> WebIdentitySource {
         WebIdentitySource {
             session_name: session_name(&identity.session_name),
-            identity: WebIdentitySettings(identity.clone()),
+            identity: identity.clone(),
             sts: Sts::new(services),
         }
     }
 
     async fn ask(&self) -> Result<Keys, Error> {
-        let identity = &self.identity.0;
+        let identity = &self.identity;
         // Read anew each time: whoever wrote it replaces it before it expires.
         let token = std::fs::read_to_string(&identity.token_file)
             .map_err(|error| SourceError::of_system(&error, &identity.token_file))?;

@@ -22,18 +22,10 @@ const AHEAD: Duration = Duration::from_secs(15 * 60);
 
 #[derive(Debug)]
 pub(super) struct SsoSource {
-    settings: SsoSettings,
+    settings: config::Sso,
     asker: Asker,
     portal: String,
     oidc: String,
-}
-
-struct SsoSettings(config::Sso);
-
-impl std::fmt::Debug for SsoSettings {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0.role_name)
-    }
 }
 
 impl SsoSource {
@@ -42,12 +34,12 @@ impl SsoSource {
             asker: Asker::new(services),
             portal: services.endpoint(AwsService::Sso, &settings.region).0,
             oidc: services.endpoint(AwsService::SsoOidc, &settings.region).0,
-            settings: SsoSettings(settings.clone()),
+            settings: settings.clone(),
         }
     }
 
     async fn ask(&self) -> Result<Keys, Error> {
-        let settings = &self.settings.0;
+        let settings = &self.settings;
         let token = self.token().await?;
         let encoded = |text| utf8_percent_encode(text, RESERVED);
         let (role, account) = (encoded(&settings.role_name), encoded(&settings.account_id));
@@ -80,18 +72,18 @@ impl SsoSource {
     }
 
     fn key(&self) -> String {
-        let name = self.settings.0.session.as_ref().unwrap_or(&self.settings.0.start_url);
+        let name = self.settings.session.as_ref().unwrap_or(&self.settings.start_url);
         // A file's name, as the AWS CLI makes it.
         tokens::hex(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, name.as_bytes()).as_ref())
     }
 
     fn invalid(&self) -> Error {
-        not_loaded(&format!("Token for {} is invalid", self.settings.0.start_url))
+        not_loaded(&format!("Token for {} is invalid", self.settings.start_url))
     }
 
     /// The token of the login; one that is about to expire is renewed if it can be.
     async fn token(&self) -> Result<String, Error> {
-        let settings = &self.settings.0;
+        let settings = &self.settings;
         let key = self.key();
         if !tokens::exists(&settings.cache, &key) {
             let name = settings.session.as_ref().unwrap_or(&settings.start_url);
@@ -123,7 +115,7 @@ impl SsoSource {
 
     /// `None`: it cannot be renewed, or the service will not.
     async fn renewed(&self, token: &Token, now: SystemTime) -> Result<Option<String>, Error> {
-        let settings = &self.settings.0;
+        let settings = &self.settings;
         let member = |name: &str| text(token, name);
         let (Some(refresh), Some(id), Some(secret), Some(registered)) =
             (member("refreshToken"), member("clientId"), member("clientSecret"), member("registrationExpiresAt"))
