@@ -15,7 +15,7 @@ struct ReceiveReply<'a> {
 
 /// The messages of a reply to a ReceiveMessage, each as its JSON; `None` if it is no such reply, or not all of it is UTF-8.
 pub(crate) fn messages(body: &[u8]) -> Option<Vec<&str>> {
-    let body: ReceiveReply<'_> = serde_json::from_slice(body).ok()?;
+    let body: ReceiveReply<'_> = serde_json::from_str(std::str::from_utf8(body).ok()?).ok()?;
     Some(body.messages.unwrap_or_default().into_iter().map(RawValue::get).collect())
 }
 
