@@ -21,6 +21,7 @@ static RUNNING: AtomicUsize = AtomicUsize::new(0);
 /// The thread that ends the interpreter, which may go on as it likes.
 static ENDS: ArcSwapOption<ThreadId> = ArcSwapOption::const_empty();
 
+/// One thread in such code.
 struct Running;
 
 impl Running {

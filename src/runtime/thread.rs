@@ -52,6 +52,7 @@ pub(crate) struct ReactorThread {
     bystanders: Mutex<Vec<AbortHandle>>,
 }
 
+/// The thread that drives the runtime, and how to stop it.
 #[derive(Debug, Default)]
 struct Driver {
     thread: Option<JoinHandle<()>>,
