@@ -612,9 +612,8 @@ def proven(request: Request, url: str) -> list[Any]:
     header, claims = (json.loads(decoded(part)) for part in proof.split(".")[:2])
     claims = {name: len(value) if name == "jti" else type(value) for name, value in claims.items()}
     jwk = {name: value if name in ("kty", "crv") else len(value) for name, value in header.pop("jwk").items()}
-    said = sorted(request.json.items())
-    header, jwk, claims = (sorted(part.items()) for part in (header, jwk, claims))
-    return [request.method, request.target, request.headers["content-type"], said, header, jwk, claims]
+    parts = [sorted(part.items()) for part in (request.json, header, jwk, claims)]
+    return [request.method, request.target, request.headers["content-type"], *parts]
 
 
 @pytest.mark.usefixtures("curve")
