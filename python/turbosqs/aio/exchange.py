@@ -115,7 +115,7 @@ class Exchange:
         return number, self._expect(number)
 
     def await_background_errors(self, core: _core.Client, poller: _core.Poller) -> tuple[int, Future[Any]]:
-        """The answer comes when a poller has troubles to tell, or will have none any more."""
+        """The answer comes when a poller has background errors to tell, or will have none any more."""
         number = next(self._numbers)
         self._completions.await_background_errors(number, core, poller)
         return number, self._expect(number)
