@@ -15,6 +15,10 @@ PRIVATE = {
     *("era", "eras", "slip", "slips", "letter", "letters", "bell", "verdict", "verdicts", "stock", "hungry", "starved"),
     *("spoiled", "company", "tally", "carriers", "trouble", "troubles", "troubled", "patience"),
 }
+#: Those of them that mean nothing in a sentence of ours, so that prose has none of them either.
+PRIVATE_IN_PROSE = re.compile(
+    r"\b(bells?|company|hungry|mailbox(es)?|slips?|spoiled|starved|tall(y|ies)|verdicts?)\b", re.IGNORECASE
+)
 #: SQS's own: a dead-letter queue.
 SQS = re.compile(r"dead_?letter", re.IGNORECASE)
 
@@ -57,6 +61,14 @@ def sources() -> list[Path]:
 
 def test_no_private_word_is_a_name() -> None:
     found = {str(path.relative_to(ROOT)): private(path.read_text(), path.suffix) for path in sources()}
+    assert not {name: words for name, words in found.items() if words}
+
+
+def test_no_private_word_is_in_prose() -> None:
+    documents = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")]
+    texts = {str(path.relative_to(ROOT)): path.read_text() for path in (*sources(), *documents)}
+    assert len(texts) > 150
+    found = {name: sorted({match[0] for match in PRIVATE_IN_PROSE.finditer(text)}) for name, text in texts.items()}
     assert not {name: words for name, words in found.items() if words}
 
 
