@@ -59,6 +59,16 @@ def test_the_metadata() -> None:
     assert re.search(rf"(?m)^## {re.escape(CARGO['version'])}\b", (ROOT / "CHANGELOG.md").read_text())
 
 
+def test_the_wheels_profile_is_as_small_and_quick_as_it_can_be() -> None:
+    """It inherits what is for builds at work, where some crates are compiled to be there soon."""
+    profiles = tomllib.loads((ROOT / "Cargo.toml").read_text())["profile"]
+    wheel, work = profiles["wheel"], profiles["release"]
+    assert wheel["inherits"] == "release"
+    assert (wheel["lto"], wheel["codegen-units"], wheel["strip"], wheel["opt-level"]) == ("fat", 1, True, 3)
+    assert set(wheel["package"]) == set(work["package"]) - {"*"}
+    assert all(settings["opt-level"] > 0 for settings in wheel["package"].values())
+
+
 def test_licences_are_of_what_is_locked() -> None:
     """That none is missing is for `make lint` to say, which asks cargo what is linked."""
     table = licences.FILE.read_text("utf-8").partition("=" * 100)[0]

@@ -2,7 +2,7 @@
 
 The futures of calls stay here, under numbers; the core's own threads know the numbers alone. A loop watches one
 descriptor for all clients that are used in it. It is the loop that owns the exchange: closing the loop frees it.
-Where a loop watches no descriptors (Windows' own), a thread waits for answers and wakes it.
+Where a loop watches no descriptors (Windows' own), a thread waits for answers and wakes it, until the loop is gone.
 """
 
 from __future__ import annotations

@@ -106,12 +106,16 @@ def test_a_hundred_loops(scripted: Scripted) -> None:
     printed = run(
         scripted,
         """
+        from turbosqs._platform import PORTABLE
         from turbosqs.aio import exchange, sqs as module_of_sqs
         def alive():
             gc.collect()
             kinds = (exchange.Exchange, module_of_sqs.SQS)
             return [sum(isinstance(found, kind) for found in gc.get_objects()) for kind in kinds]
         def descriptors():
+            if PORTABLE:
+                # Where a thread waits, it is not the closing of the loop that frees it, but the end of the loop.
+                gc.collect()
             return len(os.listdir("/proc/self/fd"))
         shared = aio_client()
         async def once(sqs):
