@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::config::{Settings, StaticCredentials};
+use crate::log::{self, Topic};
 use crate::model::Action;
 use crate::protocol::entry::{Entry, Single};
 use crate::protocol::error::Error;
@@ -49,6 +50,14 @@ impl Call {
         }
     }
 
+    /// The same; by the tag the journal knows it again, if it is an entry.
+    pub(crate) fn tagged(self, tag: u64) -> Call {
+        match self {
+            Call::Entry(action, queue, entry) => Call::Entry(action, queue, Entry { tag, ..entry }),
+            request @ Call::Request(_) => request,
+        }
+    }
+
     pub(crate) fn action(&self) -> Action {
         match self {
             Call::Request(request) => request.action,
@@ -91,6 +100,7 @@ impl Client {
     /// A client of a session, unless it has credentials of its own.
     pub(crate) fn of(settings: Settings, session: &Arc<Session>) -> Self {
         let session = session.of(&settings);
+        log::debug(Topic::Credentials, || format!("a new client's credentials: {}", settings.credentials.method()));
         Client { settings, session, stats: Arc::default(), resources: ProcessBound::new() }
     }
 
@@ -244,6 +254,11 @@ impl Client {
             let (visibilities, pollers) = Default::default();
             Ok(Arc::new(Resources { transport, batchers, receivers, visibilities, pollers }))
         })
+    }
+
+    /// How many batches are in flight.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.resources.get().map_or(0, |resources| resources.batchers.in_flight())
     }
 
     /// Let everything leave that waits, and answer the caller when all of it has been answered.

@@ -9,6 +9,7 @@
 //! - `send`      entries that share requests: windows, batchers, writers
 //! - `session`   what the clients of a session share: credentials
 //! - `transport` a request out, a reply back; `transport::aws` alone knows the SDK
+//! - `log`       what happens, told to Python's loggers if they want to know
 //! - `runtime`   the reactor thread, and how an answer reaches the one who waits for it
 //! - `stats`     what a client has done, counted
 //! - `protocol`  what SQS speaks: requests, replies, entries, errors
@@ -23,6 +24,7 @@
 mod client;
 mod config;
 pub mod local;
+mod log;
 mod model;
 mod poll;
 mod protocol;

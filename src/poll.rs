@@ -294,6 +294,11 @@ impl Poller {
         Poller { shared: ManuallyDrop::new(shared), pid: std::process::id() }
     }
 
+    /// The queue's URL, as JSON.
+    pub(crate) fn queue(&self) -> &[u8] {
+        &self.shared.options.queue
+    }
+
     /// What there is, without waiting.
     pub(crate) fn take(&self) -> Result<Take, Error> {
         let shared = self.own()?;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyList, PyString};
 
 use crate::protocol::error::Error;
 use crate::runtime::responder::PendingResponse;
@@ -19,7 +19,9 @@ mod config;
 mod entries;
 mod error;
 mod fork;
+mod journal;
 mod local;
+mod log;
 mod marshal;
 mod names;
 mod nested;
@@ -102,6 +104,30 @@ mod _core {
         let time = Duration::try_from_secs_f64(seconds).map_err(|error| PyValueError::new_err(error.to_string()))?;
         crate::runtime::set_idle_time(time);
         Ok(())
+    }
+
+    /// What a logger of this name wants to know: the least level, in Python's numbers.
+    #[pyfunction]
+    fn set_log_level(logger: &str, least: u8) -> PyResult<()> {
+        log::set_level(logger, least)
+    }
+
+    /// The records that wait, `(logger, level, time, text)` each, and how many were lost.
+    #[pyfunction]
+    fn take_log_records(py: Python<'_>) -> PyResult<(Bound<'_, PyList>, u64)> {
+        log::take(py)
+    }
+
+    /// Wait until there are records, `timeout` seconds at most; False when there is to be no more waiting.
+    #[pyfunction]
+    fn wait_for_log_records(py: Python<'_>, timeout: f64) -> PyResult<bool> {
+        log::wait(py, timeout)
+    }
+
+    /// Whether there is to be waiting for records: False wakes those who wait.
+    #[pyfunction]
+    fn open_log(is_open: bool) {
+        crate::log::open(is_open);
     }
 
     #[pymodule_init]

@@ -4,6 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::model::{Action, OPERATIONS};
 
+pub(crate) mod journal;
+
+use journal::Journal;
+
 /// Counters that any thread may raise and read.
 #[derive(Debug)]
 pub(crate) struct Stats {
@@ -16,6 +20,7 @@ pub(crate) struct Stats {
     sent: [AtomicU64; OPERATIONS.len()],
     flushes: [AtomicU64; Reason::ALL.len()],
     retries: AtomicU64,
+    pub journal: Journal,
 }
 
 /// The counters at one moment; actions and reasons that never occurred are left out.
@@ -74,6 +79,7 @@ impl Stats {
             sent: zeros(),
             flushes: zeros(),
             retries: AtomicU64::new(0),
+            journal: Journal::default(),
         }
     }
 
@@ -82,6 +88,7 @@ impl Stats {
         raise(&self.requests, action as usize, 1);
         if attempt > 1 {
             self.retries.fetch_add(1, Ordering::Relaxed);
+            self.journal.retried(1);
         }
     }
 
@@ -98,6 +105,7 @@ impl Stats {
     /// Entries of a batch will be asked for again.
     pub(crate) fn retried(&self, entries: usize) {
         self.retries.fetch_add(entries as u64, Ordering::Relaxed);
+        self.journal.retried(entries as u64);
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {

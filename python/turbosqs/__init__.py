@@ -26,6 +26,7 @@ The modules, outermost first; each imports what stands below it, never what stan
 - `_delegate` the botocore client behind one of ours, for the calls that somebody listens to
 - `_watching` whether somebody in the process may listen to the calls of our clients
 - `patching` boto3's own clients on the core
+- `telemetry` OpenTelemetry's spans and metrics of our clients, once somebody asks for them
 - `service_model` `client.meta.service_model`
 - `_in_force` a client's config as it is applied, for ``client.meta.config``
 - `_resource` what `resource()` answers
@@ -42,12 +43,13 @@ The modules, outermost first; each imports what stands below it, never what stan
 - `_operations` the client's methods; generated
 - `_model` the service model; generated
 - `types` the types of arguments and replies; generated
+- `_green` waiting in programs whose threads are greenlets: those that gevent or eventlet has patched
+- `_logs` what the core has to say, handed to Python's loggers
 - `_at_exit` what still waits when the interpreter ends is sent
 - `_signals` the signals that ask a program to end or to begin again
 - `_platform` whether to do without what only Unix has
 - `_lock` the one lock, which a forked child finds free
 - `_codes` one-time codes of devices (``mfa_serial``), which a person is asked for in the thread that makes the call
-- `_green` waiting in programs whose threads are greenlets: those that gevent or eventlet has patched
 - `_core` the extension module, in Rust; where there is none, a Python module that says so
 - `_missing` what to do where the extension module is missing or cannot be loaded
 """
@@ -69,6 +71,7 @@ if TYPE_CHECKING:
     from . import aio as aio
     from . import exceptions as exceptions
     from . import session as session
+    from . import telemetry as telemetry
     from ._core import __version__ as __version__
     from .batching import Batching as Batching
     from .config import Config as Config
@@ -99,6 +102,7 @@ __all__ = [
     "set_stream_logger",
     "setup_default_session",
     "stats",
+    "telemetry",
     "unpatch",
 ]
 
@@ -184,7 +188,7 @@ def set_stream_logger(name: str = "turbosqs", level: int = 10, format_string: st
 if not TYPE_CHECKING:
 
     def __getattr__(name):
-        if name in ("aio", "exceptions", "session"):
+        if name in ("aio", "exceptions", "session", "telemetry"):
             return _load(name)
         if name not in _PLACES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

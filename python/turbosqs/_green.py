@@ -11,6 +11,7 @@ import os
 import sys
 
 from ._core import CompletionQueue, Poller, monotonic
+from ._logs import flush, is_debugged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -99,12 +100,12 @@ class GreenClient:
         self.core = core
         self._select = select
 
-    def call(self, operation: str, params: dict[str, Any]) -> Any:
+    def call(self, operation: str, params: dict[str, Any], tag: int = 0) -> Any:
         """See ``_core.Client.call``."""
 
         def begin(completions: CompletionQueue) -> None:
             # With one call it is never full.
-            completions.begin(_NUMBER, self.core, operation, params)
+            completions.begin(_NUMBER, self.core, operation, params, tag)
             completions.leave()
 
         return self.ask(begin)
@@ -139,6 +140,8 @@ class GreenClient:
             completions.abandon(_NUMBER)
             raise
         _free.append(completions)
+        if is_debugged():
+            flush()
         [(_, answer)] = answers
         if isinstance(answer, BaseException):
             raise answer
@@ -208,9 +211,9 @@ class GreenWriter(_Wrapper):
 
     _of: Writer
 
-    def put(self, operation: str, params: dict[str, Any]) -> bool:
+    def put(self, operation: str, params: dict[str, Any], tag: int = 0) -> bool:
         """See ``_core.Writer.put``."""
-        while weight := self._of.offer(operation, params):
+        while weight := self._of.offer(operation, params, tag):
             self._await(CompletionQueue.await_room, weight)
         return self._of.is_failing
 

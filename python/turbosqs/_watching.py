@@ -74,7 +74,7 @@ def _look() -> str | None:
         _is_traced = Watch(found).is_same
         return "traced"
     if why is None:
-        is_quiet = Watch(found).is_same
+        is_quiet = Watch(found, heeds_log=True).is_same
     return why
 
 

@@ -62,6 +62,8 @@ class BaseClient:
     meta: ClientMeta
     _core: _core.Client
     _listened: Listened
+    #: Whether it is recorded: None as others are; see ``turbosqs.telemetry``.
+    _telemetry: bool | None = None
 
     @property
     def exceptions(self) -> SQSExceptions:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ._core import guarded
 from ._lock import lock
+from ._logs import flush
 from ._operations import ERRORS
 
 TYPE_CHECKING = False
@@ -68,6 +69,8 @@ def exceptions() -> SQSExceptions:
 
 def exception(failure: Failure) -> Exception:
     """The exception that a failure of the core stands for. The core makes none itself: see ``src/py/error.rs``."""
+    # What led to it comes before it.
+    flush()
     if len(failure.args) == 3:
         code, response, operation = failure.args
         # The first one imports, maybe in a daemon thread when the interpreter is about to end.

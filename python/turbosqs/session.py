@@ -123,6 +123,7 @@ class Session:
             aws_account_id: str | None = None,
             *,
             batching: Batching | bool | None = None,
+            telemetry: bool | None = None,
         ) -> SQS: ...
 
         @overload
@@ -141,6 +142,7 @@ class Session:
             aws_account_id: str | None = None,
             *,
             batching: Batching | bool | None = None,
+            telemetry: bool | None = None,
         ) -> Any: ...
 
     def client(
@@ -158,6 +160,7 @@ class Session:
         aws_account_id: str | None = None,
         *,
         batching: Batching | bool | None = None,
+        telemetry: bool | None = None,
     ) -> Any:
         """A client: for ``sqs`` ours, for any other service boto3's.
 
@@ -176,11 +179,13 @@ class Session:
             aws_account_id: the account that the credentials belong to.
             batching: how overlapping calls of an SQS client share requests; False for a request each. boto3 has no such
                 argument.
+            telemetry: whether calls of an SQS client are recorded in OpenTelemetry's spans and metrics, whatever holds
+                for others; None: as ``turbosqs.telemetry.instrument`` has it for all. boto3 has no such argument.
 
         Raises:
             NoRegionError, InvalidRegionError, PartialCredentialsError, ValueError: settings that cannot work.
             DataNotFoundError: an API version that SQS does not have.
-            ModuleNotFoundError: another service, and boto3 is not installed.
+            ModuleNotFoundError: another service, and boto3 is not installed; telemetry, and OpenTelemetry's API is not.
             UnknownServiceError: no such service, says boto3.
         """
         arguments = {
@@ -197,10 +202,17 @@ class Session:
         }
         if service_name == "sqs":
             if self._arguments["botocore_session"] is not None:
-                return self._connect_for(self._boto3_client(service_name, arguments), batching)
-            return self._connect({**self._for_core(arguments), "batching": batching}, config)
-        if batching is not None:
-            raise TypeError("batching is for SQS clients on the Rust core; this client is boto3's")
+                client = self._connect_for(self._boto3_client(service_name, arguments), batching)
+            else:
+                client = self._connect({**self._for_core(arguments), "batching": batching}, config)
+            if telemetry is not None:
+                from .telemetry import switch
+
+                switch.choose(client, telemetry)
+            return client
+        for name, value in (("batching", batching), ("telemetry", telemetry)):
+            if value is not None:
+                raise TypeError(f"{name} is for SQS clients on the Rust core; this client is boto3's")
         return self._boto3_client(service_name, arguments)
 
     def _boto3_client(self, service_name: str, arguments: dict[str, Any]) -> Any:
@@ -334,8 +346,11 @@ class Session:
         from ._core import Client
         from ._core import Session as CoreSession
         from ._green import may_wait
+        from ._logs import install
         from .batching import as_argument
         from .sqs import SQS
+
+        install()
 
         arguments["batching"] = as_argument(arguments["batching"])
         if self._core_session is None:
@@ -369,6 +384,7 @@ class Session:
         """Our client for one of botocore's, which goes on resolving credentials."""
         from ._core import Client
         from ._delegate import Owner
+        from ._logs import install
         from .batching import as_argument
         from .patching.settings import UnknownSettingError, core_arguments
         from .sqs import SQS
@@ -381,6 +397,7 @@ class Session:
             message = f"this client is boto3's own, not one on the Rust core, which has no setting for it: {error}"
             warnings.warn(message, RuntimeWarning, stacklevel=3)
             return client
+        install()
         core = Client({**arguments, "batching": as_argument(batching)}, resolved=True)
         return SQS(core, owner=Owner(client))
 

@@ -10,10 +10,12 @@ from ._core import Failure
 from ._green import waits_of
 from ._listened import POLLED, WRITTEN, Listened
 from ._lock import lock
+from ._logs import flush
 from ._operations import Operations
 from .base import BaseClient, api_name
 from .errorfactory import exception
 from .meta import ClientMeta
+from .telemetry import switch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,19 +74,24 @@ class SQS(Operations, BaseClient):
         self.meta = ClientMeta(core, config, self._listened.make) if owner is None else owner.client.meta
         flush_at_exit()
 
-    def _make_api_call(self, operation_name: str, api_params: dict[str, Any]) -> dict[str, Any]:
+    def _make_api_call(self, operation_name: str, api_params: dict[str, Any], tag: int = 0) -> dict[str, Any]:
         """One operation by the API's name, as in boto3; every method comes through here.
+
+        Args:
+            operation_name, api_params: as in boto3.
+            tag: by what a recorder knows it again; see ``turbosqs.telemetry``.
 
         Raises:
             What the method raises.
         """
         if self._listened.delegate is not None or not _watching.is_quiet():
+            flush()
             delegate = self._listened.delegate_for(operation_name)
             if delegate is not None:
                 reply: dict[str, Any] = delegate.call(operation_name, api_params)
                 return reply
         try:
-            return self._call(operation_name, api_params)
+            return self._call(operation_name, api_params, tag)
         except Failure as failure:
             error = exception(failure)
         raise error
@@ -152,6 +159,8 @@ class SQS(Operations, BaseClient):
 
         writer = BatchWriter(self._core_for("batch_writer", WRITTEN), QueueUrl, progress)
         writer._client = self  # type: ignore[attr-defined]
+        if (recorder := switch.recorder_of(self)) is not None:
+            writer._record(recorder, self._core, has_room=lambda _: True)
         return writer
 
     def poll_messages(
@@ -195,8 +204,15 @@ class SQS(Operations, BaseClient):
         """
         from .polling import Messages
 
-        arguments = {"QueueUrl": QueueUrl, "max_messages": max_messages, "idle_timeout": idle_timeout}
-        messages = Messages(self._core_for("poll_messages", POLLED), {**arguments, **polling})
+        arguments: dict[str, Any] = {"QueueUrl": QueueUrl, "max_messages": max_messages, "idle_timeout": idle_timeout}
+        arguments.update(polling)
+        recorder = switch.recorder_of(self)
+        if recorder is not None:
+            arguments = recorder.asking(arguments)
+        messages = Messages(self._core_for("poll_messages", POLLED), arguments)
+        if recorder is not None:
+            messages._waits = recorder.iterate(self._core, QueueUrl, messages._waits)  # type: ignore[assignment]
+            recorder.consumes(messages._core)
         # As long as they come, somebody sees to the core's credentials.
         messages._client = self  # type: ignore[attr-defined]
         return messages
@@ -224,3 +240,19 @@ def _as_botocores(base: Any) -> type[SQS]:
                 members = {"__module__": SQS.__module__, "__doc__": SQS.__doc__}
                 _made[base] = type(SQS.__name__, (SQS, base), members)
     return _made[base]
+
+
+_make_plain_call = SQS._make_api_call
+
+
+def _make_recorded_call(client: SQS, operation_name: str, api_params: dict[str, Any]) -> dict[str, Any]:
+    """``_make_api_call`` while clients are recorded."""
+    recorder = switch.recorder_of(client)
+    call = None if recorder is None else recorder.begin(client._core, operation_name, api_params)
+    if call is None:
+        return _make_plain_call(client, operation_name, api_params, switch.UNTOLD)
+    with call:
+        return call.answered(_make_plain_call(client, operation_name, call.params, call.tag))
+
+
+switch.take_part(SQS, _make_recorded_call)

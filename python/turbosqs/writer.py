@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from . import _core
     from .progress import Progress
+    from .telemetry.calls import WriterPut
+    from .telemetry.recorder import Recorder
 
 
 class BaseBatchWriter:
@@ -46,6 +48,11 @@ class BaseBatchWriter:
         # A program without a standard error has nowhere to show it.
         self._progress = _progress() if progress and sys.stderr is not None else None
         self._left = False
+        self._recorded: WriterPut | None = None
+
+    def _record(self, recorder: Recorder, core: _core.Client, has_room: Callable[[Any], bool]) -> None:
+        """Have its entries recorded; see ``turbosqs.telemetry.recorder.WriterPut``."""
+        self._put = self._recorded = recorder.writes(core, self._put, has_room)
 
     def __del__(self) -> None:
         writer: Any = getattr(self, "_writer", None)
@@ -86,6 +93,8 @@ class BaseBatchWriter:
         warn(f"beside the exception that ended the block: {failed}", RuntimeWarning, stacklevel=3)
 
     def _close(self) -> None:
+        if self._recorded is not None:
+            self._recorded.close()
         if self._progress is not None and self._writer.is_mine:
             self._progress.close(*self._writer.progress())
 
@@ -100,6 +109,8 @@ class BaseBatchWriter:
 
     def _raise_failures(self) -> None:
         """Raise what has failed so far."""
+        if self._recorded is not None:
+            self._recorded.read()
         failures = self._writer.take_failures()
         if failures:
             raise _error(failures)

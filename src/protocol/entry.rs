@@ -24,6 +24,8 @@ pub(crate) struct Entry {
     pub not_after: Option<Instant>,
     /// The trace that it belongs to, for the header of a request that is its own: one that it shares has no trace.
     pub trace: Option<Arc<str>>,
+    /// By what its caller knows it again in the journal; 0: by nothing.
+    pub tag: u64,
 }
 
 /// The value of `QueueUrl`, as JSON text.
@@ -116,7 +118,7 @@ pub(crate) fn visibility(handle: &str, seconds: u32) -> Entry {
 }
 
 fn unsized_entry(members: String) -> Entry {
-    Entry { members: members.into_bytes().into(), size: 0, group: None, not_after: None, trace: None }
+    Entry { members: members.into_bytes().into(), size: 0, group: None, not_after: None, trace: None, tag: 0 }
 }
 
 impl Entry {

@@ -41,6 +41,32 @@ impl Error {
     }
 }
 
+impl Error {
+    /// What went wrong, for a log or a span: no text of the service's, of a program or of a page, which may quote anything.
+    pub(crate) fn cause(&self) -> String {
+        match self {
+            Error::Service(error) => format!("{} (status {})", error.code, error.reply.status),
+            Error::Lost(lost) if lost.failure == Failure::Other => lost.failure.exception().to_owned(),
+            Error::Lost(lost) => format!("{}: {}", lost.failure.exception(), lost.detail),
+            Error::Source(error) => error.cause(),
+            Error::Credentials { provider, .. } => format!("{} ({provider})", self.kind()),
+            Error::NoCredentials | Error::Runtime(_) => self.kind().to_owned(),
+        }
+    }
+
+    /// The code of a refusal, or the exception's name.
+    pub(crate) fn kind(&self) -> &str {
+        match self {
+            Error::Service(error) => &error.code,
+            Error::Lost(lost) => lost.failure.exception(),
+            Error::NoCredentials => "NoCredentialsError",
+            Error::Credentials { .. } => "CredentialRetrievalError",
+            Error::Source(error) => error.kind(),
+            Error::Runtime(_) => "RuntimeError",
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -77,6 +103,21 @@ pub(crate) enum Failure {
     Closed,
     /// Anything else: `HTTPClientError`.
     Other,
+}
+
+impl Failure {
+    /// The name of botocore's exception.
+    pub(crate) fn exception(self) -> &'static str {
+        match self {
+            Failure::Dns | Failure::Connect => "EndpointConnectionError",
+            Failure::ConnectTimeout => "ConnectTimeoutError",
+            Failure::ReadTimeout => "ReadTimeoutError",
+            Failure::Tls => "SSLError",
+            Failure::Proxy => "ProxyConnectionError",
+            Failure::Closed => "ConnectionClosedError",
+            Failure::Other => "HTTPClientError",
+        }
+    }
 }
 
 /// A request or reply that did not arrive.

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyList};
 
 use super::session::Session;
-use super::{arguments, config, error, nested, reply, stats, wait};
+use super::{arguments, config, error, journal, nested, reply, stats, wait};
 use crate::client::Client as Core;
 use crate::config::{Credentials, StaticCredentials};
 use crate::model::Action;
@@ -19,7 +19,7 @@ use crate::runtime::responder::PendingResponse;
 type Keys = (String, String, Option<String>, Option<String>, &'static str);
 
 /// `Client`: one client of the core.
-#[pyclass(frozen, module = "turbosqs._core")]
+#[pyclass(frozen, weakref, module = "turbosqs._core")]
 pub(super) struct Client {
     core: Core,
 }
@@ -48,18 +48,20 @@ impl Client {
         Ok(())
     }
 
-    /// One operation, from its arguments to its reply; `trace`: the trace that it belongs to, as `X-Amzn-Trace-Id` has it.
-    #[pyo3(signature = (operation, params, trace = None))]
+    /// One operation, from its arguments to its reply. By `tag` the journal knows an entry again; `trace`: the trace that it
+    /// belongs to, as `X-Amzn-Trace-Id` has it.
+    #[pyo3(signature = (operation, params, tag = 0, trace = None))]
     fn call<'py>(
         &self,
         py: Python<'py>,
         operation: &str,
         params: &Bound<'py, PyDict>,
+        tag: u64,
         trace: Option<&str>,
     ) -> PyResult<Bound<'py, PyDict>> {
         let operation = arguments::find(operation)?;
         let failed = |error| error::failure(py, error, operation.action);
-        let call = arguments::call(&self.core, operation, params)?.traced(trace);
+        let call = arguments::call(&self.core, operation, params)?.tagged(tag).traced(trace);
         let (pending, responder) = PendingResponse::new();
         let underway = self.core.begin(call, responder).map_err(failed)?;
         let answer = wait::wait(py, &pending).inspect_err(|_| underway.abandon())?.map_err(failed)?;
@@ -128,6 +130,22 @@ impl Client {
     /// What the client has done so far: see `SQS.stats`.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         stats::dict(py, &self.core.stats().snapshot())
+    }
+
+    /// Whether a journal is kept of batches that return.
+    fn keep_journal(&self, is_kept: bool) {
+        self.core.stats().journal.keep(is_kept);
+    }
+
+    /// What came to the journal since it was read last: batches, and how many attempts were repeated.
+    fn read_journal<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyList>, u64)> {
+        journal::read(py, &self.core.stats().journal)
+    }
+
+    /// How many batches are in flight.
+    #[getter]
+    fn in_flight(&self, py: Python<'_>) -> usize {
+        wait::released(py, || self.core.in_flight())
     }
 
     /// Whether calls may share requests.

@@ -139,13 +139,16 @@ impl CompletionQueue {
         self.completions.close();
     }
 
-    /// Begin an operation, to leave with the tick; False if as much of the client is unanswered as may be.
+    /// Begin an operation, to leave with the tick; False if as much of the client is unanswered as may be. By `tag` the
+    /// journal knows an entry again.
+    #[pyo3(signature = (number, client, operation, params, tag = 0))]
     fn begin(
         &self,
         number: u64,
         client: &Bound<'_, Client>,
         operation: &str,
         params: &Bound<'_, PyDict>,
+        tag: u64,
     ) -> PyResult<bool> {
         let operation = arguments::find(operation)?;
         let core = client.get().core();
@@ -153,7 +156,7 @@ impl CompletionQueue {
             return Ok(false);
         }
         // What follows may run the caller's own code, so nothing is locked.
-        let call = arguments::call(core, operation, params)?;
+        let call = arguments::call(core, operation, params)?.tagged(tag);
         let weight = match &call {
             Call::Entry(_, _, entry) => Weight::Entry(entry.size),
             Call::Request(_) => Weight::Request,

@@ -103,14 +103,12 @@ fn loaded<'py>(py: Python<'py>, json: &str) -> PyResult<Bound<'py, PyAny>> {
 fn lost(py: Python<'_>, lost: &Lost) -> PyErr {
     let (url, error) = (("endpoint_url", lost.url.as_str()), ("error", lost.detail.as_str()));
     // The order is that of botocore's keyword arguments, which the exceptions keep.
+    let class = lost.failure.exception();
     match lost.failure {
-        LostAt::Dns | LostAt::Connect => with_texts(py, "EndpointConnectionError", &[url, error]),
-        LostAt::ConnectTimeout => with_texts(py, "ConnectTimeoutError", &[url, error]),
-        LostAt::ReadTimeout => with_texts(py, "ReadTimeoutError", &[url, error]),
-        LostAt::Tls => with_texts(py, "SSLError", &[url, error]),
-        LostAt::Proxy => with_texts(py, "ProxyConnectionError", &[("proxy_url", lost.url.as_str()), error]),
-        LostAt::Closed => with_texts(py, "ConnectionClosedError", &[error, url]),
-        LostAt::Other => with_texts(py, "HTTPClientError", &[error]),
+        LostAt::Proxy => with_texts(py, class, &[("proxy_url", lost.url.as_str()), error]),
+        LostAt::Closed => with_texts(py, class, &[error, url]),
+        LostAt::Other => with_texts(py, class, &[error]),
+        _ => with_texts(py, class, &[url, error]),
     }
 }
 

@@ -106,7 +106,7 @@ fn entry(marshal: &mut Marshal<'_, '_>) -> Result<Option<(Vec<u8>, Entry)>, Unfi
     marshal.out.pop();
     marshal.out.push(b'}');
     let members = std::mem::take(&mut marshal.out).into_boxed_slice();
-    Ok(queue.map(|queue| (queue, Entry { members, size, group, not_after: None, trace: None })))
+    Ok(queue.map(|queue| (queue, Entry { members, size, group, not_after: None, trace: None, tag: 0 })))
 }
 
 /// The members whose bytes SQS counts against the limit of a request. A system attribute does not count.

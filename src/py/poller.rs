@@ -181,6 +181,12 @@ impl Poller {
         self.core.is_abandoned().map(|abandoned| !abandoned).map_err(|error| failure(py, error))
     }
 
+    /// The queue's URL.
+    #[getter]
+    fn queue_url(&self) -> PyResult<String> {
+        serde_json::from_slice(self.core.queue()).map_err(|error| PyValueError::new_err(error.to_string()))
+    }
+
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let counts = self.core.counts().map_err(|error| failure(py, error))?;
         let stats = PyDict::new(py);

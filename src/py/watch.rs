@@ -3,11 +3,15 @@
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use crate::log;
+
 /// Objects under names, in classes and modules. Looking costs a tenth of what it does in Python, which between two
 /// requests finds its own code gone from the caches.
 #[pyclass(frozen, module = "turbosqs._core")]
 pub(super) struct Watch {
     watched: Vec<Watched>,
+    /// Whether it is a difference that a warning waits to be logged.
+    heeds_log: bool,
 }
 
 /// A namespace, a name in it, and what was found there; `None`: nothing.
@@ -16,9 +20,11 @@ type Watched = (Py<PyAny>, Py<PyString>, Option<Py<PyAny>>);
 #[pymethods]
 impl Watch {
     /// `watched`: namespaces, names in them, and what was found there; `None` for a name that was not there.
+    /// `heeds_log`: it is a difference, too, that a warning waits to be logged.
     #[new]
-    fn new(watched: Vec<Watched>) -> Self {
-        Watch { watched }
+    #[pyo3(signature = (watched, heeds_log = false))]
+    fn new(watched: Vec<Watched>, heeds_log: bool) -> Self {
+        Watch { watched, heeds_log }
     }
 
     /// Whether all are the very objects that they were.
@@ -27,6 +33,6 @@ impl Watch {
             Some(value) => namespace.bind(py).get_item(name).is_ok_and(|found| found.is(value)),
             None => namespace.bind(py).contains(name).is_ok_and(|found| !found),
         };
-        self.watched.iter().all(is_same)
+        !(self.heeds_log && log::is_urgent()) && self.watched.iter().all(is_same)
     }
 }

@@ -38,9 +38,10 @@ impl Writer {
 
     /// Take the arguments of one operation; returns at once unless too much is unanswered. Whether so many have failed
     /// that their caller should hear of it.
-    fn put(&self, py: Python<'_>, operation: &str, params: &Bound<'_, PyDict>) -> PyResult<bool> {
+    #[pyo3(signature = (operation, params, tag = 0))]
+    fn put(&self, py: Python<'_>, operation: &str, params: &Bound<'_, PyDict>, tag: u64) -> PyResult<bool> {
         self.check()?;
-        let (action, mut entry) = self.entry(py, operation, params)?;
+        let (action, mut entry) = self.entry(py, operation, params, tag)?;
         while let Some(back) = self.core.put(action, entry).map_err(runtime)? {
             entry = back;
             wait::released(py, || self.core.wait_for_room(entry.members.len(), TICK)).map_err(runtime)?;
@@ -68,9 +69,10 @@ impl Writer {
     }
 
     /// Take the arguments of one operation, if there is room: 0, or the weight that room is to be waited for.
-    fn offer(&self, py: Python<'_>, operation: &str, params: &Bound<'_, PyDict>) -> PyResult<usize> {
+    #[pyo3(signature = (operation, params, tag = 0))]
+    fn offer(&self, py: Python<'_>, operation: &str, params: &Bound<'_, PyDict>, tag: u64) -> PyResult<usize> {
         self.check()?;
-        let (action, entry) = self.entry(py, operation, params)?;
+        let (action, entry) = self.entry(py, operation, params, tag)?;
         Ok(self.core.put(action, entry).map_err(runtime)?.map_or(0, |entry| entry.members.len()))
     }
 
@@ -119,11 +121,17 @@ impl Writer {
         &self.core
     }
 
-    fn entry(&self, py: Python<'_>, operation: &str, params: &Bound<'_, PyDict>) -> PyResult<(Single, Entry)> {
+    fn entry(
+        &self,
+        py: Python<'_>,
+        operation: &str,
+        params: &Bound<'_, PyDict>,
+        tag: u64,
+    ) -> PyResult<(Single, Entry)> {
         clock::look(py)?;
         let operation = arguments::find(operation)?;
         match arguments::entry(self.client.get().core(), operation, params)? {
-            Some(Call::Entry(action, _, entry)) => Ok((action, entry)),
+            Some(Call::Entry(action, _, entry)) => Ok((action, Entry { tag, ..entry })),
             _ => Err(PyRuntimeError::new_err(format!("{} has no batch form", operation.name))),
         }
     }

@@ -5,11 +5,12 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::flush::{FlushBarrier, FlushEpoch};
 use super::outcome::{Asked, EntryOutcome};
 use super::{Batch, EntryKey, InFlightToken, Limits, QueuedEntry, Window};
+use crate::log::{self, Topic};
 use crate::protocol::classify::concerns_all;
 use crate::protocol::entry::{self, Entry, QueueUrl, Single};
 use crate::protocol::error::{Error, Failure, Lost, Retry};
@@ -18,7 +19,8 @@ use crate::runtime::lock::lock;
 use crate::runtime::responder::Responder;
 use crate::runtime::{self, Reactor};
 use crate::send::{exit, outcome};
-use crate::stats::Stats;
+use crate::stats::journal::{JournalEntry, ReturnedBatch, TaggedOutcome};
+use crate::stats::{Reason, Stats};
 use crate::transport::Transport;
 
 pub(crate) mod own_changes;
@@ -93,6 +95,13 @@ impl Batchers {
 
     pub(crate) fn limits(&self) -> Limits {
         self.limits
+    }
+
+    /// How many batches are in flight.
+    pub(crate) fn in_flight(&self) -> usize {
+        let shared: Vec<_> = lock(&self.by_queue).values().flatten().cloned().collect();
+        let own: Vec<_> = lock(&self.own).iter().filter_map(Weak::upgrade).collect();
+        shared.iter().chain(&own).map(|batcher| batcher.lock().window.in_flight()).sum()
     }
 
     /// Let everything leave that waits, and answer the caller when all of it has been answered.
@@ -287,14 +296,43 @@ impl Batcher {
             [only] => entry::single(self.action, &self.queue, &only.item.entry, only.item.attempts),
             entries => entry::batch(self.action, &self.queue, entries.iter().map(|waiting| &waiting.item.entry)),
         };
+        let began = self.stats.journal.is_kept().then(SystemTime::now);
         let outcome = self.transport.send(request).await;
-        let BatchOutcome { answers, again, rested, delay } = self.classify(entries, outcome);
+        let mut returned = began.map(|began| self.returned(reason, began, &outcome));
+        let outcome = self.classify(entries, outcome);
+        if let Some(mut returned) = returned.take() {
+            returned.entries = outcome.tagged(self.action);
+            // Before its callers are answered: they look for it then.
+            self.stats.journal.enter(returned);
+        }
+        let BatchOutcome { answers, again, rested, delay } = outcome;
         flight.returned(again, rested, delay);
         for (item, answer) in answers {
             match answer {
                 Ok(reply) => item.responder.respond(Ok(reply)),
                 Err(error) => item.responder.fail(error, item.entry.members),
             }
+        }
+    }
+
+    /// What the journal has to say of a request, but for its entries.
+    fn returned(&self, reason: Reason, began: SystemTime, outcome: &Result<Reply, Error>) -> ReturnedBatch {
+        let reply = match outcome {
+            Ok(reply) => Some(reply),
+            Err(Error::Service(error)) => Some(&error.reply),
+            Err(_) => None,
+        };
+        ReturnedBatch {
+            action: self.action,
+            queue: Arc::clone(&self.queue),
+            reason,
+            began,
+            ended: SystemTime::now(),
+            attempts: reply.map_or(0, |reply| reply.attempts),
+            status: reply.map(|reply| reply.status),
+            request_id: reply.and_then(|reply| reply.header("x-amzn-requestid")).map(Into::into),
+            error: outcome.as_ref().err().map(|error| error.kind().to_owned()),
+            entries: Vec::new(),
         }
     }
 
@@ -386,6 +424,14 @@ impl Batcher {
         match attempts.and_then(|attempts| self.transport.retry(attempts, why)) {
             Some(wait) => {
                 self.stats.retried(faults.len());
+                log::debug(Topic::Retries, || {
+                    let cause = faults.first().map(|(_, error, _)| error.cause()).unwrap_or_default();
+                    let (name, count) = (self.action.batch().operation().name, faults.len());
+                    format!(
+                        "{name}: {count} entries have failed with {cause}; asked for again in {:.3} s",
+                        wait.as_secs_f64()
+                    )
+                });
                 for (mut waiting, ..) in faults {
                     waiting.item.retried = Some(why);
                     rested.push(waiting);
@@ -433,6 +479,28 @@ struct BatchOutcome {
     /// To be asked for again after `delay`.
     rested: Vec<QueuedEntry<PendingEntry>>,
     delay: Duration,
+}
+
+impl BatchOutcome {
+    /// What it is for the journal, in no particular order.
+    fn tagged(&self, action: Single) -> Vec<JournalEntry> {
+        let answered = self.answers.iter().map(|(item, answer)| JournalEntry {
+            tag: item.entry.tag,
+            outcome: match answer {
+                Ok(reply) if item.entry.tag != 0 && action == Single::SendMessage => {
+                    TaggedOutcome::Done(outcome::message_id(&reply.body))
+                }
+                Ok(_) => TaggedOutcome::Done(None),
+                Err(error) => TaggedOutcome::Failed(error.kind().to_owned()),
+            },
+        });
+        let others = self.again.iter().chain(&self.rested);
+        let again = |waiting: &QueuedEntry<PendingEntry>| JournalEntry {
+            tag: waiting.item.entry.tag,
+            outcome: TaggedOutcome::Again,
+        };
+        answered.chain(others.map(again)).collect()
+    }
 }
 
 /// A batch in flight. Its place becomes free even if its task panics.

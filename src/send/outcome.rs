@@ -67,7 +67,7 @@ struct FailedEntry {
 #[derive(Deserialize)]
 struct SentEntry<'a> {
     #[serde(rename = "MessageId", borrow)]
-    _message_id: Cow<'a, str>,
+    message_id: Cow<'a, str>,
     #[serde(rename = "MD5OfMessageBody", borrow)]
     _md5: Cow<'a, str>,
 }
@@ -81,6 +81,11 @@ pub(crate) fn is_done(action: Single, body: &[u8]) -> bool {
             body.trim_ascii().is_empty() || (is_object(body) && serde_json::from_slice::<IgnoredAny>(body).is_ok())
         }
     }
+}
+
+/// The id of a message, from the reply to the one who sent it.
+pub(crate) fn message_id(body: &[u8]) -> Option<String> {
+    serde_json::from_slice::<SentEntry<'_>>(body).ok().map(|sent| sent.message_id.into_owned())
 }
 
 fn is_object(json: &[u8]) -> bool {

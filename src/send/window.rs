@@ -196,6 +196,11 @@ impl<T> Window<T> {
             + self.backing_off.iter().map(|backing_off| backing_off.entries.len()).sum::<usize>()
     }
 
+    /// How many requests are in flight.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
     /// How many of the first candidates leave now, and why.
     fn offer(&self, now: Instant) -> Option<(usize, Reason)> {
         let (mut count, mut bytes) = (0, 0usize);

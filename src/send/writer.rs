@@ -297,6 +297,7 @@ mod tests {
             group: None,
             not_after: None,
             trace: None,
+            tag: 0,
         }
     }
 

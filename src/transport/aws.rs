@@ -13,7 +13,7 @@ use aws_credential_types::Credentials;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::{ResponseFuture, Transport, clock};
-use crate::config::{RetryMode, Settings, StaticCredentials, trimmed};
+use crate::config::{RetryMode, Settings, StaticCredentials, Url, trimmed};
 use crate::protocol::error::{Error, Failure, Lost, Retry};
 use crate::protocol::message::{Presign, Reply, Request};
 use crate::stats::Stats;
@@ -173,6 +173,13 @@ impl Endpoint {
             Some(position) => Endpoint(format!("{before}{}/{}", &after[..position], &after[position..])),
             None => Endpoint(format!("{url}/")),
         }
+    }
+
+    /// As a log may show it: without a user, a password or a query.
+    fn shown(&self) -> String {
+        let url = Url::split(&self.0);
+        let path = self.0.get(self.path()..).and_then(|target| target.split(['?', '#']).next()).unwrap_or_default();
+        format!("{}://{}{path}", url.scheme, url.authority())
     }
 
     /// Where the path begins.

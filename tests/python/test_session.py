@@ -126,7 +126,7 @@ def same(work: Any) -> Any:
 
 def test_the_signatures_are_boto3s() -> None:
     """Beside what is our own, which can be given by name only."""
-    ours = {"client": {"batching"}}
+    ours = {"client": {"batching", "telemetry"}}
     for name in ("__init__", "client", "resource"):
         mine, original = (inspect.signature(getattr(cls, name)).parameters for cls in (Session, boto3.Session))
         assert [(p.name, p.default, p.kind) for p in mine.values() if p.kind is not p.KEYWORD_ONLY] == [

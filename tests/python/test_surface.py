@@ -37,7 +37,7 @@ class FakeCore:
         self.closed = 0
         self.flushed = 0
 
-    def call(self, operation: str, params: dict[str, Any]) -> dict[str, Any]:
+    def call(self, operation: str, params: dict[str, Any], _: int) -> dict[str, Any]:
         callers = sys._getframe(1), sys._getframe(2)
         return {"operation": operation, "params": params, "callers": [frame.f_code.co_name for frame in callers]}
 

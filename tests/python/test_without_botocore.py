@@ -32,7 +32,7 @@ class FakeCore:
     def __init__(self, arguments): self.arguments = arguments
     def close(self): pass
     def presign(self, *arguments): return repr(arguments)
-    def call(self, operation, params):
+    def call(self, operation, params, tag):
         if params.get("QueueUrl") == "gone":
             from turbosqs._core import Failure
             gone = {"Code": "AWS.SimpleQueueService.NonExistentQueue", "Message": "gone"}

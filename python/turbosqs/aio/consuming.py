@@ -123,7 +123,7 @@ class _Run(Run):
     """The tasks of one run, in the event loop that it was started in."""
 
     def __init__(self, consumer: Consumer, poller: Poller) -> None:
-        super().__init__(poller, consumer._concurrency)
+        super().__init__(poller, consumer._concurrency, consumer._recorded_handler())
         self.consumer = consumer
         self.core = consumer._client._core
         self.tasks: list[asyncio.Task[None]] = []
@@ -248,7 +248,7 @@ class _Run(Run):
         self.poller.close()
 
     async def _work(self, worker: Worker) -> None:
-        take, handler, check_done = self.poller.take, self.consumer._handler, self.consumer._check_done
+        take, handler, check_done = self.poller.take, self.handler, self.consumer._check_done
         done = None
         taken = 0
         while (work := take(done, 0.0)) is not None:
@@ -299,7 +299,7 @@ class _Run(Run):
             worker.begin(messages)
             try:
                 # The handler may do with its list what it wants.
-                result = consumer._handler(list(messages))
+                result = self.handler(list(messages))
                 if isawaitable(result):
                     result = await result
                 consumer._check_done(result)

@@ -62,11 +62,11 @@ class Exchange:
         self._futures: dict[int, Future[Any]] = {}
         self._leaving = False
         # Calls that wait for room, by client and operation.
-        self._lines: dict[tuple[_core.Client, str], OrderedDict[int, dict[str, Any]]] = {}
+        self._lines: dict[tuple[_core.Client, str], OrderedDict[int, tuple[dict[str, Any], int]]] = {}
         self._watch()
 
-    def call(self, core: _core.Client, operation: str, params: dict[str, Any]) -> tuple[int, Future[Any]]:
-        """Begin an operation; it leaves when the loop's current tick is over.
+    def call(self, core: _core.Client, operation: str, params: dict[str, Any], tag: int = 0) -> tuple[int, Future[Any]]:
+        """Begin an operation; it leaves when the loop's current tick is over. By ``tag`` a recorder knows it again.
 
         Returns:
             The call's number, and a future whose result is the reply, or an exception as a value.
@@ -76,11 +76,11 @@ class Exchange:
         """
         number = next(self._numbers)
         line = self._lines.get((core, operation)) if self._lines else None
-        if line is None and self._completions.begin(number, core, operation, params):
+        if line is None and self._completions.begin(number, core, operation, params, tag):
             self._leave_soon()
         else:
             # It is written to JSON when it moves up; what its caller does with the arguments meanwhile is not for it.
-            self._lines.setdefault((core, operation), OrderedDict())[number] = _as_they_are(params)
+            self._lines.setdefault((core, operation), OrderedDict())[number] = _as_they_are(params), tag
         future = self._futures[number] = self.loop.create_future()
         return number, future
 
@@ -201,7 +201,7 @@ class Exchange:
                 del self._lines[key]
                 continue
             try:
-                if not self._completions.begin(number, *key, line[number]):
+                if not self._completions.begin(number, *key, *line[number]):
                     blocked.add(key)
                     continue
                 self._leave_soon()

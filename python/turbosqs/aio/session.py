@@ -32,6 +32,7 @@ class Session(session.Session):
             config: Any = None,
             aws_account_id: str | None = None,
             batching: Batching | bool | None = None,
+            telemetry: bool | None = None,
         ) -> SQS: ...
 
         @overload

@@ -9,9 +9,11 @@ from .. import _watching
 from .. import sqs as blocking
 from .._core import Failure
 from .._listened import POLLED, WRITTEN
+from .._logs import flush
 from .._operations import AsyncOperations
 from ..base import BaseClient, api_name
 from ..errorfactory import exception
+from ..telemetry import switch
 from .exchange import Exchange, current
 
 TYPE_CHECKING = False
@@ -60,21 +62,23 @@ class SQS(AsyncOperations, BaseClient):
         self.meta = client.meta
         self._core = client._core
         self._listened = client._listened
+        self._telemetry = client._telemetry
         self._exchange: Callable[[], Exchange | None] = _none
 
-    def _make_api_call(self, operation_name: str, api_params: dict[str, Any]) -> Coroutine[Any, Any, Any]:
+    def _make_api_call(self, operation_name: str, api_params: dict[str, Any], tag: int = 0) -> Coroutine[Any, Any, Any]:
         """One operation by the API's name; every method comes through here."""
         if self._listened.delegate is not None or not _watching.is_quiet():
-            return self._ask_carefully(operation_name, api_params)
-        return self._ask(Exchange.call, operation_name, api_params)
+            return self._ask_carefully(operation_name, api_params, tag)
+        return self._ask(Exchange.call, operation_name, api_params, tag)
 
-    async def _ask_carefully(self, operation_name: str, api_params: dict[str, Any]) -> Any:
+    async def _ask_carefully(self, operation_name: str, api_params: dict[str, Any], tag: int) -> Any:
         """The same while somebody may listen: if so, botocore makes the call, in a thread."""
+        flush()
         delegate = self._listened.delegate_for(operation_name, hand_over=False)
         if delegate is not None:
             return await to_thread(delegate.call, operation_name, api_params)
         await self._hand_over()
-        return await self._ask(Exchange.call, operation_name, api_params)
+        return await self._ask(Exchange.call, operation_name, api_params, tag)
 
     async def _hand_over(self) -> None:
         """Give the core the credentials that it signs with, if they are botocore's."""
@@ -135,7 +139,10 @@ class SQS(AsyncOperations, BaseClient):
         from .writer import BatchWriter
 
         self._core_for("batch_writer", WRITTEN)
-        return BatchWriter(self, QueueUrl, progress)
+        writer = BatchWriter(self, QueueUrl, progress)
+        if (recorder := switch.recorder_of(self)) is not None:
+            writer._record(recorder, self._core, has_room=lambda weight: not weight)
+        return writer
 
     def poll_messages(
         self,
@@ -160,8 +167,15 @@ class SQS(AsyncOperations, BaseClient):
         from .polling import Messages
 
         self._core_for("poll_messages", POLLED)
-        arguments = {"QueueUrl": QueueUrl, "max_messages": max_messages, "idle_timeout": idle_timeout}
-        return Messages(self, {**arguments, **polling})
+        arguments: dict[str, Any] = {"QueueUrl": QueueUrl, "max_messages": max_messages, "idle_timeout": idle_timeout}
+        arguments.update(polling)
+        recorder = switch.recorder_of(self)
+        if recorder is None:
+            return Messages(self, arguments)
+        messages = Messages(self, recorder.asking(arguments))
+        messages._next = recorder.iterate(self._core, QueueUrl, messages._next).wait  # type: ignore[method-assign]
+        recorder.consumes(messages._core)
+        return messages
 
     async def close(self) -> None:
         """Send what lingers, wait until it is answered, and close idle connections.
@@ -216,3 +230,19 @@ class SQS(AsyncOperations, BaseClient):
 
 def _none() -> None:
     return None
+
+
+_make_plain_call = SQS._make_api_call
+
+
+async def _make_recorded_call(client: SQS, operation_name: str, api_params: dict[str, Any]) -> Any:
+    """``_make_api_call`` while clients are recorded."""
+    recorder = switch.recorder_of(client)
+    call = None if recorder is None else recorder.begin(client._core, operation_name, api_params)
+    if call is None:
+        return await _make_plain_call(client, operation_name, api_params, switch.UNTOLD)
+    with call:
+        return call.answered(await _make_plain_call(client, operation_name, call.params, call.tag))
+
+
+switch.take_part(SQS, _make_recorded_call)

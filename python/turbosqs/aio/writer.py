@@ -103,7 +103,7 @@ class BatchWriter(BaseBatchWriter):
         while weight:
             await self._ask(Exchange.await_room, self._writer, weight)
             # The arguments have passed.
-            weight = self._writer.offer(operation, params)
+            weight = self._put(operation, params)
         if self._writer.is_failing:
             self._give_up()
         self._taken += 1

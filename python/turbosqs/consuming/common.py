@@ -15,6 +15,7 @@ from .._core import Failure, Poller
 from .._listened import POLLED
 from ..errorfactory import exception
 from ..polling import count, make_poller, number, with_attribute
+from ..telemetry import switch
 from ..types import Message
 from . import logs
 from .backoff import LONGEST, Backoff
@@ -74,18 +75,21 @@ class Run:
         poller: what messages come from.
         workers: who handles them.
         error: why it could not go on.
+        handler: what it calls.
         draining: no more messages are handed to handlers.
         over: it has come to its end.
     """
 
-    def __init__(self, poller: Poller, concurrency: int) -> None:
+    def __init__(self, poller: Poller, concurrency: int, handler: Any) -> None:
         """Nothing is asked for yet.
 
         Args:
             poller: a new one.
             concurrency: how many workers there are.
+            handler: what they call.
         """
         self.poller = poller
+        self.handler = handler
         self.workers = [Worker() for _ in range(concurrency)]
         self.error: BaseException | None = None
         self.draining = False
@@ -206,16 +210,16 @@ class Base:
         self._pid = os.getpid()
         self._lock = threading.Lock()
         # Nothing is fetched ahead before it is known how long a handler takes.
+        self._arguments = arguments
         self._new_poller = partial(
             make_poller,
             core,
-            arguments,
             ahead=0,
             rate=None if max_per_second is None else float(max_per_second),
             batch_size=batch_size,
             batch_window=float(batch_window),
         )
-        self._poller = self._new_poller()
+        self._poller = self._make_poller()
         self._handler: Any = handler if lambda_handler is None else LambdaHandler(lambda_handler, core, QueueUrl)
 
     def stats(self) -> ConsumerStats:
@@ -257,9 +261,26 @@ class Base:
         run: Run | None = self._run
         if run is not None and not run.over:
             raise RuntimeError("this consumer runs already; stop() it before it is started again")
-        if run is not None:
-            self._poller = self._new_poller()
+        # One that was made before calls were recorded does not ask for what links messages to their senders.
+        if run is not None or self._is_recorded is not (switch.recorder_of(self._client) is not None):
+            self._poller = self._make_poller()
         return self._poller
+
+    def _make_poller(self) -> Poller:
+        recorder = switch.recorder_of(self._client)
+        self._is_recorded = recorder is not None
+        if recorder is None:
+            return self._new_poller(self._arguments)
+        poller = self._new_poller(recorder.asking(self._arguments))
+        recorder.consumes(poller)
+        return poller
+
+    def _recorded_handler(self) -> Any:
+        """The handler for a run."""
+        recorder = switch.recorder_of(self._client)
+        if recorder is None:
+            return self._handler
+        return recorder.handler(self._client._core, self._url, self._handler, self._in_batches, self._awaits)
 
     def _delay(self, message: Message, error: BaseException) -> int | None:
         """After how many seconds a message that failed is to be visible; None: when its time is over."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from .._logs import consumes
 from ..types import Message
 from .batches import HandlerFailure
 
@@ -71,6 +72,7 @@ def _line(error: BaseException) -> str:
 
 def started(url: str, concurrency: int) -> None:
     """A run has begun."""
+    consumes(1)
     log.info("%s: consuming, %d handlers at a time", url, concurrency)
 
 
@@ -81,6 +83,7 @@ def draining(url: str, in_progress: int, buffered: int) -> None:
 
 def stopped(url: str, handled: int, failed: int, unfinished: int) -> None:
     """A run has ended."""
+    consumes(-1)
     rest = f"; {unfinished} handlers have not finished in time, their messages go back" if unfinished else ""
     log.info("%s: stopped, %d messages handled, %d failed%s", url, handled, failed, rest)
 

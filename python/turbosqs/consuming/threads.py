@@ -145,7 +145,7 @@ class _Run(Run):
     """The threads of one run, and the one who waits for them."""
 
     def __init__(self, consumer: Consumer, poller: Poller) -> None:
-        super().__init__(poller, consumer._concurrency)
+        super().__init__(poller, consumer._concurrency, consumer._recorded_handler())
         self.consumer = consumer
         self.waits = waits_of(consumer._client._core, poller)
         self.threads: list[threading.Thread] = []
@@ -255,7 +255,7 @@ class _Run(Run):
         self.news.put(None)
 
     def _work(self, worker: Worker) -> None:
-        take, handler, check_done = self.waits.take, self.consumer._handler, self.consumer._check_done
+        take, handler, check_done = self.waits.take, self.handler, self.consumer._check_done
         done = None
         while (work := take(done, _FOREVER)) is not None:
             done = None
@@ -290,7 +290,7 @@ class _Run(Run):
             worker.begin(messages)
             try:
                 # The handler may do with its list what it wants.
-                result = consumer._handler(list(messages))
+                result = self.handler(list(messages))
                 consumer._check_done(result)
                 done, failed, failures = consumer._divide(result, identifiers, messages)
             except BaseException as error:

@@ -10,6 +10,7 @@ from botocore.exceptions import BotoCoreError
 from .._at_exit import flush_at_exit
 from .._core import Client, Failure
 from .._lock import lock
+from .._logs import install
 from ..errorfactory import exception
 from .counts import FAST, Counts
 from .listeners import Listening
@@ -123,6 +124,7 @@ class PatchedPath(CallPath):
         with lock():
             if self.core is None and not self._is_unfit:
                 try:
+                    install()
                     self.core = Client(core_arguments(client), resolved=True)
                     flush_at_exit()
                 except (UnknownSettingError, Failure, BotoCoreError, TypeError, ValueError, AttributeError) as error:
@@ -148,7 +150,7 @@ class PatchedPath(CallPath):
 
     def _call(self, client: Any, operation_name: str, api_params: dict[str, Any], header: str | None = None) -> Any:
         try:
-            reply = self.core.call(operation_name, api_params, header)
+            reply = self.core.call(operation_name, api_params, trace=header)
         except Failure as failure:
             if len(failure.args) == 3:
                 code, response, operation = failure.args
@@ -198,7 +200,7 @@ class OwnPath(CallPath):
         header: str | None = None,
     ) -> Any:
         try:
-            return self.core.call(operation_name, api_params, header)
+            return self.core.call(operation_name, api_params, trace=header)
         except Failure as failure:
             error = exception(failure)
         raise error

@@ -104,7 +104,14 @@ fn entry(number: u64, groups: u64, random: &mut fastrand::Rng) -> Entry {
             "\"MessageBody\":\"{number}\",\"MessageGroupId\":\"{group}\",\"MessageDeduplicationId\":\"{number}\"}}"
         ),
     };
-    Entry { members: members.into_bytes().into(), size: 3, group: group.map(Into::into), not_after: None, trace: None }
+    Entry {
+        members: members.into_bytes().into(),
+        size: 3,
+        group: group.map(Into::into),
+        not_after: None,
+        trace: None,
+        tag: 0,
+    }
 }
 
 /// What a caller of ReceiveMessage has had, and when.

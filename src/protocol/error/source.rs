@@ -32,6 +32,30 @@ impl SourceError {
     }
 }
 
+impl SourceError {
+    /// See [`Error::cause`].
+    pub(super) fn cause(&self) -> String {
+        match self {
+            SourceError::Refused { operation, error } => {
+                format!("{operation}: {} (status {})", error.code, error.reply.status)
+            }
+            SourceError::System { reason, path, .. } => format!("{}: {reason}: '{path}'", self.kind()),
+            other => other.kind().to_owned(),
+        }
+    }
+
+    /// See [`Error::kind`].
+    pub(super) fn kind(&self) -> &str {
+        match self {
+            SourceError::Named { class, .. } => class,
+            SourceError::Refused { error, .. } => &error.code,
+            SourceError::System { .. } => "OSError",
+            SourceError::NotJson(_) => "JSONDecodeError",
+            SourceError::Value(_) => "ValueError",
+        }
+    }
+}
+
 impl From<SourceError> for Error {
     fn from(error: SourceError) -> Error {
         Error::Source(Box::new(error))

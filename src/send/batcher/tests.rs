@@ -74,6 +74,7 @@ fn entry(body: &str, group: Option<&str>) -> Entry {
         group: group.map(Into::into),
         not_after: None,
         trace: None,
+        tag: 0,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Operations as HTTP requests of our own: headers, signature, retries.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
@@ -14,6 +14,7 @@ use super::retry::{self, Attempts, Next, Quota};
 use super::sign::Signer;
 use super::{Endpoint, latin_1, operations, user_agent};
 use crate::config::Settings;
+use crate::log::{self, Topic};
 use crate::model::Action;
 use crate::protocol::error::{Error, Failure, Lost, Retry, ServiceError};
 use crate::protocol::message::{Reply, Request};
@@ -131,6 +132,7 @@ impl Direct {
                 }
                 Err(NoReply::Unsent(error)) => return Err(error),
             };
+            self.tell(request.action, &attempts, &error, next);
             match next {
                 Next::Retry(delay) => {
                     tokio::time::sleep(delay).await;
@@ -149,6 +151,28 @@ impl Direct {
         }
     }
 
+    /// Why an attempt has failed, and what comes of it.
+    fn tell(&self, action: Action, attempts: &Attempts<'_>, error: &Error, next: Next) {
+        log::debug(Topic::Retries, || {
+            let (name, cause) = (action.operation().name, error.cause());
+            match next {
+                Next::Retry(delay) => {
+                    let (number, most) = (attempts.number(), self.max_attempts);
+                    format!(
+                        "{name} has failed with {cause}; attempt {number} of {most} in {:.3} s",
+                        delay.as_secs_f64()
+                    )
+                }
+                Next::GiveUp(_) if attempts.number() >= self.max_attempts => {
+                    format!("{name} has failed with {cause}; that was the last attempt")
+                }
+                Next::GiveUp(_) => {
+                    format!("{name} has failed with {cause}; not worth another attempt, or none is left to spend")
+                }
+            }
+        });
+    }
+
     async fn attempt(&self, request: &Request, invocation_id: &HeaderValue, number: u32) -> Result<Reply, NoReply> {
         let Some(target) = &self.target else {
             let failed = HttpFailure::new(Failure::Connect, "no request can be made for this endpoint");
@@ -161,8 +185,21 @@ impl Direct {
             self.headers(target, request, invocation_id, number).await.map_err(NoReply::Unsent)?;
         let read_timeout = self.read_timeout.map(|timeout| timeout + request.long_poll);
         self.stats.requested(request.action, number);
-        let response = self.pool.send(outgoing, self.connect_timeout, read_timeout).await.map_err(NoReply::Lost)?;
-        Ok(reply(response, number, self.max_attempts))
+        let began = log::is_debugged(Topic::Requests).then(Instant::now);
+        let response = self.pool.send(outgoing, self.connect_timeout, read_timeout).await;
+        log::debug(Topic::Requests, || {
+            let (name, most) = (request.action.operation().name, self.max_attempts);
+            let answer = response.as_ref().map_or_else(
+                |failed| failed.kind.exception().to_owned(),
+                |response| {
+                    let id = response.headers().get("x-amzn-requestid").and_then(|id| id.to_str().ok());
+                    format!("status {}, request id {}", response.status().as_u16(), id.unwrap_or("none"))
+                },
+            );
+            let seconds = began.map(|began| began.elapsed()).unwrap_or_default().as_secs_f64();
+            format!("{name}, attempt {number} of {most} at {}: {answer}, after {seconds:.3} s", self.endpoint.shown())
+        });
+        Ok(reply(response.map_err(NoReply::Lost)?, number, self.max_attempts))
     }
 
     async fn headers(

@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 
 use super::sources::{Source, checked, keys, not_refreshed, source};
 use crate::config::{Credentials, ExternalCredentials, Found, StaticCredentials};
+use crate::log::{self, Topic};
 use crate::protocol::error::Error;
 
 /// How long before they expire credentials are replaced, by one request while others still use them; and how long before, by
@@ -179,6 +180,10 @@ impl CachedCredentials {
             Ok(credentials) => {
                 let cached_keys = Arc::new(CachedKeys::new(credentials, now));
                 if cached_keys.is_valid(now) {
+                    log::debug(Topic::Credentials, || {
+                        let until = cached_keys.credentials.expiry().map_or("for ever".into(), |at| until(at, now));
+                        format!("credentials found: {}, good {until}", self.method)
+                    });
                     let credentials = cached_keys.credentials.clone();
                     self.holder.0.store(Some(cached_keys));
                     return Ok(credentials);
@@ -191,6 +196,13 @@ impl CachedCredentials {
             Some(cached_keys) if cached_keys.is_valid(now) => {
                 let credentials = cached_keys.credentials.clone();
                 let pause = Some(now + AGAIN);
+                log::warning(Topic::Credentials, || {
+                    let until = credentials.expiry().map_or("for ever".into(), |at| until(at, now));
+                    let (method, cause) = (self.method, failure.cause());
+                    format!(
+                        "credentials could not be found anew by {method}: {cause}; those at hand are used, good {until}"
+                    )
+                });
                 self.holder.0.store(Some(Arc::new(CachedKeys {
                     credentials: credentials.clone(),
                     advisory: pause,
@@ -198,8 +210,15 @@ impl CachedCredentials {
                 })));
                 Ok(credentials)
             }
-            Some(_) if self.method == "iam-role" && matches!(failure, Error::NoCredentials) => Err(not_refreshed()),
-            _ => Err(failure),
+            expired => {
+                log::debug(Topic::Credentials, || {
+                    format!("credentials could not be found by {}: {}", self.method, failure.cause())
+                });
+                if expired.is_some() && self.method == "iam-role" && matches!(failure, Error::NoCredentials) {
+                    return Err(not_refreshed());
+                }
+                Err(failure)
+            }
         }
     }
 
@@ -216,6 +235,11 @@ impl CachedCredentials {
         let cached_keys = self.holder.0.load();
         cached_keys.as_ref().filter(|cached_keys| is(cached_keys)).map(|cached_keys| cached_keys.credentials.clone())
     }
+}
+
+/// How long something is good that ends at a moment.
+fn until(at: SystemTime, now: SystemTime) -> String {
+    format!("for {} s", at.duration_since(now).unwrap_or_default().as_secs())
 }
 
 /// The same for the SDK, which keeps nothing of its own.

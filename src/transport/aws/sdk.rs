@@ -43,6 +43,7 @@ use super::identity::{self, Identity, Provider};
 use super::retry::{self, Quota};
 use super::{Endpoint, describe, latin_1, operations, user_agent};
 use crate::config::Settings;
+use crate::log::{self, Topic};
 use crate::model::Action;
 use crate::protocol::error::{Error, Failure, Lost, Retry, ServiceError};
 use crate::protocol::message::{Reply, Request};
@@ -268,6 +269,9 @@ impl Intercept for RawJson {
         CALL.with(|call| {
             let attempt = cfg.load::<RequestAttempts>().map_or(1, RequestAttempts::attempts);
             call.stats.requested(call.action, attempt);
+            log::debug(Topic::Requests, || {
+                format!("{}, attempt {attempt} of {}", call.action.operation().name, call.max_attempts)
+            });
         });
         let headers = context.request_mut().headers_mut();
         let value = user_agent::complete(&self.settings.user_agent, headers.get(USER_AGENT).unwrap_or_default());
@@ -314,6 +318,12 @@ impl DeserializeResponse for RawDeserializer {
             if response.status().is_success() {
                 return operations::empty_output(call.action).map_err(OrchestratorError::other);
             }
+            log::debug(Topic::Retries, || {
+                let error = call.reply.borrow().clone().map(ServiceError::from_reply);
+                let (name, status) = (call.action.operation().name, response.status().as_u16());
+                let code = error.map(|error| error.code).unwrap_or_default();
+                format!("{name}, attempt {attempts} of {}, has failed with {code} (status {status})", call.max_attempts)
+            });
             operations::typed_error(call.action, response, cfg)
         })
     }

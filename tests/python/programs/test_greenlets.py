@@ -159,3 +159,23 @@ def test_a_consumer(library: str, embedded: Server, url: str) -> None:
         print(idle.stats()["polls"])
         """
     assert run(library, script, embedded, url) == "True True\n0\n"
+
+
+def test_what_calls_meet_with_is_logged(library: str, embedded: Server, url: str) -> None:
+    """Without a thread, which would be a greenlet in which all of them wait."""
+    embedded.faults.add("server_error", actions=["SendMessage"], times=1)
+    printed = run(
+        library,
+        """
+        import logging, sys
+        logging.getLogger("turbosqs").addHandler(logging.StreamHandler(sys.stdout))
+        logging.getLogger("turbosqs.retry").setLevel(logging.DEBUG)
+        sqs.send_message(QueueUrl=url, MessageBody="b")
+        print("sent")
+        """,
+        embedded,
+        url,
+    )
+    first, second = printed.splitlines()
+    assert first.startswith("SendMessage has failed with ")
+    assert second == "sent"

@@ -1,0 +1,179 @@
+"""What the core has to say, handed to Python's loggers: ``turbosqs``, ``turbosqs.retry`` and ``turbosqs.credentials``.
+
+The core's threads have no interpreter, so its records wait in the core. While a logger wants DEBUG, or a consumer
+runs, a thread comes for them. Warnings are rare, and no reason to have a thread: the next call finds that one waits.
+Before a call raises, all that waits is logged, so that the attempts stand before their exception. In greenlets, where a
+thread would have all of them wait, it is logged after each call.
+
+Whether a level is on is not asked with each record: Python's loggers remember their answers, and forget them whenever
+any level changes (``setLevel``, ``logging.disable``). The moment they forget is the moment to tell the core.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+
+from ._core import open_log, set_log_level, take_log_records, wait_for_log_records
+from ._lock import lock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+#: Those that the core writes to.
+LOGGERS = ("turbosqs", "turbosqs.retry", "turbosqs.credentials")
+
+#: Above every level.
+_NEVER = 255
+
+#: How long a thread waits for another that is at it, in seconds: records come before the exception that they explain,
+#: and still a handler that makes calls of its own cannot stop the world.
+_PATIENT = 1.0
+
+
+class _Answers(dict[int, bool]):
+    """What a logger remembers: whether it is enabled for a level."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        super().__init__()
+        self._logger = logger
+
+    def clear(self) -> None:
+        """Some level has changed."""
+        super().clear()
+        _settle(self._logger)
+
+
+class _Reader:
+    """Who takes the records, one at a time, and the thread that does so by itself."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.busy = threading.local()
+        self.thread: threading.Thread | None = None
+        # The loggers that want DEBUG.
+        self.debugged: set[str] = set()
+        # How many consumers run: they make no calls that would find a warning.
+        self.consumers = 0
+
+    def start(self) -> None:
+        """Have a thread, if one is needed."""
+        if not _are_threads():
+            return
+        if (self.debugged or self.consumers) and (self.thread is None or not self.thread.is_alive()):
+            open_log(True)
+            self.thread = threading.Thread(target=self._run, name="turbosqs-log", daemon=True)
+            self.thread.start()
+
+    def stop_if_idle(self) -> None:
+        """Have none, unless one is needed."""
+        if not self.debugged and not self.consumers:
+            self.stop()
+
+    def stop(self, timeout: float = 0.0) -> None:
+        """Have none."""
+        open_log(False)
+        thread, self.thread = self.thread, None
+        if timeout and thread is not None and thread is not threading.current_thread():
+            thread.join(timeout)
+
+    def _run(self) -> None:
+        while wait_for_log_records(600.0) and self.thread is threading.current_thread():
+            flush()
+
+
+_reader = _Reader()
+
+
+def _are_threads() -> bool:
+    """Whether threads are threads, and not greenlets, of which all would wait for records."""
+    return threading.get_ident.__module__ == "_thread"
+
+
+def is_debugged() -> bool:
+    """Whether a logger wants DEBUG."""
+    return bool(_reader.debugged)
+
+
+def install() -> None:
+    """See to it that the core knows what the loggers want, from now on."""
+    for name in LOGGERS:
+        logger: Any = logging.getLogger(name)
+        if not isinstance(logger._cache, _Answers):
+            logger._cache = _Answers(logger)
+            _settle(logger)
+
+
+def _settle(logger: logging.Logger) -> None:
+    """Tell the core what a logger wants."""
+    wanted = (level for level in (logging.DEBUG, logging.WARNING) if logger.isEnabledFor(level))
+    least = next(wanted, _NEVER)
+    set_log_level(logger.name, least)
+    (_reader.debugged.add if least == logging.DEBUG else _reader.debugged.discard)(logger.name)
+    # Whoever changes a level holds logging's lock: there is no waiting for a thread that logs.
+    _reader.start()
+    _reader.stop_if_idle()
+
+
+def consumes(change: int) -> None:
+    """One consumer more runs, or one less."""
+    with lock():
+        _reader.consumers += change
+        _reader.start()
+        _reader.stop_if_idle()
+
+
+def flush() -> None:
+    """Log what waits, in the thread that asks."""
+    if getattr(_reader.busy, "is_logging", False):
+        # A handler that makes calls of its own.
+        return
+    if not _reader.lock.acquire(timeout=_PATIENT):
+        return
+    _reader.busy.is_logging = True
+    try:
+        records, lost = take_log_records()
+        for record in records:
+            _log(*record)
+        if lost:
+            logging.getLogger("turbosqs").warning("%d records of the core were lost: too many at a time", lost)
+    finally:
+        _reader.busy.is_logging = False
+        _reader.lock.release()
+
+
+#: Before it, what lingers is sent: see ``_at_exit``.
+atexit.register(flush)
+
+
+def _log(name: str, level: int, at: float, text: str) -> None:
+    logger = logging.getLogger(name)
+    if not logger.isEnabledFor(level):
+        return
+    record = logger.makeRecord(name, level, "turbosqs", 0, "%s", (text,), None)
+    record.relativeCreated += (at - record.created) * 1000
+    record.created, record.msecs = at, at % 1 * 1000
+    logger.handle(record)
+
+
+def _after_fork_in_child() -> None:
+    """The parent logs its own records; its thread is not here."""
+    global _reader
+    debugged = _reader.debugged
+    _reader = _Reader()
+    _reader.debugged = debugged
+    take_log_records()
+    _reader.start()
+
+
+if hasattr(os, "register_at_fork"):
+    hooks: dict[str, Any] = {
+        # Python warns of threads that a fork finds.
+        "before": lambda: _reader.stop(_PATIENT),
+        "after_in_parent": lambda: _reader.start(),
+        "after_in_child": _after_fork_in_child,
+    }
+    os.register_at_fork(**hooks)
