@@ -36,7 +36,7 @@ export MAKE_STARTED
 
 LINTS := clippy fmt ruff ruff-format mypy stubtest service-model workflows licences-fresh
 
-.PHONY: help build environment crate demo test test-latest test-versions check fuzz bench rust python lint locks lock model wheel test-wheel licences licences-check clean
+.PHONY: help build environment crate demo test test-latest test-versions check fuzz deny bench rust python lint locks lock model wheel test-wheel licences licences-check clean
 .PHONY: $(LINTS) locked-environments instrumentation rust-tests python-tests portable-tests
 .DEFAULT_GOAL := help
 
@@ -148,6 +148,10 @@ licences: ## the texts of all licences that are linked in, anew
 
 licences-check: ## whether they are those of what Cargo.lock has
 	$(PYTHON) scripts/licences.py --check
+
+deny: ## licences, duplicates and origins of all crates, by cargo-deny
+	@cargo deny --version > /dev/null 2>&1 || { echo "make deny needs cargo-deny: cargo install cargo-deny --locked"; exit 1; }
+	cargo deny --offline check licenses bans sources
 
 bench: build ## the wheel, side by side with boto3 and others, cores pinned, as ratios; writes docs/bench.md (ARGS=--quick)
 	@$(STEP) --closing 'MB' "wheel" $(BIN)/python scripts/wheel.py

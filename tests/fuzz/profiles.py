@@ -67,6 +67,16 @@ def text(rng: random.Random) -> str:
     return "".join(line + rng.choice(BREAKS) for line in lines)
 
 
+def mutated(rng: random.Random, content: bytes) -> bytes:
+    """As it is, mostly; else with some bytes taken out, put in, doubled or changed."""
+    for _ in range(rng.choice([0, 0, 1, 3])):
+        at = rng.randrange(len(content) + 1)
+        to = min(len(content), at + rng.choice([0, 1, 5]))
+        put = rng.choice([b"", bytes([rng.randrange(256)]), b"\xff", b"\n", b"[", b"]", b"=", content[at : at + 20]])
+        content = content[:at] + put + content[to:]
+    return content
+
+
 def found(library: Library, profile: str | None) -> Any:
     """What the files say to a session, and to a client."""
     session = library.session(profile_name=profile)
@@ -88,13 +98,14 @@ def main(seed: int, count: int) -> None:
                 rng.choice(["", "[a]\naws_access_key_id = OTHER\naws_secret_access_key = s\n", text(rng)]),
             ]
             for file, content in zip(files.values(), texts, strict=True):
-                file.write_text(content, encoding="utf-8", newline="")
+                file.write_bytes(mutated(rng, content.encode()))
             profile = rng.choice([None, None, "a", "b c", "default"])
             results: list[Any] = [outcome(found, library, profile) for library in (BOTO3, SUBJECT)]
             if all(isinstance(result, Raised) for result in results):
                 # What the error says of a line is in each parser's own words.
                 results = [type(result.error).__name__ for result in results]
-            same(*map(repr, results), about=f"profile {profile!r} of {texts!r}")
+            written = [file.read_bytes() for file in files.values()]
+            same(*map(repr, results), about=f"profile {profile!r} of {written!r}")
 
         try:
             os.environ.update(
