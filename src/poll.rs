@@ -3,7 +3,6 @@
 //! [`scaler`] decides how many polls there are, [`leases`] what becomes of each message; this is what drives them. Whoever
 //! makes something happen (a taker, a reply, a timer) holds the lock for that moment and sets going what follows.
 
-use std::mem::ManuallyDrop;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -16,9 +15,9 @@ use crate::protocol::entry::{QueueUrl, Single};
 use crate::protocol::error::Error;
 use crate::receive::receiver::GRACE;
 use crate::receive::visibility::Visibilities;
-use crate::runtime;
 use crate::runtime::lock::lock;
-use crate::runtime::responder::{PendingResponse, Responder};
+use crate::runtime::responder::{PendingResponse, Responder, WaitList};
+use crate::runtime::{self, ProcessBound};
 use crate::send::Limits;
 use crate::send::batcher::Batcher;
 use crate::send::batcher::own_changes::KeepsMessages;
@@ -181,8 +180,16 @@ pub(crate) struct PollerCounts {
 /// The taker's end. Dropping it closes the poller; it belongs to the process that made it.
 #[derive(Debug)]
 pub(crate) struct Poller {
-    shared: ManuallyDrop<Arc<PollerCore>>,
-    pid: u32,
+    queue: QueueUrl,
+    core: ProcessBound<Arc<PollerCore>>,
+}
+
+/// One who wants to be told something by a poller, for the one who may give that up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum PollerWait {
+    Messages(u64),
+    BackgroundErrors(u64),
+    Quiet(u64),
 }
 
 /// What comes of looking for a message with the intention to wait for it.
@@ -225,9 +232,9 @@ struct PollerState {
     /// Polls that are under way then are broken off.
     breaks_off: Option<Duration>,
     /// Those who want to know whether a closed poller has nothing under way any more.
-    closers: Vec<Responder<()>>,
-    /// Who wants to be told of troubles even while all takers are busy.
-    watchers: Vec<Responder<()>>,
+    closers: WaitList<()>,
+    /// Those who want to be told of background errors even while all takers are busy.
+    watchers: WaitList<()>,
     /// Nobody handles anything any more.
     abandoned: bool,
     counts: PollerCounts,
@@ -271,8 +278,8 @@ impl Poller {
             ended: options.max_messages == Some(0),
             sleeps_until: Duration::ZERO,
             breaks_off: None,
-            closers: Vec::new(),
-            watchers: Vec::new(),
+            closers: WaitList::default(),
+            watchers: WaitList::default(),
             abandoned: false,
             counts: PollerCounts::default(),
         };
@@ -291,12 +298,12 @@ impl Poller {
             let kept: Arc<dyn KeepsMessages> = Arc::<PollerCore>::clone(&shared);
             resources.pollers.register(Arc::downgrade(&kept));
         }
-        Poller { shared: ManuallyDrop::new(shared), pid: std::process::id() }
+        Poller { queue: Arc::clone(&shared.options.queue), core: ProcessBound::of(shared) }
     }
 
     /// The queue's URL, as JSON.
     pub(crate) fn queue(&self) -> &[u8] {
-        &self.shared.options.queue
+        &self.queue
     }
 
     /// What there is, without waiting.
@@ -345,11 +352,27 @@ impl Poller {
 
     /// Answer the caller when there may be something to take, for one who found nothing and has better things to do than to
     /// wait. `takers` is how many there are.
-    pub(crate) fn notify(&self, takers: usize, responder: Responder<()>) -> Result<(), Error> {
+    pub(crate) fn notify(&self, takers: usize, responder: Responder<()>) -> Result<PollerWait, Error> {
         let shared = self.own()?;
         let mut state = shared.lock();
-        state.takers.tell(takers, responder);
-        shared.follow(state, Vec::new())
+        let number = state.takers.tell(takers, responder);
+        shared.follow(state, Vec::new())?;
+        Ok(PollerWait::Messages(number))
+    }
+
+    /// Nobody waits for this any more.
+    pub(crate) fn withdraw(&self, wait: PollerWait) -> Result<(), Error> {
+        let shared = self.own()?;
+        let mut state = shared.lock();
+        let withdrawn = match wait {
+            PollerWait::Messages(number) => state.takers.withdraw(number),
+            PollerWait::BackgroundErrors(number) => state.watchers.withdraw(number),
+            PollerWait::Quiet(number) => state.closers.withdraw(number),
+        };
+        let followed = shared.follow(state, Vec::new());
+        // Outside of the lock: it answers.
+        drop(withdrawn);
+        followed
     }
 
     /// A message is done with. One that is not known, or not any more, is passed over.
@@ -379,7 +402,7 @@ impl Poller {
         shared.follow(state, commands)
     }
 
-    /// What the service has not done so far is not asked for again: what there is to tell of it is among the troubles.
+    /// What the service has not done so far is not asked for again: what there is to tell of it is among the background errors.
     pub(crate) fn give_up(&self) -> Result<(), Error> {
         let shared = self.own()?;
         let mut state = shared.lock();
@@ -387,12 +410,14 @@ impl Poller {
         shared.follow(state, Vec::new())
     }
 
-    /// Answer the caller when there are troubles, for one who is no taker: the takers may all be busy. Or when all is over.
-    pub(crate) fn watch(&self, responder: Responder<()>) -> Result<(), Error> {
+    /// Answer the caller when there are background errors, for one who is no taker: the takers may all be busy. Or when all is
+    /// over.
+    pub(crate) fn watch(&self, responder: Responder<()>) -> Result<PollerWait, Error> {
         let shared = self.own()?;
         let mut state = shared.lock();
-        state.watchers.push(responder);
-        shared.follow(state, Vec::new())
+        let number = state.watchers.push((), responder);
+        shared.follow(state, Vec::new())?;
+        Ok(PollerWait::BackgroundErrors(number))
     }
 
     /// Whether no watcher will hear of anything any more.
@@ -409,27 +434,25 @@ impl Poller {
                 return Ok(self.own()?.lock().is_quiet());
             }
             let (pending, responder) = PendingResponse::new();
-            if self.is_quiet(responder)? {
-                return Ok(true);
-            }
+            let Some(wait) = self.tell_quiet(responder)? else { return Ok(true) };
             let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
-            if left.is_zero() {
-                return Ok(false);
+            if left.is_zero() || pending.wait_for(left).is_none() {
+                self.withdraw(wait)?;
+                return Ok(self.own()?.lock().is_quiet());
             }
-            let _ = pending.wait_for(left);
         }
     }
 
-    /// Whether a closed poller has nothing under way. If it has, the caller is answered when that is over.
-    pub(crate) fn is_quiet(&self, responder: Responder<()>) -> Result<bool, Error> {
-        let mut state = self.own()?.lock();
+    /// Answer the caller when a closed poller has nothing under way. `None`: it has nothing at this moment, and has answered.
+    pub(crate) fn tell_quiet(&self, responder: Responder<()>) -> Result<Option<PollerWait>, Error> {
+        let shared = self.own()?;
+        let mut state = shared.lock();
         if state.is_quiet() {
             drop(state);
             responder.respond(Ok(()));
-            return Ok(true);
+            return Ok(None);
         }
-        state.closers.push(responder);
-        Ok(false)
+        Ok(Some(PollerWait::Quiet(state.closers.push((), responder))))
     }
 
     pub(crate) fn background_errors(&self) -> Result<Vec<BackgroundError>, Error> {
@@ -457,24 +480,16 @@ impl Poller {
     }
 
     /// A forked child finds nothing of its parent's here: neither the lock nor the polls can be relied on.
-    fn own(&self) -> Result<&Arc<PollerCore>, Error> {
-        if self.pid == std::process::id() {
-            return Ok(&self.shared);
-        }
-        Err(Error::Runtime("this process was forked from the one that polls; it has to begin polling itself".into()))
+    fn own(&self) -> Result<Arc<PollerCore>, Error> {
+        let forked = || "this process was forked from the one that polls; it has to begin polling itself".into();
+        self.core.get().ok_or_else(|| Error::Runtime(forked()))
     }
 }
 
 impl Drop for Poller {
     fn drop(&mut self) {
-        if self.pid != std::process::id() {
-            // The parent's: leaked, since dropping it could reach into what the parent uses.
-            return;
-        }
-        // What cannot be given back becomes visible by itself.
-        let _ = self.shared.close().and_then(|()| self.abandon());
-        // SAFETY: it is not used after this, and dropped nowhere else.
-        unsafe { ManuallyDrop::drop(&mut self.shared) };
+        // What cannot be given back becomes visible by itself; what is the parent's is left to it.
+        let _ = self.close().and_then(|()| self.abandon());
     }
 }
 

@@ -23,6 +23,14 @@ impl Request {
     pub(crate) fn is_late(&self) -> bool {
         self.not_after.is_some_and(|limit| crate::runtime::now() > limit)
     }
+
+    /// How long an attempt that begins now may take, whatever the timeouts of the settings: half of the time that is left, so
+    /// that another can be made if nothing comes of this one, and a second at least. `None`: as long as the settings say.
+    pub(crate) fn attempt_limit(&self) -> Option<Duration> {
+        const LEAST: Duration = Duration::from_secs(1);
+        let left = self.not_after?.saturating_duration_since(crate::runtime::now());
+        Some((left / 2).max(LEAST))
+    }
 }
 
 /// The reply to come to a request, or the failure.

@@ -54,6 +54,8 @@ class PollerStats(TypedDict):
     buffered: int
     in_progress: int
     polls: int
+    oldest_in_hand: float
+    buffered_seconds: float
 
 def monotonic() -> float: ...
 def guarded(function: Callable[..., _T], *arguments: Any) -> _T: ...
@@ -196,6 +198,7 @@ class Poller:
     @property
     def queue_url(self) -> str: ...
     def stats(self) -> PollerStats: ...
+    def tell(self, errors: list[tuple[Message | None, int | None, Exception]]) -> None: ...
 
 @final
 class LocalServer:

@@ -177,8 +177,9 @@ class GreenPoller(_Wrapper):
 
     def __next__(self) -> Any:
         while (work := self.take(None, 0.0)) is not None:
-            # What is taken for nobody's account brings messages or nothing.
-            if work:
+            if work and work[0] is None:
+                self._of.tell(work[1])
+            elif work:
                 return work[1]
         raise StopIteration
 

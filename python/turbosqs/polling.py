@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 #: How long closing waits for what is under way, in seconds: polls have one of them, the rest is for giving back.
 TIMEOUT = 5.0
 
+#: The VisibilityTimeout that messages are received with while the queue does not say what its own is, in seconds.
+UNKNOWN = 30
+
 #: What ``poll_messages`` takes beside ReceiveMessage's own arguments, as it is when it is not given.
 DEFAULTS: dict[str, Any] = {
     "max_messages": None,
@@ -160,6 +163,27 @@ def make_poller(core: _core.Client, arguments: dict[str, Any], **tracked: Any) -
         track(poller)
         return poller
     raise error
+
+
+def tell(url: str, errors: list[tuple[Any, Any, Exception]]) -> None:
+    """Log what a loop has nobody to be told of: that the queue does not say what its visibility timeout is.
+
+    Args:
+        url: the queue's.
+        errors: as ``_core.Poller.take`` gives them.
+    """
+    from logging import getLogger
+
+    for _, _, failure in errors:
+        error = exception(failure) if isinstance(failure, Failure) else failure
+        getLogger("turbosqs.polling").warning(
+            "%s: its VisibilityTimeout cannot be asked for, so messages are received with VisibilityTimeout=%d. "
+            "Give VisibilityTimeout, or permit sqs:GetQueueAttributes. %s: %s",
+            url,
+            UNKNOWN,
+            type(error).__name__,
+            error,
+        )
 
 
 def with_attribute(params: dict[str, Any], name: str) -> None:

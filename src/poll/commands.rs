@@ -99,7 +99,7 @@ impl PollerCore {
 }
 
 impl PollerState {
-    /// What there is to tell of messages goes among the troubles.
+    /// What there is to tell of messages goes among the background errors.
     pub(super) fn hear(&mut self) {
         for told in self.leases.told() {
             let background_error = match told {
@@ -128,7 +128,7 @@ fn run_out() -> Error {
     Error::Runtime(detail.into())
 }
 
-/// Where the answer to an act goes.
+/// The sink of a command's answer.
 struct CommandSink {
     shared: Arc<PollerCore>,
     id: u64,

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::leases::{GroupMode, Incoming};
-use super::scaler::PollScaler;
+use super::scaler::{Buffered, PollScaler};
 use super::{About, BackgroundError, Phase, PollerCore, PollerOptions, PollerState, life};
 use crate::model::Action;
 use crate::protocol::classify::{is_expired, may_pass};
@@ -42,6 +42,8 @@ pub(super) struct Fetches {
     visibility: Option<u32>,
     /// The queue's own is being asked for.
     asking: Option<Task>,
+    /// It has been told that the queue's own is not known.
+    told: bool,
 }
 
 impl Fetches {
@@ -53,6 +55,7 @@ impl Fetches {
             next: 0,
             visibility: options.visibility,
             asking: None,
+            told: false,
         }
     }
 
@@ -130,11 +133,14 @@ impl PollerCore {
         if done {
             state.fetches.asking = None;
         }
+        if let Some(error) = &error {
+            self.renew_if_expired(error);
+        }
+        let told = std::mem::replace(&mut state.fetches.told, error.is_some());
         if let Some(error) = error
-            && self.options.endures
+            && !told
             && state.phase != Phase::Closing
         {
-            self.renew_if_expired(&error);
             state.background_errors.push(BackgroundError {
                 action: Action::GetQueueAttributes,
                 about: About::Nothing,
@@ -152,7 +158,8 @@ impl PollerCore {
         }
     }
 
-    /// `None`: it is not known. What is kept has to be leased for a time that is.
+    /// `None`: it is not known. Then a time is asked for that is: to take the queue's for longer than it is would be to hand over
+    /// what others have by then.
     fn set_visibility(&self, state: &mut PollerState, known: Option<u32>) {
         let leased = known.filter(|seconds| *seconds > 0 || !self.options.keeps || self.options.visibility.is_some());
         let mut seconds = leased.unwrap_or(DEFAULT);
@@ -160,7 +167,7 @@ impl PollerCore {
             seconds = SHORTEST;
         }
         // What is kept is asked for: the queue may be given a shorter one at any moment.
-        let asks = self.options.keeps || known != Some(seconds) && leased.is_some();
+        let asks = self.options.keeps || known != Some(seconds);
         state.fetches.visibility = if asks { Some(seconds) } else { self.options.visibility };
         state.fetches.scaler.set_most(self.options.most(seconds));
         state.leases.set_visibility(Duration::from_secs(seconds.into()), life(seconds, self.options.life));
@@ -192,7 +199,10 @@ impl PollerCore {
         } else {
             state.leases.available()
         };
-        let messages = state.fetches.scaler.ask(buffered, available, bytes, wanted)?;
+        let counts = wanted > 0 && self.options.max_messages.is_some();
+        let reachable = if counts { state.leases.within_reach(usize::MAX) } else { buffered };
+        let messages =
+            state.fetches.scaler.ask(Buffered { messages: buffered, reachable, available, bytes }, wanted)?;
         let leased = state.leases.visibility();
         let most = self.options.wait(u32::try_from(leased.as_secs()).unwrap_or(u32::MAX));
         let fetches = &mut state.fetches;
@@ -312,7 +322,7 @@ impl PollTask {
         loop {
             let sent = shared.now();
             let outcome = shared.transport.send(shared.request(ask)).await;
-            let rest = match outcome.and_then(|reply| incoming(&reply)) {
+            let paused = match outcome.and_then(|reply| incoming(&reply)) {
                 Ok(incoming) => {
                     pause = PAUSE;
                     shared.replied(&mut self, ask, sent, incoming)
@@ -321,22 +331,22 @@ impl PollTask {
                     if !shared.failed(&mut self, error) {
                         return;
                     }
-                    let rest = pause;
+                    let paused = pause;
                     pause = (pause * 2).min(LONGEST_PAUSE);
-                    Some(rest)
+                    Some(paused)
                 }
             };
             if sent > asked + FRESH {
                 asked = sent;
                 shared.refresh();
             }
-            if let Some(rest) = rest {
-                runtime::sleep(rest).await;
+            if let Some(paused) = paused {
+                runtime::sleep(paused).await;
             }
             // The same task goes on if there is still to be a poll, and starts whatever more there is to be.
             let mut state = shared.lock();
-            if rest.is_some() {
-                self.goes_on(&mut state);
+            if paused.is_some() {
+                self.resumes(&mut state);
             }
             let Some(next) = shared.ask(&mut state, 0) else {
                 state.fetches.under_way.remove(&self.poll);
@@ -354,14 +364,14 @@ impl PollTask {
     /// Ask nothing for a while, and keep the place meanwhile, so that no other poll takes it and fares no better. Closing
     /// does not wait for it.
     fn pauses(&self, state: &mut PollerState) {
-        state.fetches.scaler.rests();
+        state.fetches.scaler.pauses();
         if let Some(task) = state.fetches.under_way.remove(&self.poll) {
             state.fetches.pausing.insert(self.poll, task);
         }
     }
 
-    fn goes_on(&self, state: &mut PollerState) {
-        state.fetches.scaler.rested();
+    fn resumes(&self, state: &mut PollerState) {
+        state.fetches.scaler.resumes();
         if let Some(task) = state.fetches.pausing.remove(&self.poll) {
             state.fetches.under_way.insert(self.poll, task);
         }

@@ -20,7 +20,7 @@ impl PollerCore {
         let now = self.now();
         commands.extend(state.leases.tick(now));
         state.hear();
-        if state.leases.take_deserted() && state.takers.waiting() == 0 {
+        if state.leases.take_abandoned() && state.takers.waiting() == 0 {
             state.fetches.scaler.abandoned();
         }
         state.end_if_over();
@@ -37,11 +37,11 @@ impl PollerCore {
             Vec::new()
         };
         if state.abandoned || !state.background_errors.is_empty() {
-            woken.append(&mut state.watchers);
+            woken.append(&mut state.watchers.take_all());
         }
         let entries = self.entries(&mut state, commands, now);
         if state.is_quiet() {
-            woken.append(&mut state.closers);
+            woken.append(&mut state.closers.take_all());
         }
         if self.next_look(&mut state, now).is_some_and(|next| next < state.sleeps_until) || self.is_over(&state) {
             // It sets the time anew when it looks; until then it need not be told again.

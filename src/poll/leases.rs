@@ -11,6 +11,8 @@
 //!   wait for an extension, and is accompanied by further ones while it has no answer: whichever arrives first, it is deleted.
 //! - **A lease that has run out is lost**: nothing is asked for that message any more, since its receipt handle may still
 //!   act on SQS, and would act on what is somebody else's by then. What was handed over is told as lost ([`Told`]).
+//! - A handler that changes its message's visibility timeout by itself has chosen when that ends: it is neither extended nor lost.
+//!   When the handler returns the message is deleted, whoever has it by then; when it raises, nothing is asked for.
 //! - A delete that fails for a reason that may pass is asked for again for as long as the lease can be kept.
 //! - In a FIFO queue no message overtakes another of its group. What is given back takes the rest of its group along.
 
@@ -164,8 +166,17 @@ enum Place {
     Handed,
     /// A taker has it, and it is not ours any more.
     Lost,
+    /// A taker has it, and has let its time run out by itself.
+    Released,
     /// Nobody will have it from us any more; what is to become of it is asked for.
     Ended,
+}
+
+impl Place {
+    /// Whether a taker has it.
+    fn is_handed_over(self) -> bool {
+        matches!(self, Place::Handed | Place::Lost | Place::Released)
+    }
 }
 
 /// What is to become of a message that has ended.
@@ -196,10 +207,16 @@ struct Lease<M> {
     settling: bool,
     /// Its handler has changed its visibility timeout by itself.
     own: bool,
+    /// An extension was under way then, and may arrive after that change.
+    overtakes: bool,
     /// It is not to be extended before.
     again: Duration,
     /// What is to become of it is not to be asked for before.
     retry: Duration,
+    /// Whether an extension was refused because the message is not in flight any more.
+    gone: bool,
+    /// Whether the answer to a delete was lost, which may have been done.
+    unknown: bool,
     /// How often in succession what was asked for has failed, and why the last time.
     failures: u32,
     error: Option<Error>,
@@ -296,12 +313,12 @@ impl<M: Clone> Leases<M> {
 
     /// How many messages are handed over and not finished.
     pub(crate) fn in_progress(&self) -> usize {
-        self.by_id.values().filter(|lease| matches!(lease.place, Place::Handed | Place::Lost)).count()
+        self.by_id.values().filter(|lease| lease.place.is_handed_over()).count()
     }
 
     /// Whether a taker has this message.
     pub(crate) fn is_handed_over(&self, id: u64) -> bool {
-        self.by_id.get(&id).is_some_and(|lease| matches!(lease.place, Place::Handed | Place::Lost))
+        self.by_id.get(&id).is_some_and(|lease| lease.place.is_handed_over())
     }
 
     /// Whether a taker has had this message.
@@ -329,7 +346,7 @@ impl<M: Clone> Leases<M> {
     }
 
     /// Whether something was given back for want of takers since this was last asked.
-    pub(crate) fn take_deserted(&mut self) -> bool {
+    pub(crate) fn take_abandoned(&mut self) -> bool {
         std::mem::take(&mut self.abandoned)
     }
 
@@ -358,8 +375,11 @@ impl<M: Clone> Leases<M> {
                 extending: false,
                 settling: false,
                 own: false,
+                overtakes: false,
                 again: Duration::ZERO,
                 retry: Duration::ZERO,
+                gone: false,
+                unknown: false,
                 failures: 0,
                 error: None,
                 wanted: None,
@@ -485,7 +505,7 @@ impl<M: Clone> Leases<M> {
         let extension =
             || (lease.expires.saturating_sub(self.policy.margin(lease.waits())).max(lease.again), Due::Extension);
         let next = match lease.place {
-            Place::Lost => return None,
+            Place::Lost | Place::Released => return None,
             Place::Ended if lease.settling => {
                 // The answer is the last word, whenever it comes.
                 let deletes = lease.wanted.is_some_and(|wanted| wanted.visible.is_none());
@@ -550,32 +570,42 @@ impl<M: Clone> Leases<M> {
         let mut commands = Vec::new();
         let Some(lease) = self.by_id.get_mut(&id) else { return commands };
         lease.extending = false;
-        if lease.place == Place::Lost {
+        // Of one that is not ours any more there is nothing to learn, nor of one whose handler sees to its time: what that has
+        // asked for has to be the last word.
+        if lease.place == Place::Lost || lease.own {
+            let gone = matches!(extension, Extension::Gone(_));
+            if std::mem::take(&mut lease.overtakes) && !gone && lease.place == Place::Handed && now < lease.expires {
+                lease.extending = true;
+                let seconds = lease.expires.saturating_sub(now).as_millis().div_ceil(1_000);
+                let kind = CommandKind::Extend(u32::try_from(seconds).unwrap_or(u32::MAX).min(lease.longest(now)));
+                commands.push(Command { id, handle: lease.handle.clone(), kind, not_after: lease.expires });
+            }
+            self.schedule(id);
             return commands;
         }
-        if lease.settling {
-            // A delete is under way. What cannot be extended any more has been deleted.
+        let deletes = lease.place == Place::Ended && lease.wanted.is_some_and(|wanted| wanted.visible.is_none());
+        if lease.settling || deletes {
+            // What cannot be extended any more has been deleted, by a delete that is under way or whose answer was lost.
             match extension {
                 Extension::Done(sent, seconds) if now < lease.expires => {
                     lease.expires = lease.expires.max(sent + Duration::from_secs(seconds.into()));
                     lease.again = Duration::ZERO;
                 }
-                Extension::Gone(_) => lease.again = Duration::MAX,
+                Extension::Gone(_) => (lease.gone, lease.again) = (true, Duration::MAX),
                 Extension::Done(..) | Extension::Failed(_) => lease.again = now + pause(self.policy.visibility),
             }
+            self.leave_if_deleted(id);
             self.schedule(id);
             return commands;
         }
         let expired = lease.expires <= now;
         match extension {
-            // What ran out before the answer came may have been somebody else's when it was asked for.
-            Extension::Done(..) if lease.own => {}
             Extension::Done(sent, seconds) if !expired => {
                 lease.expires = lease.expires.max(sent + Duration::from_secs(seconds.into()));
                 lease.again = Duration::ZERO;
             }
+            // What ran out before the answer came may have been somebody else's when it was asked for.
             Extension::Done(..) => {}
-            Extension::Failed(_) if lease.own => {}
             Extension::Failed(error) => {
                 lease.again = now + pause(self.policy.visibility);
                 lease.error = Some(error);
@@ -609,23 +639,23 @@ impl<M: Clone> Leases<M> {
     }
 
     /// The handler changes the visibility timeout of its message by itself: that is the last word, and it is not extended any
-    /// more.
+    /// more. What it lets run out is not lost. One whose lease has run out before is.
     pub(crate) fn leave_alone(&mut self, now: Duration, handle: &str, seconds: u32) {
         let same = |json: &str| serde_json::from_str::<Cow<'_, str>>(json).is_ok_and(|other| other == handle);
-        let theirs = |lease: &Lease<M>| lease.place == Place::Handed && same(&lease.handle);
+        let theirs = |lease: &Lease<M>| lease.place == Place::Handed && lease.expires > now && same(&lease.handle);
         let ids: Vec<u64> = self.by_id.iter().filter(|(_, lease)| theirs(lease)).map(|(id, _)| *id).collect();
         for id in ids {
             if let Some(lease) = self.by_id.get_mut(&id) {
-                (lease.own, lease.again) = (true, Duration::MAX);
+                (lease.own, lease.again, lease.overtakes) = (true, Duration::MAX, lease.extending);
                 lease.expires = now + Duration::from_secs(seconds.into());
             }
             self.schedule(id);
         }
     }
 
-    /// Whether nothing is held, asked for or waited for. What was lost while it was handed over is not held.
+    /// Whether nothing is held, asked for or waited for. What has run out while it was handed over is not held.
     pub(crate) fn is_empty(&self) -> bool {
-        self.by_id.values().all(|lease| lease.place == Place::Lost)
+        self.by_id.values().all(|lease| matches!(lease.place, Place::Lost | Place::Released))
     }
 }
 
@@ -652,7 +682,7 @@ pub(crate) struct HeldMessage {
 #[cfg(test)]
 impl<M> Leases<M> {
     pub(crate) fn held(&self) -> Vec<HeldMessage> {
-        let ours = self.by_id.values().filter(|lease| lease.place != Place::Lost);
+        let ours = self.by_id.values().filter(|lease| !matches!(lease.place, Place::Lost | Place::Released));
         ours.map(|lease| HeldMessage {
             handle: lease.handle.clone(),
             expires: lease.expires,

@@ -16,6 +16,20 @@ pub(crate) struct Bounds {
     pub bytes: usize,
 }
 
+/// What is buffered for takers.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Buffered {
+    /// All that wait.
+    pub(crate) messages: usize,
+    /// Those that do not wait for another message of their group to be finished: of a number that is wanted in all only they
+    /// count, as long as somebody waits who could have others.
+    pub(crate) reachable: usize,
+    /// Those that can be handed over now.
+    pub(crate) available: usize,
+    /// Bytes of all that wait.
+    pub bytes: usize,
+}
+
 #[derive(Debug)]
 pub(crate) struct PollScaler {
     bounds: Bounds,
@@ -55,19 +69,13 @@ impl PollScaler {
         }
     }
 
-    /// Whether one more poll is to leave, and what it asks for, while so many messages and bytes are buffered, of which so many
-    /// can be handed over, and takers wait for `awaited_messages` messages.
-    pub(crate) fn ask(
-        &mut self,
-        buffered: usize,
-        available: usize,
-        bytes: usize,
-        awaited_messages: usize,
-    ) -> Option<usize> {
+    /// Whether one more poll is to leave, and what it asks for.
+    pub(crate) fn ask(&mut self, buffered: Buffered, awaited_messages: usize) -> Option<usize> {
+        let Buffered { messages: buffered, reachable, available, bytes } = buffered;
         if self.in_flight >= self.polls {
             return None;
         }
-        let wanted = self.wanted(buffered);
+        let wanted = self.wanted(reachable);
         let target = self.target.max(awaited_messages).min(self.bounds.most);
         let worthwhile = MOST.min(target).min(wanted);
         let places = self.bounds.most.saturating_sub(buffered + self.asked);
@@ -119,11 +127,11 @@ impl PollScaler {
     }
 
     /// A poll keeps its place for a while without asking.
-    pub(crate) fn rests(&mut self) {
+    pub(crate) fn pauses(&mut self) {
         self.in_flight += 1;
     }
 
-    pub(crate) fn rested(&mut self) {
+    pub(crate) fn resumes(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
@@ -155,9 +163,9 @@ impl PollScaler {
         self.left.map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX))
     }
 
-    /// How many more messages are to be received, those that are buffered or that polls have been sent for left out.
-    fn wanted(&self, buffered: usize) -> usize {
-        self.left().saturating_sub(buffered + self.asked)
+    /// How many more messages are to be received, beside `held` ones and those that polls have been sent for.
+    fn wanted(&self, held: usize) -> usize {
+        self.left().saturating_sub(held + self.asked)
     }
 
     /// Everything that is wanted has been handed over.
@@ -174,8 +182,12 @@ mod tests {
 
     const BOUNDS: Bounds = Bounds { most: 100, bytes: 1 << 20 };
 
+    fn held(buffered: usize, bytes: usize) -> Buffered {
+        Buffered { messages: buffered, reachable: buffered, available: buffered, bytes }
+    }
+
     fn polls(scaler: &mut PollScaler, buffered: usize, bytes: usize) -> Vec<usize> {
-        std::iter::from_fn(|| scaler.ask(buffered, buffered, bytes, 0)).collect()
+        std::iter::from_fn(|| scaler.ask(held(buffered, bytes), 0)).collect()
     }
 
     #[test]
@@ -212,7 +224,7 @@ mod tests {
             scaler.waited_long();
         }
         assert!(polls(&mut scaler, 0, 0).is_empty());
-        assert_eq!(scaler.ask(0, 0, 0, 1), Some(1));
+        assert_eq!(scaler.ask(held(0, 0), 1), Some(1));
         scaler.replied(1, 1, 200);
         assert!(polls(&mut scaler, 1, 200).is_empty());
         scaler.abandoned();
@@ -224,26 +236,34 @@ mod tests {
     #[test]
     fn those_who_wait_are_asked_for_together() {
         let mut scaler = PollScaler::new(BOUNDS, 0, None);
-        assert_eq!(scaler.ask(0, 0, 0, 0), None);
-        assert_eq!(scaler.ask(0, 0, 0, 4), Some(4));
-        assert_eq!(scaler.ask(0, 0, 0, 5), None, "one poll at first, and not for a single one more");
+        assert_eq!(scaler.ask(held(0, 0), 0), None);
+        assert_eq!(scaler.ask(held(0, 0), 4), Some(4));
+        assert_eq!(scaler.ask(held(0, 0), 5), None, "one poll at first, and not for a single one more");
         scaler.replied(4, 2, 400);
-        assert_eq!(scaler.ask(2, 2, 400, 4), Some(2), "those who wait for the rest of a batch");
+        assert_eq!(scaler.ask(held(2, 400), 4), Some(2), "those who wait for the rest of a batch");
         scaler.replied(2, 0, 0);
-        assert_eq!(scaler.ask(0, 0, 0, 30), Some(10));
+        assert_eq!(scaler.ask(held(0, 0), 30), Some(10));
+    }
+
+    #[test]
+    fn what_waits_for_a_busy_group_is_not_all_that_is_wanted() {
+        let mut scaler = PollScaler::new(BOUNDS, 0, Some(10));
+        let behind = Buffered { messages: 10, reachable: 1, available: 1, bytes: 2_000 };
+        assert_eq!(scaler.ask(behind, 3), Some(2));
+        assert_eq!(PollScaler::new(BOUNDS, 0, Some(10)).ask(held(10, 2_000), 12), None);
     }
 
     #[test]
     fn a_bound_that_shrinks_holds_whoever_waits() {
         let mut scaler = PollScaler::new(BOUNDS, 10, None);
         scaler.set_most(3);
-        assert_eq!(scaler.ask(0, 0, 0, 50), Some(3));
+        assert_eq!(scaler.ask(held(0, 0), 50), Some(3));
         scaler.replied(3, 3, 600);
         for _ in 0..5 {
             scaler.found_empty();
         }
-        assert_eq!(scaler.ask(1, 1, 200, 50), Some(2));
-        assert_eq!(scaler.ask(1, 1, 200, 50), None);
+        assert_eq!(scaler.ask(held(1, 200), 50), Some(2));
+        assert_eq!(scaler.ask(held(1, 200), 50), None);
     }
 
     #[test]
@@ -271,7 +291,7 @@ mod tests {
             for (kind, number) in steps {
                 match kind {
                     0 | 1 => {
-                        while let Some(asked) = scaler.ask(buffered, buffered, buffered * 100, number) {
+                        while let Some(asked) = scaler.ask(held(buffered, buffered * 100), number) {
                             prop_assert!((1..=MOST).contains(&asked));
                             in_flight.push(asked);
                         }
@@ -306,7 +326,7 @@ mod tests {
             // A taker that waits has a poll under way, unless there is nothing more to want.
             if buffered == 0 {
                 scaler.found_empty();
-                scaler.ask(0, 0, 0, 1);
+                scaler.ask(held(0, 0), 1);
                 prop_assert!(scaler.in_flight() > 0 || scaler.is_complete());
             }
         }

@@ -1,19 +1,17 @@
 //! Those who wait for messages: threads, each in a place of its own, and event loops, which speak for many.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::runtime::responder::Responder;
+use crate::runtime::responder::{Responder, WaitList};
 
 #[derive(Debug, Default)]
 pub(super) struct Takers {
-    /// Threads that wait, the longest first.
-    parked: VecDeque<(u64, Responder<()>)>,
-    next_place: u64,
+    /// Threads that wait.
+    parked: WaitList<()>,
     /// The one that was woken and has not looked yet. It wakes the next if it leaves something.
     woken: Option<u64>,
     /// Event loops that want to be told, and how many takers each has.
-    loops: Vec<(usize, Responder<()>)>,
+    loops: WaitList<usize>,
     /// Since when one waits in vain.
     pub since: Option<Duration>,
     /// When the rate allows the next message.
@@ -22,37 +20,38 @@ pub(super) struct Takers {
 
 impl Takers {
     pub(super) fn park(&mut self, responder: Responder<()>) -> u64 {
-        let place = self.next_place;
-        self.next_place += 1;
-        self.parked.push_back((place, responder));
-        place
+        self.parked.push((), responder)
     }
 
-    /// One who waited waits no longer, whatever for.
+    /// A thread that waited waits no longer, whatever for.
     pub(super) fn unpark(&mut self, place: u64) {
         if self.woken == Some(place) {
             self.woken = None;
-        } else if let Some(position) = self.parked.iter().position(|(other, _)| *other == place) {
-            self.parked.remove(position);
+        } else {
+            // Its thread is not waiting to hear of this.
+            drop(self.parked.withdraw(place));
         }
     }
 
-    pub(super) fn tell(&mut self, takers: usize, responder: Responder<()>) {
-        self.loops.push((takers, responder));
+    pub(super) fn tell(&mut self, takers: usize, responder: Responder<()>) -> u64 {
+        self.loops.push(takers, responder)
+    }
+
+    /// An event loop does not want to be told any more.
+    pub(super) fn withdraw(&mut self, number: u64) -> Option<Responder<()>> {
+        self.loops.withdraw(number)
     }
 
     /// How many wait.
     pub(super) fn waiting(&self) -> usize {
-        self.parked.len()
-            + usize::from(self.woken.is_some())
-            + self.loops.iter().map(|(takers, _)| takers).sum::<usize>()
+        self.parked.len() + usize::from(self.woken.is_some()) + self.loops.iter().sum::<usize>()
     }
 
     /// There is something: one thread is to be woken, and whoever wants to be told. They are to be answered outside the lock.
     pub(super) fn wake(&mut self) -> Vec<Responder<()>> {
-        let mut woken: Vec<_> = self.loops.drain(..).map(|(_, responder)| responder).collect();
+        let mut woken = self.loops.take_all();
         if self.woken.is_none()
-            && let Some((place, responder)) = self.parked.pop_front()
+            && let Some((place, responder)) = self.parked.pop()
         {
             self.woken = Some(place);
             woken.push(responder);
@@ -63,7 +62,8 @@ impl Takers {
     /// There will be nothing any more.
     pub(super) fn wake_all(&mut self) -> Vec<Responder<()>> {
         self.woken = None;
-        let loops = self.loops.drain(..).map(|(_, responder)| responder);
-        loops.chain(self.parked.drain(..).map(|(_, responder)| responder)).collect()
+        let mut woken = self.loops.take_all();
+        woken.append(&mut self.parked.take_all());
+        woken
     }
 }

@@ -65,7 +65,7 @@ fn an_unknown_visibility_is_told_assumed_and_asked_for_again() {
     assert_eq!(told, [Action::GetQueueAttributes]);
     let visibilities = visibilities(&transport);
     assert_eq!((visibilities.first(), visibilities.last()), (Some(&json!(30)), Some(&json!(2))));
-    assert_eq!(poller.shared.lock().leases.visibility(), Duration::from_secs(2));
+    assert_eq!(poller.own().unwrap().lock().leases.visibility(), Duration::from_secs(2));
 }
 
 #[test]

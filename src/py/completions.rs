@@ -19,6 +19,7 @@ use super::writer::Writer;
 use super::{arguments, error, wait};
 use crate::client::{Call, Underway};
 use crate::model::{Action, Operation};
+use crate::poll::PollerWait;
 use crate::protocol::entry::Single;
 use crate::protocol::error::Error;
 use crate::protocol::message::Reply;
@@ -61,9 +62,14 @@ enum CallStage {
     /// It cannot be taken back.
     Away,
     Underway(Underway),
+    /// It waits to be told something, and can be withdrawn.
+    Waits(Withdraw),
     /// Nobody waits for it any more.
     Abandoned,
 }
+
+/// Tells those who would answer a call that nobody waits for it any more.
+type Withdraw = Box<dyn FnOnce() + Send>;
 
 /// A call's number and its answer.
 struct Completion {
@@ -247,12 +253,12 @@ impl CompletionQueue {
         writer: &Bound<'_, Writer>,
         weight: usize,
     ) -> PyResult<()> {
-        writer.get().core().tell(WaitFor::Room(weight), self.expect(number, client)).map_err(failed)
+        self.await_writer(number, client, writer, WaitFor::Room(weight))
     }
 
     /// The answer comes when all is answered that a writer was given.
     fn await_answers(&self, number: u64, client: &Bound<'_, Client>, writer: &Bound<'_, Writer>) -> PyResult<()> {
-        writer.get().core().tell(WaitFor::Answers, self.expect(number, client)).map_err(failed)
+        self.await_writer(number, client, writer, WaitFor::Answers)
     }
 
     /// The answer comes when a poller may have messages for so many takers.
@@ -263,7 +269,9 @@ impl CompletionQueue {
         poller: &Bound<'_, Poller>,
         takers: usize,
     ) -> PyResult<()> {
-        poller.get().core().notify(takers, self.expect(number, client)).map_err(failed)
+        let wait = poller.get().core().notify(takers, self.expect(number, client)).map_err(failed)?;
+        self.waits_for_poller(number, poller, wait);
+        Ok(())
     }
 
     /// The answer comes when a poller has background errors to tell, or will have none any more.
@@ -273,7 +281,9 @@ impl CompletionQueue {
         client: &Bound<'_, Client>,
         poller: &Bound<'_, Poller>,
     ) -> PyResult<()> {
-        poller.get().core().watch(self.expect(number, client)).map_err(failed)
+        let wait = poller.get().core().watch(self.expect(number, client)).map_err(failed)?;
+        self.waits_for_poller(number, poller, wait);
+        Ok(())
     }
 
     /// The answer comes when so many seconds are over, by a clock that nothing of Python's can replace.
@@ -293,7 +303,9 @@ impl CompletionQueue {
 
     /// Whether a closed poller has nothing under way any more; if it has, the answer comes when that may have changed.
     fn await_quiet(&self, number: u64, client: &Bound<'_, Client>, poller: &Bound<'_, Poller>) -> PyResult<bool> {
-        poller.get().core().is_quiet(self.expect(number, client)).map_err(failed)
+        let wait = poller.get().core().tell_quiet(self.expect(number, client)).map_err(failed)?;
+        wait.into_iter().for_each(|wait| self.waits_for_poller(number, poller, wait));
+        Ok(wait.is_none())
     }
 
     /// Nobody waits for an answer any more. What has not left does not leave; see `Underway::abandon`.
@@ -306,6 +318,10 @@ impl CompletionQueue {
                 // It answers by a completion, which wants no lock of ours; still, first things first.
                 drop(state);
                 underway.abandon();
+            }
+            CallStage::Waits(withdraw) => {
+                drop(state);
+                withdraw();
             }
             CallStage::Away | CallStage::Abandoned => {}
         }
@@ -329,6 +345,33 @@ impl CompletionQueue {
 impl CompletionQueue {
     fn address(&self, number: u64, operation: &'static Operation) -> Address {
         Address { completions: Arc::clone(&self.completions), number, operation }
+    }
+
+    fn await_writer(
+        &self,
+        number: u64,
+        client: &Bound<'_, Client>,
+        writer: &Bound<'_, Writer>,
+        wait: WaitFor,
+    ) -> PyResult<()> {
+        let place = writer.get().core().tell(wait, self.expect(number, client)).map_err(failed)?;
+        if let Some(place) = place {
+            let writer = writer.clone().unbind();
+            self.waits(number, Box::new(move || writer.get().core().withdraw(place)));
+        }
+        Ok(())
+    }
+
+    fn waits_for_poller(&self, number: u64, poller: &Bound<'_, Poller>, wait: PollerWait) {
+        let poller = poller.clone().unbind();
+        // What cannot be withdrawn is a parent's.
+        self.waits(number, Box::new(move || drop(poller.get().core().withdraw(wait))));
+    }
+
+    fn waits(&self, number: u64, withdraw: Withdraw) {
+        if let Some(begun) = self.lock().calls.get_mut(&number) {
+            begun.stage = CallStage::Waits(withdraw);
+        }
     }
 
     /// An answer that says no more than that it is there.

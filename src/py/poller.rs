@@ -96,7 +96,8 @@ impl Poller {
                         .transpose();
                 }
                 Take::Ended(error) => return error.map_or(Ok(None), |error| Err(failure(py, error))),
-                Take::Nothing | Take::BackgroundErrors(_) => {}
+                Take::BackgroundErrors(errors) => self.tell(&background_errors(py, errors)?)?,
+                Take::Nothing => {}
             }
         }
     }
@@ -185,6 +186,12 @@ impl Poller {
     #[getter]
     fn queue_url(&self) -> PyResult<String> {
         serde_json::from_slice(self.core.queue()).map_err(|error| PyValueError::new_err(error.to_string()))
+    }
+
+    /// Log background errors, as `take` gives them, for a loop, which has nobody else to be told.
+    fn tell(&self, errors: &Bound<'_, PyList>) -> PyResult<()> {
+        let url = self.queue_url()?;
+        errors.py().import("turbosqs.polling")?.call_method1("tell", (url, errors)).map(drop)
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {

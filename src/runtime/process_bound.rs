@@ -22,6 +22,12 @@ impl<T: Clone> ProcessBound<T> {
         ProcessBound { current: ArcSwapOption::const_empty() }
     }
 
+    /// One that this process has made already.
+    pub(crate) fn of(value: T) -> Self {
+        let owned = Owned { pid: std::process::id(), value };
+        ProcessBound { current: ArcSwapOption::from_pointee(owned) }
+    }
+
     /// This process's value, made now if there is none. Lock-free, so that a fork can find nothing locked: two
     /// threads that arrive together may both make one, and one of the two is dropped unused.
     pub(crate) fn get_or_try_make<E>(&self, make: impl FnOnce() -> Result<T, E>) -> Result<T, E> {

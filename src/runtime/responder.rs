@@ -3,6 +3,7 @@
 //! Whatever carries an operation holds a [`Responder`] and responds exactly once, from any thread. A sync caller blocks
 //! on a [`PendingResponse`]; other ways to wait are other [`Sink`]s.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -55,6 +56,60 @@ impl<T> Drop for Responder<T> {
 impl<T> std::fmt::Debug for Responder<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Responder")
+    }
+}
+
+/// Responders that wait for the same thing to happen, the longest first, and what is known of each. One that is not waited for
+/// any more is withdrawn by its number.
+#[derive(Debug)]
+pub(crate) struct WaitList<T> {
+    next: u64,
+    waiting: VecDeque<(u64, T, Responder<()>)>,
+}
+
+impl<T> Default for WaitList<T> {
+    fn default() -> Self {
+        WaitList { next: 0, waiting: VecDeque::new() }
+    }
+}
+
+impl<T> WaitList<T> {
+    pub(crate) fn push(&mut self, known: T, responder: Responder<()>) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        self.waiting.push_back((number, known, responder));
+        number
+    }
+
+    /// To be dropped outside of locks: it says that there will be no answer.
+    pub(crate) fn withdraw(&mut self, number: u64) -> Option<Responder<()>> {
+        let position = self.waiting.iter().position(|(other, ..)| *other == number)?;
+        self.waiting.remove(position).map(|(_, _, responder)| responder)
+    }
+
+    /// The one that has waited longest, and its number.
+    pub(crate) fn pop(&mut self) -> Option<(u64, Responder<()>)> {
+        self.waiting.pop_front().map(|(number, _, responder)| (number, responder))
+    }
+
+    pub(crate) fn take_all(&mut self) -> Vec<Responder<()>> {
+        std::mem::take(&mut self.waiting).into_iter().map(|(_, _, responder)| responder).collect()
+    }
+
+    /// Those of which `happened` says that what they wait for has happened.
+    pub(crate) fn take_if(&mut self, happened: impl Fn(&T) -> bool) -> Vec<Responder<()>> {
+        let all = std::mem::take(&mut self.waiting);
+        let (told, waiting): (VecDeque<_>, _) = all.into_iter().partition(|(_, known, _)| happened(known));
+        self.waiting = waiting;
+        told.into_iter().map(|(_, _, responder)| responder).collect()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.waiting.iter().map(|(_, known, _)| known)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
     }
 }
 

@@ -297,16 +297,19 @@ impl Batcher {
             entries => entry::batch(self.action, &self.queue, entries.iter().map(|waiting| &waiting.item.entry)),
         };
         let began = self.stats.journal.is_kept().then(SystemTime::now);
+        let limit = request.not_after;
         let outcome = self.transport.send(request).await;
         let mut returned = began.map(|began| self.returned(reason, began, &outcome));
-        let outcome = self.classify(entries, outcome);
+        let (entries, in_time) = in_time_for_another(entries, limit, &outcome);
+        let mut outcome = self.classify(entries, outcome);
+        outcome.again.extend(in_time);
         if let Some(mut returned) = returned.take() {
             returned.entries = outcome.tagged(self.action);
             // Before its callers are answered: they look for it then.
             self.stats.journal.enter(returned);
         }
-        let BatchOutcome { answers, again, rested, delay } = outcome;
-        flight.returned(again, rested, delay);
+        let BatchOutcome { answers, again, backing_off, delay } = outcome;
+        flight.returned(again, backing_off, delay);
         for (item, answer) in answers {
             match answer {
                 Ok(reply) => item.responder.respond(Ok(reply)),
@@ -417,7 +420,7 @@ impl Batcher {
         refused.reverse();
         self.recovered(recovered);
         // They go again together, so that is one retry.
-        let (mut rested, mut delay) = (Vec::new(), Duration::ZERO);
+        let (mut backing_off, mut delay) = (Vec::new(), Duration::ZERO);
         let attempts = faults.iter().map(|(waiting, ..)| waiting.item.attempts).max();
         let why =
             faults.iter().map(|(_, _, why)| *why).find(|why| *why == Retry::Throttled).unwrap_or(Retry::Transient);
@@ -434,19 +437,19 @@ impl Batcher {
                 });
                 for (mut waiting, ..) in faults {
                     waiting.item.retried = Some(why);
-                    rested.push(waiting);
+                    backing_off.push(waiting);
                 }
                 delay = wait;
             }
             None => answers.extend(faults.into_iter().map(|(waiting, error, _)| (waiting.item, Err(error)))),
         }
         // A message group goes on as a whole, so its part of a retry waits with the rest of it.
-        let backing_off: HashSet<Arc<str>> = rested.iter().filter_map(QueuedEntry::group).cloned().collect();
+        let groups: HashSet<Arc<str>> = backing_off.iter().filter_map(QueuedEntry::group).cloned().collect();
         let (waits, again) = refused
             .into_iter()
-            .partition::<Vec<_>, _>(|waiting| waiting.group().is_some_and(|group| backing_off.contains(group)));
-        rested.extend(waits);
-        BatchOutcome { answers, again, rested, delay }
+            .partition::<Vec<_>, _>(|waiting| waiting.group().is_some_and(|group| groups.contains(group)));
+        backing_off.extend(waits);
+        BatchOutcome { answers, again, backing_off, delay }
     }
 }
 
@@ -470,6 +473,25 @@ fn in_time(
     entries.into_iter().partition(|waiting| waiting.item.entry.not_after.is_none_or(|limit| now <= limit))
 }
 
+/// The entries that a failure concerns, and those that go again because it is another's time that was over: a batch is not tried
+/// again after the first of its entries may not leave any more, though others might. Each time there are fewer of them.
+fn in_time_for_another(
+    entries: Vec<QueuedEntry<PendingEntry>>,
+    limit: Option<Instant>,
+    outcome: &Result<Reply, Error>,
+) -> (Vec<QueuedEntry<PendingEntry>>, Vec<QueuedEntry<PendingEntry>>) {
+    let may_pass = match outcome {
+        Err(Error::Lost(_)) => true,
+        Err(Error::Service(error)) => error.retry().is_some(),
+        _ => false,
+    };
+    if !may_pass || limit.is_none_or(|limit| runtime::now() <= limit) {
+        return (entries, Vec::new());
+    }
+    let (again, late) = in_time(entries);
+    (late, again)
+}
+
 /// What a reply means for the entries of a batch.
 #[derive(Default)]
 struct BatchOutcome {
@@ -477,7 +499,7 @@ struct BatchOutcome {
     /// To be asked for again at once.
     again: Vec<QueuedEntry<PendingEntry>>,
     /// To be asked for again after `delay`.
-    rested: Vec<QueuedEntry<PendingEntry>>,
+    backing_off: Vec<QueuedEntry<PendingEntry>>,
     delay: Duration,
 }
 
@@ -494,7 +516,7 @@ impl BatchOutcome {
                 Err(error) => TaggedOutcome::Failed(error.kind().to_owned()),
             },
         });
-        let others = self.again.iter().chain(&self.rested);
+        let others = self.again.iter().chain(&self.backing_off);
         let again = |waiting: &QueuedEntry<PendingEntry>| JournalEntry {
             tag: waiting.item.entry.tag,
             outcome: TaggedOutcome::Again,
@@ -513,22 +535,22 @@ impl InFlightBatch<'_> {
     fn returned(
         mut self,
         again: Vec<QueuedEntry<PendingEntry>>,
-        rested: Vec<QueuedEntry<PendingEntry>>,
+        backing_off: Vec<QueuedEntry<PendingEntry>>,
         delay: Duration,
     ) {
-        self.complete(again, rested, delay);
+        self.complete(again, backing_off, delay);
     }
 
     fn complete(
         &mut self,
         again: Vec<QueuedEntry<PendingEntry>>,
-        rested: Vec<QueuedEntry<PendingEntry>>,
+        backing_off: Vec<QueuedEntry<PendingEntry>>,
         delay: Duration,
     ) {
         let Some(token) = self.token.take() else { return };
         let now = runtime::now();
         let mut state = self.batcher.lock();
-        state.window.rest(rested, now + delay);
+        state.window.back_off(backing_off, now + delay);
         state.window.complete(token, again, now);
         if let Ok(reactor) = runtime::current() {
             self.batcher.go(&reactor, state, now);

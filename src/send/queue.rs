@@ -29,7 +29,7 @@ pub(super) struct GroupQueues<T> {
 #[derive(Debug)]
 struct GroupQueue<T> {
     entries: Arrivals<T>,
-    /// Some of its entries are in flight, or rest before another try; until they are settled, the others stay.
+    /// Some of its entries are in flight, or back off; until that is over, the others stay.
     held: bool,
 }
 

@@ -163,12 +163,12 @@ impl<T> Window<T> {
         for group in token.groups.iter().filter(|group| !held.contains(group)) {
             self.queue.release(group);
         }
-        self.rest(back, until);
+        self.back_off(back, until);
     }
 
-    /// Of a request whose token is about to be completed: some of its entries, to be asked for again at another time than the
-    /// others. Of a group it is all that are to be asked for again, or none.
-    pub(crate) fn rest(&mut self, entries: Vec<QueuedEntry<T>>, until: Instant) {
+    /// Entries of a request whose token is about to be completed, to be asked for again at another time than the others. Of a
+    /// group it is all that are to be asked for again, or none.
+    pub(crate) fn back_off(&mut self, entries: Vec<QueuedEntry<T>>, until: Instant) {
         if !entries.is_empty() {
             self.backing_off.push(BackingOff { until, entries });
         }
@@ -176,12 +176,12 @@ impl<T> Window<T> {
 
     /// When [`Window::next`] is to be asked again even if nothing happens before.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let rested = self.backing_off.iter().map(|backing_off| backing_off.until).min();
+        let backed_off = self.backing_off.iter().map(|backing_off| backing_off.until).min();
         let lingered = match self.queue.candidates().next() {
             Some(oldest) if self.in_flight < self.limits.max_in_flight => Some(oldest.since + self.limits.linger),
             _ => None,
         };
-        rested.into_iter().chain(lingered).min()
+        backed_off.into_iter().chain(lingered).min()
     }
 
     /// What waits now does not linger any more.
@@ -189,7 +189,7 @@ impl<T> Window<T> {
         self.flushed = self.next_number;
     }
 
-    /// How many entries wait, rest or are in flight.
+    /// How many entries wait, back off or are in flight.
     pub(crate) fn unanswered(&self) -> usize {
         self.queue.len()
             + self.entries_in_flight
@@ -238,7 +238,7 @@ impl<T> Window<T> {
         Some((count, reason))
     }
 
-    /// Put what has rested long enough back into the line.
+    /// Put what has backed off for long enough back into the queue.
     fn wake(&mut self, now: Instant) {
         let mut place = 0;
         while let Some(backing_off) = self.backing_off.get(place) {

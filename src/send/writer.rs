@@ -15,7 +15,7 @@ use crate::protocol::error::Error;
 use crate::protocol::message::Reply;
 use crate::runtime::admission::UnansweredEntries;
 use crate::runtime::lock::{get_mut, lock, wait_timeout_while};
-use crate::runtime::responder::{Responder, Sink};
+use crate::runtime::responder::{Responder, Sink, WaitList};
 
 /// How long a batch that does not fill up waits for more.
 const LINGER: Duration = Duration::from_millis(100);
@@ -62,7 +62,7 @@ struct WriterState {
     failures: Vec<Unsent>,
     waiting: Option<WaitFor>,
     /// Callers that are to be told rather than wait, and of what.
-    responders: Vec<(WaitFor, Responder<()>)>,
+    responders: WaitList<WaitFor>,
 }
 
 /// What there is to wait for.
@@ -122,21 +122,29 @@ impl Writer {
         self.back_pressure.wait(WaitFor::Answers, timeout)
     }
 
-    /// Have a caller told when there is nothing to wait for: at once, or when enough has been answered.
-    pub(crate) fn tell(&self, wait: WaitFor, responder: Responder<()>) -> Result<(), Error> {
+    /// Have a caller told when there is nothing to wait for: at once, or when enough has been answered. Then it has a number.
+    pub(crate) fn tell(&self, wait: WaitFor, responder: Responder<()>) -> Result<Option<u64>, Error> {
         if !self.is_mine() {
             responder.respond(Ok(()));
-            return Ok(());
+            return Ok(None);
         }
         self.flush()?;
         let mut state = self.back_pressure.lock();
         if self.back_pressure.is_satisfied(&state, wait) {
             drop(state);
             responder.respond(Ok(()));
-        } else {
-            state.responders.push((wait, responder));
+            return Ok(None);
         }
-        Ok(())
+        Ok(Some(state.responders.push(wait, responder)))
+    }
+
+    /// A caller does not want to be told any more.
+    pub(crate) fn withdraw(&self, number: u64) {
+        if self.is_mine() {
+            let withdrawn = self.back_pressure.lock().responders.withdraw(number);
+            // Outside of the lock: it answers.
+            drop(withdrawn);
+        }
     }
 
     /// How many entries were given, and how many of them have been answered.
@@ -243,12 +251,11 @@ impl EntrySink {
             state.failures.push(Unsent { position, action, members, error });
         }
         let wake = state.waiting.is_some_and(|wait| self.back_pressure.is_satisfied(&state, wait));
-        let responders = std::mem::take(&mut state.responders);
-        let (told, waiting): (Vec<_>, _) =
-            responders.into_iter().partition(|(wait, _)| self.back_pressure.is_satisfied(&state, *wait));
-        state.responders = waiting;
+        let mut responders = std::mem::take(&mut state.responders);
+        let told = responders.take_if(|wait| self.back_pressure.is_satisfied(&state, *wait));
+        state.responders = responders;
         drop(state);
-        told.into_iter().for_each(|(_, responder)| responder.respond(Ok(())));
+        told.into_iter().for_each(|responder| responder.respond(Ok(())));
         if wake {
             self.back_pressure.capacity_changed.notify_all();
         }

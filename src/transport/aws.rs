@@ -77,23 +77,26 @@ impl AwsTransport {
     }
 }
 
-/// Why there is no reply to a request whose time is over.
-fn late(url: String) -> Error {
-    let detail = "it was given up: the time in which it may be asked for is over".into();
-    Error::Lost(Box::new(Lost { failure: Failure::Other, url, detail }))
+/// What a request comes to that was given up because it may have to be made again.
+fn unanswered(url: String, limit: Duration) -> Error {
+    Error::Lost(Box::new(Lost { failure: Failure::ReadTimeout, url, detail: given_up(limit) }))
+}
+
+fn given_up(limit: Duration) -> String {
+    format!("no answer within {:.1} s, which is half of the time that there is for it", limit.as_secs_f64())
 }
 
 impl Transport for AwsTransport {
     fn send(&self, request: Request) -> ResponseFuture<Reply> {
         match &self.call_path {
             CallPath::Direct(direct) => direct.clone().send(request),
-            // The SDK tries again by itself: what must not leave after a moment is given up then.
-            CallPath::Sdk(sdk) => match request.not_after {
+            // The SDK tries again by itself, whatever the time: so all its attempts together have the time of one.
+            CallPath::Sdk(sdk) => match request.attempt_limit() {
                 None => sdk.send(request),
                 Some(limit) => {
                     let (url, answer) = (sdk.url(), sdk.send(request));
                     Box::pin(async move {
-                        tokio::time::timeout_at(limit.into(), answer).await.unwrap_or_else(|_| Err(late(url)))
+                        tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| Err(unanswered(url, limit)))
                     })
                 }
             },

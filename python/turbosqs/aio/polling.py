@@ -75,6 +75,9 @@ class Messages:
             await sleep(0)
         try:
             while (work := self._core.take(None, 0.0)) is not None:
+                if work and work[0] is None:
+                    self._core.tell(work[1])
+                    continue
                 if work:
                     message: Message = work[1]
                     return message

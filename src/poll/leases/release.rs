@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Command, CommandKind, Disposition, Lease, Leases, Place, Settled, Told, Wanted, reserve};
+use super::{Command, CommandKind, Disposition, LONGEST, Lease, Leases, Place, Settled, Told, Wanted, reserve};
 
 /// Between attempts at a delete, from the first to the longest: the transport has made its own by then.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
@@ -11,19 +11,26 @@ impl<M: Clone> Leases<M> {
     /// A message that was handed over is done with. Whatever is not known any more is passed over.
     pub(crate) fn finish(&mut self, now: Duration, id: u64, disposition: Disposition) -> Vec<Command> {
         let mut commands = Vec::new();
+        let leased = !self.policy.visibility.is_zero();
+        if self.by_id.get(&id).is_some_and(|lease| lease.place == Place::Handed && leased && lease.expires <= now) {
+            self.expire(now, id, &mut commands);
+        }
         let Some(lease) = self.by_id.get_mut(&id) else { return commands };
+        if lease.own && disposition == Disposition::Delete {
+            // Its handler has decided both: when it is visible, and that it is done.
+            lease.expires = lease.sent + LONGEST;
+        }
         match lease.place {
             Place::Handed => {}
-            Place::Lost => {
+            Place::Released if disposition == Disposition::Delete => {
+                self.end(now, id, Wanted { visible: None, said: Some(disposition) }, &mut commands);
+                return commands;
+            }
+            Place::Lost | Place::Released => {
                 self.by_id.remove(&id);
                 return commands;
             }
             Place::Line | Place::Behind | Place::Ended => return commands,
-        }
-        if self.policy.visibility > Duration::ZERO && lease.expires <= now {
-            self.expire(now, id, &mut commands);
-            self.by_id.remove(&id);
-            return commands;
         }
         let group = lease.group.clone();
         // A delay does not replace the one that the handler has chosen by itself.
@@ -66,8 +73,7 @@ impl<M: Clone> Leases<M> {
 
     /// What is handed over and not finished is nobody's any more: it becomes visible.
     pub(crate) fn abandon(&mut self, now: Duration) -> Vec<Command> {
-        let in_hand =
-            |(id, lease): (&u64, &Lease<M>)| matches!(lease.place, Place::Handed | Place::Lost).then_some(*id);
+        let in_hand = |(id, lease): (&u64, &Lease<M>)| lease.place.is_handed_over().then_some(*id);
         let mut in_progress: Vec<u64> = self.by_id.iter().filter_map(in_hand).collect();
         in_progress.sort_unstable();
         in_progress.into_iter().flat_map(|id| self.finish(now, id, Disposition::Visible(0))).collect()
@@ -135,6 +141,7 @@ impl<M: Clone> Leases<M> {
         let leased = !self.policy.visibility.is_zero();
         let Some(lease) = self.by_id.get_mut(&id) else { return commands };
         lease.settling = false;
+        let unknown = matches!(settled, Settled::Unknown(_));
         let deletes = lease.wanted.is_some_and(|wanted| wanted.visible.is_none());
         match settled {
             Settled::Done => self.leave(id, None),
@@ -148,6 +155,7 @@ impl<M: Clone> Leases<M> {
                 self.leave(id, lease_of(&self.by_id, id));
             }
             Settled::Failed(error) | Settled::Unknown(error) => {
+                lease.unknown |= unknown;
                 lease.error = Some(error);
                 if leased && lease.expires <= now {
                     self.expire(now, id, &mut commands);
@@ -158,8 +166,17 @@ impl<M: Clone> Leases<M> {
                 }
             }
         }
+        self.leave_if_deleted(id);
         self.schedule(id);
         commands
+    }
+
+    /// A message that is not in flight any more after a delete whose answer was lost has been deleted by that.
+    pub(super) fn leave_if_deleted(&mut self, id: u64) {
+        let deleted = |lease: &Lease<M>| lease.place == Place::Ended && !lease.settling && lease.gone && lease.unknown;
+        if self.by_id.get(&id).is_some_and(deleted) {
+            self.leave(id, None);
+        }
     }
 
     /// What has failed and was to be asked for again is not.
@@ -178,7 +195,7 @@ impl<M: Clone> Leases<M> {
         let Some(lease) = self.by_id.get_mut(&id) else { return };
         let group = lease.group.clone();
         match lease.place {
-            Place::Lost => {}
+            Place::Lost | Place::Released => {}
             Place::Line | Place::Behind => {
                 self.lost += 1;
                 self.buffered -= 1;
@@ -191,10 +208,14 @@ impl<M: Clone> Leases<M> {
                 self.give_back_rest(now, group.as_ref(), commands);
             }
             Place::Handed => {
-                self.lost += 1;
-                lease.place = Place::Lost;
-                let (message, error) = (lease.message.clone(), lease.error.take());
-                self.told.push(Told::Lost(message, error));
+                if lease.own {
+                    lease.place = Place::Released;
+                } else {
+                    self.lost += 1;
+                    lease.place = Place::Lost;
+                    let (message, error) = (lease.message.clone(), lease.error.take());
+                    self.told.push(Told::Lost(message, error));
+                }
                 if let Some(group) = &group {
                     // Its taker goes on with what is not ours; the group does not wait for that.
                     self.comes_back(now, group, false, commands);

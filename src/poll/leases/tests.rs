@@ -95,7 +95,7 @@ fn what_waits_in_vain_is_given_back() {
     leases.extended(s(15), 0, Extension::Done(s(15), 30));
     leases.extended(s(16), 1, Extension::Done(s(15), 30));
     assert_eq!(asked(leases.tick(s(30))), [(0, BACK), (1, BACK)]);
-    assert!(leases.take_deserted());
+    assert!(leases.take_abandoned());
     assert!(!leases.is_empty() && leases.unsettled() == 2, "they are ours until that is done");
     leases.settled(s(31), 0, Settled::Done);
     leases.settled(s(31), 1, Settled::Done);
@@ -262,6 +262,32 @@ fn a_delete_without_an_answer_does_not_let_its_message_expire() {
 }
 
 #[test]
+fn what_was_deleted_without_an_answer_is_not_told_as_undeleted() {
+    let mut leases = leases(GroupMode::None);
+    leases.receive(s(0), s(0), V, messages(0..1, None));
+    leases.take(s(0)).unwrap();
+    assert_eq!(asked(leases.finish(s(14), 0, Disposition::Delete)), [(0, CommandKind::Delete)]);
+    assert_eq!(asked(leases.tick(s(15))), [(0, EXTEND)]);
+    leases.settled(s(16), 0, Settled::Unknown(error()));
+    assert_eq!(
+        asked(leases.extended(s(16), 0, Extension::Gone(error()))),
+        [],
+        "it is not in flight: it has been deleted"
+    );
+    assert_eq!((leases.is_empty(), leases.lost(), leases.told().len()), (true, 0, 0));
+    // The other way round, with one that is certain not to have been done in between.
+    leases.receive(s(20), s(20), V, messages(1..2, None));
+    leases.take(s(20)).unwrap();
+    leases.finish(s(34), 1, Disposition::Delete);
+    assert_eq!(asked(leases.tick(s(35))), [(1, EXTEND)]);
+    leases.extended(s(36), 1, Extension::Gone(error()));
+    leases.settled(s(36), 1, Settled::Failed(error()));
+    assert_eq!(asked(leases.tick(s(37))), [(1, CommandKind::Delete)]);
+    leases.settled(s(38), 1, Settled::Unknown(error()));
+    assert_eq!((leases.is_empty(), leases.lost(), leases.told().len()), (true, 0, 0));
+}
+
+#[test]
 fn a_lost_one_is_not_handed_over() {
     let mut leases = Leases::new(LeasePolicy { keeps: false, ..policy(GroupMode::Ordered) });
     leases.receive(s(0), s(0), V, [message(0, Some("a")), message(1, Some("b")), message(2, Some("a"))]);
@@ -378,12 +404,73 @@ fn it_is_ours_for_as_long_as_the_handler_has_asked_for() {
     leases.leave_alone(s(5), "a/0", 600);
     leases.leave_alone(s(5), "a/1", 3);
     leases.tick(s(9));
-    assert_eq!(leases.lost(), 1, "it is visible again");
-    let commands = leases.finish(s(500), 0, Disposition::Delete);
-    assert_eq!(
-        commands.into_iter().map(|command| (command.id, command.kind)).collect::<Vec<_>>(),
-        [(0, CommandKind::Delete)]
-    );
+    assert_eq!((leases.lost(), leases.told().len()), (0, 0), "it is visible again, as its handler wants it");
+    assert!(leases.tick(s(500)).is_empty(), "nor is the other one's business ours");
+    for id in [0, 1] {
+        let commands = leases.finish(s(500), id, Disposition::Delete);
+        let asked: Vec<_> = commands.into_iter().map(|command| (command.id, command.kind)).collect();
+        assert_eq!(asked, [(id, CommandKind::Delete)], "that it is done is for its handler to say too");
+    }
+    assert!(leases.settled(s(501), 1, Settled::Failed(error())).is_empty());
+    assert_eq!(leases.tick(s(520)).len(), 1, "and is asked for again");
+}
+
+#[test]
+fn what_its_handler_lets_run_out_is_nobodys() {
+    for disposition in [Disposition::Leave, Disposition::Visible(0), Disposition::Visible(60)] {
+        let mut leases = two_handed_over();
+        leases.leave_alone(s(5), "a/0", 0);
+        leases.tick(s(5));
+        assert!(leases.finish(s(6), 0, disposition).is_empty());
+        leases.leave_alone(s(5), "a/1", 0);
+        assert!(leases.finish(s(6), 1, disposition).is_empty());
+        assert!(leases.is_empty() && leases.in_progress() == 0 && leases.lost() == 0);
+    }
+}
+
+#[test]
+fn a_group_does_not_wait_for_one_whose_handler_let_it_run_out() {
+    let mut leases = leases(GroupMode::Locked);
+    leases.receive(s(0), s(0), V, (0..3).map(|number| Incoming { group: Some("a".into()), ..slashed(number) }));
+    leases.take(s(0)).unwrap();
+    leases.leave_alone(s(1), "a/0", 0);
+    let given_back: Vec<_> = leases.tick(s(1)).into_iter().map(|command| (command.id, command.kind)).collect();
+    assert_eq!(given_back, [(1, BACK), (2, BACK)], "they are to be had after it");
+    assert_eq!(leases.lost(), 0);
+    assert_eq!(leases.finish(s(9), 0, Disposition::Delete).len(), 1);
+}
+
+#[test]
+fn an_extension_that_is_under_way_does_not_have_the_last_word() {
+    let mut leases = two_handed_over();
+    assert_eq!(leases.tick(s(15)).len(), 2);
+    leases.leave_alone(s(16), "a/0", 600);
+    let again = leases.extended(s(17), 0, Extension::Done(s(15), 30));
+    assert_eq!((again.len(), again[0].kind), (1, CommandKind::Extend(599)));
+    assert!(leases.extended(s(18), 0, Extension::Done(s(17), 599)).is_empty());
+    leases.leave_alone(s(16), "a/1", 1);
+    leases.tick(s(17));
+    assert!(leases.extended(s(17), 1, Extension::Done(s(15), 30)).is_empty(), "it may be somebody else's by now");
+    assert_eq!(leases.lost(), 0);
+}
+
+#[test]
+fn a_delete_of_what_its_handler_changed_is_asked_for_again_though_an_extension_was_under_way() {
+    let mut leases = two_handed_over();
+    assert_eq!(leases.tick(s(15)).len(), 2);
+    leases.leave_alone(s(16), "a/0", 1);
+    assert_eq!(leases.finish(s(16), 0, Disposition::Delete).len(), 1);
+    leases.settled(s(17), 0, Settled::Failed(error()));
+    leases.extended(s(18), 0, Extension::Done(s(15), 30));
+    assert_eq!(leases.tick(s(18)).len(), 1);
+}
+
+#[test]
+fn a_lease_that_has_run_out_is_not_had_again_by_changing_it() {
+    let mut leases = two_handed_over();
+    leases.leave_alone(s(31), "a/0", 600);
+    leases.tick(s(31));
+    assert_eq!(leases.lost(), 2);
 }
 
 #[test]
@@ -435,6 +522,8 @@ struct World {
     expires: BTreeMap<u64, Duration>,
     /// What its taker wants for it, or we: other than an extension it is not kept for anybody any more.
     ended: BTreeSet<u64>,
+    /// Those of them of which a delete has been asked for.
+    deleted: BTreeSet<u64>,
     /// Done with: deleted, visible again, refused, lost.
     gone: BTreeSet<u64>,
     /// The last of each group that was handed over since the group last started anew.
@@ -452,6 +541,9 @@ impl World {
             match kind {
                 CommandKind::Extend(_) => {}
                 CommandKind::Delete | CommandKind::Visible(_) => {
+                    if kind == CommandKind::Delete {
+                        self.deleted.insert(id);
+                    }
                     assert!(!self.out.contains(&id), "what is being handled is not given back");
                     self.ended.insert(id);
                 }
@@ -572,7 +664,9 @@ impl World {
                         _ => Extension::Done(sent, seconds),
                     };
                     match extension {
-                        Extension::Gone(_) if !self.asked.contains_key(&(id, false)) => drop(self.gone.insert(id)),
+                        // A delete whose answer was lost may have been done.
+                        Extension::Gone(_) if self.deleted.contains(&id) => {}
+                        Extension::Gone(_) => drop(self.gone.insert(id)),
                         Extension::Done(..) if !late => drop(self.expires.insert(id, sent + V)),
                         _ => {}
                     }
@@ -620,6 +714,7 @@ proptest! {
             asked: BTreeMap::new(),
             expires: BTreeMap::new(),
             ended: BTreeSet::new(),
+            deleted: BTreeSet::new(),
             gone: BTreeSet::new(),
             last: BTreeMap::new(),
         };

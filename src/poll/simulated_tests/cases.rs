@@ -3,14 +3,17 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+
 use super::laws::{Laws, Promise};
-use super::plan::{self, Plan};
-use super::takers::{Handler, PollerCore, Taker};
+use super::plan::Plan;
+use super::takers::{Handler, Own, SharedWork, Taker, Tell};
 use super::world::{Faults, Way, World};
 use super::{ms, s};
 use crate::local::simulated::Standing;
-use crate::poll::{Disposition, GroupMode, Poller, PollerOptions};
+use crate::poll::{Disposition, Poller, Take};
 use crate::runtime;
+use crate::runtime::responder::Responder;
 use crate::runtime::simulation::Scheduler;
 
 /// A consumer with all defaults and what a case makes of it.
@@ -18,18 +21,24 @@ struct Case {
     scheduler: Scheduler,
     world: World,
     poller: Arc<Poller>,
-    work: PollerCore,
+    all: Arc<Vec<Own>>,
+    work: SharedWork,
+    promise: Promise,
     laws: Laws,
 }
 
 fn defaults() -> Plan {
     Plan {
         seed: 0,
+        pollers: 1,
+        one_client: true,
+        leaves: None,
         fifo_groups: 0,
         visibility: 30,
         asks: false,
         wait: 20,
         takers: 0,
+        watched: false,
         told: false,
         keeps: true,
         batch: 1,
@@ -52,10 +61,12 @@ impl Case {
     fn new(scheduler: &Scheduler, plan: &Plan) -> Case {
         let name = if plan.fifo_groups > 0 { "q.fifo" } else { "q" };
         let world = World::new(scheduler, 1, name, plan.visibility, plan.way.clone());
-        let poller = Arc::new(plan::poller(&world, plan.options(&world)));
-        let work = PollerCore::default();
-        let laws = Laws::new(plan.promise(), &world, &poller, &work);
-        Case { scheduler: scheduler.clone(), world, poller, work, laws }
+        let all = Arc::new(plan.make_pollers(&world));
+        let poller = Arc::clone(&all[0].poller);
+        let work = SharedWork::default();
+        let promise = plan.promise();
+        let laws = Laws::new(promise, &world, &poller, &work);
+        Case { scheduler: scheduler.clone(), world, poller, all, work, promise, laws }
     }
 
     /// So many takers, whose handlers do these in turn.
@@ -64,11 +75,12 @@ impl Case {
         let handlers = Arc::new(Mutex::new(move || next.next().unwrap()));
         for _ in 0..count {
             let taker = Taker {
-                poller: Arc::clone(&self.poller),
+                own: self.all[0].clone(),
+                all: Arc::clone(&self.all),
                 world: self.world.clone(),
                 work: Arc::clone(&self.work),
                 told,
-                finishes: self.poller.shared.options.keeps,
+                finishes: self.poller.own().unwrap().options.keeps,
                 handlers: handlers.clone(),
             };
             runtime::handle().unwrap().spawn(taker.run());
@@ -206,8 +218,8 @@ fn what_others_took_during_a_stall_is_left_to_them() {
             case.advance(s(200));
             let (now, mut world) = (case.world.now(), case.world.lock());
             world.check_all_others(now);
-            for (handle, until) in world.others.clone() {
-                assert_eq!(world.sqs.standing(&handle, now), Standing::Ours(until));
+            for (handle, other) in world.others.clone() {
+                assert_eq!(world.sqs.standing(&handle, now), Standing::Ours(other.until));
             }
             drop(world);
             assert!(case.lost() >= if keeps { 10 } else { 9 });
@@ -272,6 +284,66 @@ fn twelve_hours_are_the_limit() {
     });
 }
 
+/// Row 6: what may pass does not end it, and credentials that have run out are asked for anew.
+#[test]
+fn polls_go_on_after_refusals_that_may_pass() {
+    let expired = [(400, "ExpiredToken"), (403, "ExpiredTokenException"), (400, "RequestExpired")];
+    let others =
+        [(403, "OverLimit"), (400, "KmsThrottled"), (400, "KMS.ThrottlingException"), (503, "ServiceUnavailable")];
+    for (refusal, renews) in expired.map(|it| (it, 1)).into_iter().chain(others.map(|it| (it, 0))) {
+        Scheduler::run(1, |scheduler| {
+            let mut case = Case::new(scheduler, &defaults());
+            case.takers(2, false, &[Handler::Takes(ms(5))]);
+            case.world.lock().refusal = Some(refusal);
+            case.world.send_after(s(2), 1, 0);
+            case.advance(s(4));
+            let work = case.work.lock().unwrap();
+            assert_eq!((work.polls_failed, work.handed_over, work.ended), (1, 1, 0), "{refusal:?}");
+            assert_eq!(case.world.lock().renewals, renews, "{refusal:?}");
+        });
+    }
+}
+
+#[test]
+fn polls_end_with_a_refusal_that_does_not_pass() {
+    for refusal in [(400, "AWS.SimpleQueueService.NonExistentQueue"), (403, "AccessDenied")] {
+        Scheduler::run(1, |scheduler| {
+            let mut case = Case::new(scheduler, &defaults());
+            case.takers(2, false, &[Handler::Takes(ms(5))]);
+            case.world.lock().refusal = Some(refusal);
+            case.advance(s(4));
+            assert_eq!(case.work.lock().unwrap().ended, 2, "{refusal:?}");
+        });
+    }
+}
+
+/// One who gives up waiting is forgotten, in whatever way it waited.
+#[test]
+fn those_who_give_up_are_forgotten() {
+    Scheduler::run(1, |scheduler| {
+        let mut case = Case::new(scheduler, &defaults());
+        let responder = || Responder::new(Tell(oneshot::channel().0));
+        assert!(matches!(case.poller.take().unwrap(), Take::Nothing));
+        for _ in 0..100 {
+            for wait in [case.poller.notify(1, responder()).unwrap(), case.poller.watch(responder()).unwrap()] {
+                case.poller.withdraw(wait).unwrap();
+            }
+            let wait = case.poller.tell_quiet(responder()).unwrap();
+            case.poller.withdraw(wait.unwrap()).unwrap();
+            assert!(!case.poller.wait_until_quiet(ms(1)).unwrap());
+        }
+        let core = case.poller.own().unwrap();
+        let state = core.lock();
+        assert_eq!((state.takers.waiting(), state.watchers.len(), state.closers.len()), (0, 0, 0));
+        drop(state);
+        let told = case.poller.notify(3, responder()).unwrap();
+        case.advance(s(30));
+        assert_eq!(case.poller.own().unwrap().lock().takers.waiting(), 3);
+        case.poller.withdraw(told).unwrap();
+        assert_eq!(case.poller.own().unwrap().lock().takers.waiting(), 0);
+    });
+}
+
 /// Row 9: the longest delay that is possible is asked for, not one that is refused.
 #[test]
 fn the_longest_retry_delay_is_what_is_left_of_twelve_hours() {
@@ -312,13 +384,7 @@ fn an_idle_hour_has_no_timers() {
 #[test]
 fn the_idle_timeout_ends_the_loop_when_polls_fail() {
     Scheduler::run(1, |scheduler| {
-        let plan = defaults();
-        let world = World::new(scheduler, 1, "q", 30, plan.way.clone());
-        let options = PollerOptions { idle: Some(s(10)), groups: GroupMode::None, ..plan.options(&world) };
-        let poller = Arc::new(plan::poller(&world, options));
-        let work = PollerCore::default();
-        let laws = Laws::new(Promise { kept: false, ..plan.promise() }, &world, &poller, &work);
-        let case = Case { scheduler: scheduler.clone(), world, poller, work, laws };
+        let case = Case::new(scheduler, &Plan { idle: Some(s(10)), ..defaults() });
         case.takers(2, false, &[Handler::Takes(ms(5))]);
         case.world.lock().out_until = s(1_000);
         scheduler.advance(s(5), || {});
@@ -388,7 +454,7 @@ fn what_comes_after_the_end_goes_back() {
         case.world.send_after(ms(500), 30, 0);
         case.advance(s(2));
         assert!(case.world.lock().polls() > 1);
-        case.poller.shared.lock().ended = true;
+        case.poller.own().unwrap().lock().ended = true;
         case.world.send_after(ms(1), 1, 0);
         case.advance(s(3));
         assert_eq!((case.world.lock().polls(), case.poller.counts().unwrap().buffered), (0, 0));
@@ -408,6 +474,24 @@ fn a_full_batch_of_one_group_does_not_wait_to_fill_up() {
         case.takers(1, false, &[Handler::Takes(ms(5))]);
         case.advance(s(1));
         assert_eq!(case.handed_over(), 10);
+    });
+}
+
+/// Of a group whose turn has not come, messages are held that could be all that is wanted: other groups have some too.
+#[test]
+fn a_busy_group_does_not_hold_up_the_last_messages_of_others() {
+    Scheduler::run(1, |scheduler| {
+        let mut case = Case::new(scheduler, &Plan { fifo_groups: 1, max_messages: Some(10), ..defaults() });
+        let quick = std::iter::repeat_n(Handler::Takes(ms(5)), 20);
+        case.takers(3, false, &std::iter::once(Handler::Takes(s(40))).chain(quick).collect::<Vec<_>>());
+        case.world.send_after(ms(500), 10, 1);
+        case.advance(s(1));
+        assert_eq!(case.handed_over(), 1);
+        case.world.send_to_after(ms(500), 3, "other");
+        case.advance(s(2));
+        assert_eq!(case.handed_over(), 4, "the others' handlers are free");
+        case.advance(s(200));
+        assert_eq!((case.handed_over(), case.work.lock().unwrap().ended), (10, 3));
     });
 }
 
@@ -441,6 +525,55 @@ fn nothing_is_fetched_that_cannot_be_handed_over() {
         // What was buffered by then goes back once, and is not fetched again.
         assert_eq!((later.handed_over, later.received), (counts.handed_over, counts.received), "{later:?}");
     });
+}
+
+/// An extension of which nothing is heard is given up while there is time for another.
+#[test]
+fn an_extension_that_hangs_is_made_again_in_time() {
+    for (visibility, told) in [(4, false), (10, true), (30, false), (300, true)] {
+        Scheduler::run(1, |scheduler| {
+            let mut case = Case::new(scheduler, &Plan { visibility, ..defaults() });
+            case.takers(2, told, &[Handler::Takes(s(u64::from(visibility) * 3)), Handler::Takes(ms(5))]);
+            case.world.send_after(ms(500), 1, 0);
+            // In the middle of its visibility timeout.
+            case.advance(s(u64::from(visibility) / 2));
+            case.world.lock().way.extensions.hangs = 1_000;
+            case.advance(ms(700));
+            case.world.lock().way.extensions.hangs = 0;
+            case.advance(s(u64::from(visibility) * 5));
+            let counts = case.poller.counts().unwrap();
+            assert_eq!((counts.handed_over, counts.deleted, counts.lost), (1, 1, 0), "visibility {visibility}");
+        });
+    }
+}
+
+/// A handler that makes its message visible by itself has not lost it: nobody is told so, and it has no say in what others
+/// receive. What it comes to holds all the same.
+#[test]
+fn what_a_handler_lets_go_is_not_lost() {
+    for (seconds, raises) in [(0, false), (0, true), (3, false), (3, true), (200, false)] {
+        Scheduler::run(1, |scheduler| {
+            let mut case = Case::new(scheduler, &defaults());
+            let changes = Handler::Changes { after: s(2), seconds, then: s(100), raises };
+            case.takers(2, false, &[changes, Handler::Takes(s(110))]);
+            case.world.send_after(ms(500), 1, 0);
+            case.advance(s(2));
+            let extended = case.poller.counts().unwrap().extended;
+            case.laws =
+                Laws::new(Promise { done: false, kept: false, ..case.promise }, &case.world, &case.poller, &case.work);
+            case.advance(s(95));
+            assert_eq!(case.work.lock().unwrap().lost, 0);
+            let again = case.handed_over() - 1;
+            assert_eq!(again, u64::from(seconds < 100), "another has it as soon as it is visible");
+            assert!(again > 0 || case.poller.counts().unwrap().extended == extended, "it is not extended");
+            case.advance(s(200));
+            let counts = case.poller.counts().unwrap();
+            // The other's may be deleted under it, if its first handler returned.
+            assert_eq!(counts.handled, 1 + again - u64::from(raises), "{counts:?}");
+            assert_eq!(case.world.lock().sqs.counts(case.world.now()), (0, 0, 0));
+            assert_eq!(counts.in_progress, 0);
+        });
+    }
 }
 
 /// A delete that comes too late for the lease it was asked for under is asked for again: the message has been kept meanwhile.

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::ms;
-use super::takers::PollerCore;
+use super::takers::SharedWork;
 use super::world::World;
 use crate::local::simulated::Standing;
-use crate::poll::{Phase, Poller};
+use crate::poll::{Phase, Poller, PollerCore};
 
 /// How long it may take, under which circumstances.
 #[derive(Clone, Copy, Debug)]
@@ -31,18 +31,20 @@ pub(super) struct Promise {
 pub(super) struct Laws {
     promise: Promise,
     world: World,
-    poller: Arc<Poller>,
-    work: PollerCore,
+    core: Arc<PollerCore>,
+    work: SharedWork,
     /// Since when, and what had happened by then.
     found: Option<(u64, (u64, u64))>,
     handed_over: Option<(u64, (u64, u64))>,
     in_vain: Option<(u64, (u64, u64))>,
+    /// When it was checked last.
+    checked: Option<u64>,
 }
 
 impl Laws {
-    pub(super) fn new(promise: Promise, world: &World, poller: &Arc<Poller>, work: &PollerCore) -> Laws {
-        let (world, poller, work) = (world.clone(), Arc::clone(poller), Arc::clone(work));
-        Laws { promise, world, poller, work, found: None, handed_over: None, in_vain: None }
+    pub(crate) fn new(promise: Promise, world: &World, poller: &Arc<Poller>, work: &SharedWork) -> Laws {
+        let (world, core, work) = (world.clone(), poller.own().unwrap(), Arc::clone(work));
+        Laws { promise, world, core, work, found: None, handed_over: None, in_vain: None, checked: None }
     }
 
     /// Time has passed in which nothing could be done.
@@ -52,20 +54,24 @@ impl Laws {
 
     pub(super) fn check(&mut self) {
         let now = self.world.now();
-        let shared = &self.poller.shared;
+        // What does not hold between two steps of the same moment holds when that is over.
+        let first = self.checked.replace(now) != Some(now);
+        let shared = Arc::clone(&self.core);
         let state = shared.lock();
         let mut world = self.world.lock();
-        world.check_all_others(now);
+        if first {
+            world.check_all_others(now);
+        }
         let progress = (world.received.len() as u64 + world.others_took, state.counts.handed_over);
         let serving = state.phase == Phase::Running && !state.ended && state.error.is_none();
         // Who waits for deletes to be answered, or for the rate, does not wait for messages.
         let waits = state.takers.waiting() > 0 && !state.is_behind() && state.takers.next_free <= ms(now);
 
         // Liveness. After a poll that failed the next may take its time.
-        // What is buffered, for whomever, may be all that is still wanted, or that may be held.
+        // What is buffered may be all that is still wanted, if it does not wait for another of its group; or that may be held.
         let visibility = u32::try_from(state.leases.visibility().as_secs()).unwrap();
-        let most = shared.options.most(visibility).min(state.fetches.scaler.left());
-        let enough = most <= state.leases.buffered().0;
+        let (reachable, buffered) = (state.leases.within_reach(usize::MAX), state.leases.buffered().0);
+        let enough = shared.options.most(visibility) <= buffered || state.fetches.scaler.left() <= reachable;
         let excused = state.fetches.pausing() > 0 || world.doomed > 0 || enough;
         let visible = serving && waits && !excused && world.sqs.has_visible(now);
         self.found = keep(self.found, visible, now, progress);
@@ -99,14 +105,20 @@ impl Laws {
         }
 
         // Safety. What we think is ours is.
-        if !world.was_late {
+        if first && !world.was_late {
             for held in state.leases.held() {
                 let handle: String = serde_json::from_str(&held.handle).unwrap();
                 if held.ends || world.unknown.contains(&handle) || held.expires <= ms(now) {
                     continue;
                 }
+                if world.is_released_by(&handle, now) {
+                    continue;
+                }
                 match world.sqs.standing(&handle, now) {
                     Standing::Ours(until) if ms(until) + ms(1) >= held.expires => {}
+                    // What its handler asks for is on its way; or an extension is that was asked for before.
+                    Standing::Ours(_) if world.is_changed(&handle) => {}
+                    _ if world.is_changing(&handle) => {}
                     // By a delete with an earlier handle, which was under way when it was received again.
                     Standing::Deleted if world.deletes(&handle) => {}
                     other => panic!("ours until {:?} we think, {other:?} it is, at {now} ms", held.expires),
@@ -120,7 +132,11 @@ impl Laws {
         drop(state);
         let undone = self.work.lock().unwrap().undone;
         assert!(!self.promise.done || undone == 0, "a delete was given up while it could be repeated, at {now} ms");
-        assert!(self.work.lock().unwrap().lost <= self.poller.counts().unwrap().lost);
+    }
+
+    /// How many messages have been lost.
+    pub(crate) fn lost(&self) -> u64 {
+        self.core.lock().leases.lost()
     }
 
     /// After a stop: what no taker has had is visible.
@@ -130,13 +146,14 @@ impl Laws {
         // What was lost is not given back, though the service may keep it for longer than we thought.
         // Nor what the service refuses to be given back.
         let refused = self.promise.handed_over.is_none();
-        if world.was_late || refused || self.poller.shared.lock().leases.lost() > 0 {
+        if world.was_late || refused || self.core.lock().leases.lost() > 0 {
             return;
         }
         let in_hand = self.work.lock().unwrap().in_hand.clone();
         let received: Vec<String> = world.received.keys().cloned().collect();
         for handle in received {
-            if in_hand.contains(&handle) || world.stranded.contains(&handle) || world.unknown.contains(&handle) {
+            let known = !world.stranded.contains(&handle) && !world.unknown.contains(&handle);
+            if in_hand.contains(&handle) || !known || world.is_released_by(&handle, now) {
                 continue;
             }
             let standing = world.sqs.standing(&handle, now);

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::laws::{Laws, Promise};
-use super::takers::{Handler, PollerCore, Taker};
-use super::world::{Faults, Way, World};
+use super::takers::{Handler, Own, SharedWork, Taker};
+use super::world::{Faults, HANGS, Way, World};
 use super::{ms, s};
 use crate::client::Resources;
 use crate::poll::{Bounds, GroupMode, Poller, PollerOptions};
@@ -21,13 +21,21 @@ const LINGER: Duration = Duration::from_millis(2);
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     pub seed: u64,
+    /// How many pollers of this process receive from the queue, and whether they belong to one client.
+    pub(crate) pollers: usize,
+    pub(crate) one_client: bool,
+    /// When the last of several stops.
+    pub(crate) leaves: Option<Duration>,
     pub fifo_groups: u64,
     /// The queue's, in seconds.
     pub visibility: u32,
     /// Whether polls ask for it.
     pub asks: bool,
     pub wait: u32,
+    /// Of each poller.
     pub takers: usize,
+    /// Whether a watcher hears of background errors too.
+    pub(crate) watched: bool,
     pub told: bool,
     pub keeps: bool,
     pub batch: usize,
@@ -57,6 +65,8 @@ pub(super) struct Played {
     pub handled: u64,
     pub lost: u64,
     pub told_lost: u64,
+    pub(crate) own_changes: u64,
+    pub(crate) several: u64,
     pub requests: u64,
     pub alarms: u64,
 }
@@ -74,21 +84,32 @@ impl Plan {
         let few = |r: &mut fastrand::Rng, most: usize| if calm { 0 } else { r.usize(..=most) };
         let mut way = Way { latency: r.u64(1..=(visibility.min(10) as u64) * 1_000 / 60), ..Way::default() };
         if !calm {
-            let of = |r: &mut fastrand::Rng| match r.u8(..6) {
+            let of = |r: &mut fastrand::Rng| match r.u8(..7) {
                 0 => Faults { throttled: r.u64(..300), ..Faults::default() },
                 1 => Faults { lost: r.u64(..300), unanswered: r.u64(..100), ..Faults::default() },
                 2 => Faults { denied: *r.choice([20, 1_000].iter()).unwrap_or(&20), ..Faults::default() },
                 3 => Faults { late: r.u64(..visibility as u64 * 2_000).min(120_000), ..Faults::default() },
+                4 => Faults { hangs: r.u64(..200), ..Faults::default() },
                 _ => Faults::default(),
             };
             way.extensions = of(r);
             way.deletes = of(r);
             let polls = of(r);
             // A poll that is refused for good ends it, and one that is late keeps its messages.
-            way.polls = Faults { denied: 0, late: 0, ..polls };
+            way.polls = Faults { denied: 0, late: 0, hangs: 0, ..polls };
         }
+        let changes = keeps && r.u8(..4) == 0;
         let handlers = (0..8)
             .map(|_| match r.u8(..10) {
+                2 | 3 if changes => Handler::Changes {
+                    after: time(r, v),
+                    seconds: *r
+                        .choice([0, 0, 1, visibility / 2, visibility, visibility * 2].iter())
+                        .unwrap_or(&0)
+                        .min(&43_000),
+                    then: time(r, v),
+                    raises: r.bool(),
+                },
                 0..=3 => Handler::Takes(ms(r.u64(..50))),
                 4..=6 => Handler::Takes(time(r, v)),
                 7 => Handler::Takes(time(r, (v * 4).min(s(100_000)))),
@@ -116,14 +137,18 @@ impl Plan {
             lasts = time(r, lasts).max(ms(1));
         }
         let fifo = r.u8(..5) == 0;
+        let pollers = if r.u8(..3) == 0 { r.usize(2..=3) } else { 1 };
         Plan {
             seed,
+            pollers,
+            one_client: r.bool(),
+            leaves: (pollers > 1 && r.bool()).then(|| time(r, lasts)),
             fifo_groups: if fifo { r.u64(1..5) } else { 0 },
             visibility,
-            // Where takers do not finish and the queue does not say how long its messages are invisible, it would be a guess.
-            asks: r.bool() || !keeps,
+            asks: r.bool(),
             wait: *r.choice([1, 2, 3, 5, 10, 20, 20, 20].iter()).unwrap_or(&20),
-            takers: r.usize(1..=12),
+            takers: r.usize(1..=12 / pollers),
+            watched: pollers > 1 || r.bool(),
             told: r.bool(),
             keeps,
             batch: if keeps && r.u8(..4) == 0 { r.usize(2..=10) } else { 1 },
@@ -176,18 +201,19 @@ impl Plan {
     pub(super) fn promise(&self) -> Promise {
         let trip = self.way.round_trip();
         let window = if self.batch > 1 { self.window } else { Duration::ZERO };
-        let calm =
-            |faults: Faults| faults.throttled + faults.denied + faults.lost + faults.unanswered + faults.late == 0;
-        let extends = calm(self.way.extensions) && self.outages.is_empty();
+        let extends = self.way.extensions.is_calm() && self.outages.is_empty();
+        // What two have by their own doing one may delete while the other extends it.
+        let one_each = !self.handlers.iter().any(|handler| matches!(handler, Handler::Changes { .. }));
         // After a stall, what is too short-lived to be handed over may have to run out first.
         let too_late = if self.stalls.is_empty() { Duration::ZERO } else { s(self.visibility.max(2).into()) / 10 };
         Promise {
             found: trip + LINGER + window + ms(5),
             handed_over: extends.then_some(trip + LINGER + window + too_late + ms(5)),
-            done: extends && self.way.deletes.denied == 0 && self.stalls.is_empty() && self.ends_within(),
+            done: extends && one_each && self.way.deletes.denied == 0 && self.stalls.is_empty() && self.ends_within(),
             kept: extends
-                && calm(self.way.polls)
-                && calm(self.way.deletes)
+                && one_each
+                && self.way.polls.is_calm()
+                && self.way.deletes.is_calm()
                 && self.stalls.is_empty()
                 && self.ends_within(),
             most: self.max_messages.unwrap_or(u64::MAX),
@@ -195,7 +221,7 @@ impl Plan {
             // A poll that left before the wait began comes back first, and waits for whole seconds.
             ends: self
                 .idle
-                .filter(|_| calm(self.way.polls) && self.outages.is_empty())
+                .filter(|_| self.way.polls.is_calm() && self.outages.is_empty())
                 .map(|idle| idle + s(u64::from(self.wait) + 2) + trip * 2),
         }
     }
@@ -205,6 +231,7 @@ impl Plan {
         let limit = s(43_200) / u32::try_from(self.batch).unwrap() - s(self.visibility.into()).min(s(4_000));
         self.handlers.iter().all(|handler| match handler {
             Handler::Takes(time) | Handler::Fails(time, _) => *time < limit,
+            Handler::Changes { after, then, .. } => *after + *then < limit,
             Handler::NeverEnds => self.lasts < limit,
         })
     }
@@ -216,24 +243,39 @@ impl Plan {
     fn play_on(&self, scheduler: &Scheduler) -> Played {
         let name = if self.fifo_groups > 0 { "q.fifo" } else { "q" };
         let world = World::new(scheduler, self.seed, name, self.visibility, self.way.clone());
-        let poller = Arc::new(poller(&world, self.options(&world)));
-        let work = PollerCore::default();
-        let mut laws = Laws::new(self.promise(), &world, &poller, &work);
+        world.lock().is_prompt = self.way.extensions.is_calm() && self.stalls.is_empty() && self.outages.is_empty();
+        let all = Arc::new(self.make_pollers(&world));
+        let work = SharedWork::default();
+        let laws = all.iter().map(|own| Laws::new(self.promise(), &world, &own.poller, &work));
+        let mut laws = AllLaws { laws: laws.collect(), all: Arc::clone(&all), work: Arc::clone(&work) };
         let (handlers, mut next) = (self.handlers.clone(), 0);
         let handlers = Arc::new(Mutex::new(move || {
             next += 1;
             handlers[next % handlers.len()]
         }));
-        for _ in 0..self.takers {
+        for own in &*all {
             let taker = Taker {
-                poller: Arc::clone(&poller),
+                own: own.clone(),
+                all: Arc::clone(&all),
                 world: world.clone(),
                 work: Arc::clone(&work),
                 told: self.told,
                 finishes: self.keeps,
                 handlers: handlers.clone(),
             };
-            runtime::handle().unwrap().spawn(taker.run());
+            for _ in 0..self.takers {
+                runtime::handle().unwrap().spawn(taker.clone().run());
+            }
+            if self.watched {
+                runtime::handle().unwrap().spawn(taker.watch());
+            }
+        }
+        if let (Some(at), Some(last)) = (self.leaves, all.last()) {
+            let poller = Arc::clone(&last.poller);
+            runtime::handle().unwrap().spawn(async move {
+                runtime::sleep(at).await;
+                poller.close().unwrap();
+            });
         }
         for (at, count) in &self.arrivals {
             world.send_after(*at, *count, self.fifo_groups);
@@ -258,53 +300,103 @@ impl Plan {
         if let Some(time) = self.lasts.checked_sub(scheduler.elapsed()) {
             scheduler.advance(time, || laws.check());
         }
-        self.stop(scheduler, &world, &poller, &laws);
-        let counts = poller.counts().unwrap();
+        self.stop(scheduler, &world, &laws);
+        let counts: Vec<_> = all.iter().map(|own| own.poller.counts().unwrap()).collect();
         let work = work.lock().unwrap();
         Played {
             simulated: scheduler.elapsed(),
             handed_over: work.handed_over,
-            handled: counts.handled,
-            lost: counts.lost,
+            handled: counts.iter().map(|counts| counts.handled).sum(),
+            lost: counts.iter().map(|counts| counts.lost).sum(),
             told_lost: work.lost,
+            own_changes: work.own_changes,
+            several: u64::from(self.pollers > 1),
             requests: world.lock().requests,
             alarms: scheduler.alarms(),
         }
     }
 
     /// It ends as it should, whenever that is.
-    fn stop(&self, scheduler: &Scheduler, world: &World, poller: &Arc<Poller>, laws: &Laws) {
+    fn stop(&self, scheduler: &Scheduler, world: &World, laws: &AllLaws) {
+        let all = &*laws.all;
         world.lock().way = Way { latency: self.way.latency, ..Way::default() };
         world.lock().out_until = Duration::ZERO;
-        poller.close().unwrap();
+        all.iter().for_each(|own| own.poller.close().unwrap());
         // What is on its way already is answered; polls come back within a second or are broken off; what they bring goes back.
         let faults = [self.way.polls, self.way.extensions, self.way.deletes];
-        let late = faults.iter().map(|faults| ms(faults.late)).max().unwrap_or_default();
+        let late = |faults: &Faults| if faults.hangs > 0 { HANGS } else { ms(faults.late) };
+        let late = faults.iter().map(late).max().unwrap_or_default();
         let trip = self.way.round_trip();
         let grace = s(3) + trip * 5 + late + s(6);
         scheduler.advance(grace, || {});
         assert_eq!(world.lock().polls(), 0, "polls after the stop");
-        if self.keeps {
+        // What has come to a process that stood still for longer than it is ours cannot be given back.
+        let last = self.stalls.iter().map(|(at, lasts)| *at + *lasts + s(5)).max().unwrap_or_default();
+        if self.keeps && (self.stalls.is_empty() || last + s(self.visibility.into()) < scheduler.elapsed()) {
             laws.check_given_back();
         }
-        poller.abandon().unwrap();
-        scheduler.advance(trip * 3 + LINGER, || {});
-        assert!(poller.own().unwrap().lock().is_quiet(), "{:?}", poller.own().unwrap().lock());
+        all.iter().for_each(|own| own.poller.abandon().unwrap());
+        // A delete that was asked for at the end lingers in the poller's own window.
+        scheduler.advance(trip * 3 + LINGER + ms(10), || {});
+        for own in all {
+            let shared = own.poller.own().unwrap();
+            let state = shared.lock();
+            assert!(state.is_quiet(), "{state:?}");
+        }
         let alarms = scheduler.alarms();
         // Handlers sleep on; nothing else does.
-        let sleeping = scheduler.tasks();
-        assert!(sleeping <= self.takers, "{sleeping} tasks are left of {} takers", self.takers);
+        let (sleeping, takers) = (scheduler.tasks(), self.takers * self.pollers);
+        assert!(sleeping <= takers, "{sleeping} tasks are left of {takers} takers");
         scheduler.advance(s(60), || {});
-        assert!(scheduler.alarms() - alarms <= self.takers as u64 * 10, "it ticks on after the stop");
+        assert!(scheduler.alarms() - alarms <= takers as u64 * 10, "it ticks on after the stop");
+    }
+
+    /// Each with a client of its own, or all of one.
+    pub(crate) fn make_pollers(&self, world: &World) -> Vec<Own> {
+        let shared = resources(world);
+        (0..self.pollers)
+            .map(|number| {
+                let resources = if self.one_client { Arc::clone(&shared) } else { resources(world) };
+                let poller = Arc::new(Poller::over(&resources, self.options(world)));
+                Own { number, poller, resources }
+            })
+            .collect()
     }
 }
 
-pub(super) fn poller(world: &World, options: PollerOptions) -> Poller {
+/// The laws of all pollers.
+pub(crate) struct AllLaws {
+    laws: Vec<Laws>,
+    all: Arc<Vec<Own>>,
+    work: SharedWork,
+}
+
+impl AllLaws {
+    fn check(&mut self) {
+        self.laws.iter_mut().for_each(Laws::check);
+        let lost: u64 = self.laws.iter().map(Laws::lost).sum();
+        assert!(self.work.lock().unwrap().lost <= lost);
+    }
+
+    /// What was lost is not given back, though the service may keep it for longer than we thought.
+    fn check_given_back(&self) {
+        if self.laws.iter().all(|laws| laws.lost() == 0) {
+            self.laws.iter().for_each(Laws::check_given_back);
+        }
+    }
+
+    fn stalled(&mut self) {
+        self.laws.iter_mut().for_each(Laws::stalled);
+    }
+}
+
+/// What a client has.
+fn resources(world: &World) -> Arc<Resources> {
     let limits = Limits { entries: 10, bytes: 1 << 20, linger: LINGER, max_in_flight: 8, at_once: true };
     let transport = world.transport();
     let batchers = Arc::new(Batchers::new(Arc::clone(&transport), Arc::new(Stats::new()), limits));
     let stats = Arc::new(Stats::new());
     let receivers = Arc::new(Receivers::new(Arc::clone(&transport), Arc::clone(&batchers), stats, LINGER));
     let (visibilities, pollers) = Default::default();
-    Poller::over(&Resources { transport, batchers, receivers, visibilities, pollers }, options)
+    Arc::new(Resources { transport, batchers, receivers, visibilities, pollers })
 }

@@ -114,6 +114,29 @@ fn entry(number: u64, groups: u64, random: &mut fastrand::Rng) -> Entry {
     }
 }
 
+/// A batch is given up when the time of its first entry is over; the others are asked for as long as there is time for them.
+#[test]
+fn an_entry_whose_time_is_over_does_not_take_the_others_along() {
+    Scheduler::run(1, |scheduler| {
+        let deletes = Faults { lost: 1_000, ..Faults::default() };
+        let world = World::new(scheduler, 1, "q", 30, Way { latency: 20, deletes, ..Way::default() });
+        let queue = serde_json::to_vec(&world.url()).unwrap();
+        let answers = Answers::default();
+        let entries = [ms(30), ms(70), s(10)].into_iter().enumerate().map(|(responder, time)| {
+            let not_after = Some(runtime::now() + time);
+            let entry = Entry { not_after, ..entry(responder as u64, 0, &mut fastrand::Rng::with_seed(1)) };
+            (entry, Responder::new(Answered { responder, world: world.clone(), answers: Arc::clone(&answers) }))
+        });
+        batchers(&world).of(Single::SendMessage, &queue).enter_all(entries.collect()).unwrap();
+        scheduler.advance(ms(100), || {});
+        world.lock().way.deletes.lost = 0;
+        scheduler.advance(s(5), || {});
+        assert_eq!(world.lock().sqs.bodies(world.now()), ["2"]);
+        let times: Vec<u64> = answers.lock().unwrap().values().map(|(at, _)| *at).collect();
+        assert_eq!(times, [60, 120, 160], "each is answered when its time is over, or it is done");
+    });
+}
+
 /// What a caller of ReceiveMessage has had, and when.
 type Answers = Arc<Mutex<BTreeMap<usize, (u64, Vec<String>)>>>;
 

@@ -1,7 +1,7 @@
 //! The world around a poller: a queue, the way there, producers, and other consumers.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -31,7 +31,19 @@ pub(super) struct Faults {
     pub unanswered: u64,
     /// Underway for up to so many milliseconds more.
     pub late: u64,
+    /// Lost on the way there, and nothing is heard of it.
+    pub(crate) hangs: u64,
 }
+
+impl Faults {
+    /// Whether all requests fare well.
+    pub(crate) fn is_calm(&self) -> bool {
+        self.throttled + self.denied + self.lost + self.unanswered + self.late + self.hangs == 0
+    }
+}
+
+/// How long a request that hangs is waited for, if nothing says otherwise: botocore's read timeout.
+pub(crate) const HANGS: Duration = Duration::from_secs(60);
 
 /// How requests fare.
 #[derive(Clone, Debug, Default)]
@@ -51,7 +63,7 @@ impl Way {
 }
 
 #[derive(Clone)]
-pub(super) struct World(Arc<Mutex<PollerState>>, Scheduler);
+pub(crate) struct World(Arc<Mutex<WorldState>>, Scheduler);
 
 impl std::fmt::Debug for World {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -59,7 +71,7 @@ impl std::fmt::Debug for World {
     }
 }
 
-pub(super) struct PollerState {
+pub(crate) struct WorldState {
     pub sqs: SimulatedSqs,
     pub way: Way,
     random: fastrand::Rng,
@@ -75,15 +87,47 @@ pub(super) struct PollerState {
     deleting: BTreeSet<String>,
     /// Whether something of ours was underway for longer than it should: it may arrive when it is not ours any more.
     pub was_late: bool,
-    /// Handles that an ending was asked for whose answer was lost: it may have been done.
+    /// Handles with which something was asked for whose answer was lost: it may have been done.
     pub unknown: BTreeSet<String>,
     /// Receives that brought something, of this process: what is in them, by handle.
     pub received: BTreeMap<String, String>,
-    /// What other consumers hold: handle, and until when.
-    pub others: BTreeMap<String, u64>,
+    /// What other consumers hold, by handle.
+    pub(crate) others: BTreeMap<String, Others>,
     pub others_took: u64,
+    /// The visibility timeouts that handlers have changed by themselves, by handle.
+    own: BTreeMap<String, OwnChange>,
+    /// Whether an extension that was asked for before such a change may not leave long after it.
+    pub(crate) is_prompt: bool,
     next_body: u64,
+    /// When waiting polls are looked at next.
+    looks: Option<u64>,
+    /// What the next poll is refused with.
+    pub(crate) refusal: Option<(u16, &'static str)>,
+    /// How often credentials were to be asked for anew.
+    pub(crate) renewals: u32,
 }
+
+/// A message that another consumer has.
+#[derive(Clone, Debug)]
+pub(crate) struct Others {
+    pub(crate) until: u64,
+    body: String,
+}
+
+/// A handler has changed its message's visibility timeout by itself.
+#[derive(Clone, Debug)]
+struct OwnChange {
+    body: String,
+    /// When, and to how many seconds.
+    at: u64,
+    seconds: u32,
+    /// From then on anybody may have the message, and what becomes of it is the handler's doing.
+    until: u64,
+    /// It has reached the service.
+    arrived: bool,
+}
+
+static TRACES: LazyLock<bool> = LazyLock::new(|| std::env::var_os("TURBOSQS_TRACE").is_some());
 
 struct Poll {
     waiting: Waiting,
@@ -100,7 +144,7 @@ impl World {
         if queue.ends_with(".fifo") {
             attributes.push(("FifoQueue", "true"));
         }
-        let state = PollerState {
+        let state = WorldState {
             sqs: SimulatedSqs::new(queue, &attributes),
             way,
             random: fastrand::Rng::with_seed(seed ^ 0x5eed),
@@ -115,17 +159,37 @@ impl World {
             received: BTreeMap::new(),
             others: BTreeMap::new(),
             others_took: 0,
+            own: BTreeMap::new(),
+            is_prompt: false,
             next_body: 0,
+            looks: None,
+            refusal: None,
+            renewals: 0,
         };
         World(Arc::new(Mutex::new(state)), scheduler.clone())
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, PollerState> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, WorldState> {
         self.0.lock().unwrap()
     }
 
     pub(super) fn now(&self) -> u64 {
         u64::try_from(self.1.elapsed().as_millis()).unwrap()
+    }
+
+    /// Says what happens, if it is asked to (`TURBOSQS_TRACE=1`).
+    pub(crate) fn trace(&self, what: impl FnOnce() -> String) {
+        if *TRACES {
+            println!("{}: {}", self.now(), what());
+        }
+    }
+
+    /// The handler of this message is about to have it visible after so many seconds.
+    pub(crate) fn note_own_change(&self, handle: &str, body: &str, seconds: u32) {
+        let at = self.now();
+        let change =
+            OwnChange { body: body.to_owned(), at, seconds, until: at + u64::from(seconds) * 1_000, arrived: false };
+        self.lock().own.insert(handle.to_owned(), change);
     }
 
     pub(super) fn url(&self) -> String {
@@ -146,15 +210,30 @@ impl World {
         });
     }
 
+    /// Somebody sends messages of one group after a while.
+    pub(crate) fn send_to_after(&self, time: Duration, count: usize, group: &'static str) {
+        let world = self.clone();
+        self.1.after(time, move || {
+            for _ in 0..count {
+                world.send_to(Some(group.to_owned()));
+            }
+        });
+    }
+
     fn send(&self, groups: u64) {
+        let group = (groups > 0).then(|| format!("g{}", self.lock().random.u64(..groups)));
+        self.send_to(group);
+    }
+
+    fn send_to(&self, group: Option<String>) {
         let now = self.now();
         {
             let mut state = self.lock();
             let number = state.next_body;
             state.next_body += 1;
             let mut body = json!({"QueueUrl": state.sqs.url, "MessageBody": number.to_string()});
-            if groups > 0 {
-                body["MessageGroupId"] = format!("g{}", state.random.u64(..groups)).into();
+            if let Some(group) = group {
+                body["MessageGroupId"] = group.into();
                 body["MessageDeduplicationId"] = number.to_string().into();
             }
             state.sqs.call(Action::SendMessage, body.to_string().as_bytes(), now);
@@ -185,10 +264,12 @@ impl World {
                     "VisibilityTimeout": visibility});
                 let outcome = state.sqs.call(Action::ReceiveMessage, body.to_string().as_bytes(), now);
                 let Outcome::Answered(Ok(reply)) = outcome else { return };
-                let handles: Vec<String> = messages(&reply).into_iter().map(|(handle, _, _)| handle).collect();
-                state.others_took += handles.len() as u64;
-                state.others.extend(handles.iter().map(|handle| (handle.clone(), now + visibility * 1_000)));
-                handles
+                let until = now + visibility * 1_000;
+                let took = messages(&reply).into_iter().map(|(handle, body, _)| (handle, Others { until, body }));
+                let took: BTreeMap<String, Others> = took.collect();
+                state.others_took += took.len() as u64;
+                state.others.extend(took.clone());
+                took.into_keys().collect::<Vec<_>>()
             };
             let (scheduler, world) = (world.1.clone(), world.clone());
             scheduler.after(holds, move || world.other_ends(&handles));
@@ -200,9 +281,9 @@ impl World {
         {
             let mut state = self.lock();
             for handle in handles {
-                let until = state.others.remove(handle).unwrap();
-                state.check_others(handle, until, now);
-                if state.random.bool() && now < until {
+                let other = state.others.remove(handle).unwrap();
+                state.check_others(handle, &other, now);
+                if state.random.bool() && now < other.until {
                     let body = json!({"QueueUrl": state.sqs.url, "ReceiptHandle": handle});
                     state.sqs.call(Action::DeleteMessage, body.to_string().as_bytes(), now);
                 }
@@ -222,6 +303,7 @@ impl World {
         let now = self.now();
         {
             let mut state = self.lock();
+            state.note_arrival(request, now);
             let outcome = state.sqs.call(request.action, &request.body, now);
             match outcome {
                 Outcome::Answered(_) if unanswered => {
@@ -315,15 +397,25 @@ impl World {
         state.waiting.append(&mut waiting);
         state.stranded.extend(stranded);
         // A poll that waits is served when something becomes visible.
-        if let Some(next) = state.sqs.next_event() {
+        let next = state.sqs.next_event().map(|next| next.max(now + 1));
+        if let Some(next) = next.filter(|next| state.looks.is_none_or(|looks| *next < looks)) {
+            state.looks = Some(next);
             let world = self.clone();
             drop(state);
-            self.1.after(ms(next.saturating_sub(now).max(1)), move || world.deliver());
+            self.1.after(ms(next - now), move || {
+                world.lock().looks.take_if(|looks| *looks == next);
+                world.deliver();
+            });
         }
     }
 }
 
-impl PollerState {
+impl WorldState {
+    /// Whether a delete has left for this message.
+    pub(crate) fn deletes_message(&self, body: &str) -> bool {
+        self.deleting.contains(body)
+    }
+
     /// Whether a delete has left for the message of this handle.
     pub(super) fn deletes(&self, handle: &str) -> bool {
         self.received.get(handle).is_some_and(|body| self.deleting.contains(body))
@@ -341,16 +433,62 @@ impl PollerState {
     }
 
     /// Nothing of others' is disturbed.
-    fn check_others(&mut self, handle: &str, until: u64, now: u64) {
-        if now < until && !self.was_late {
+    fn check_others(&mut self, handle: &str, other: &Others, now: u64) {
+        let until = other.until;
+        if now < until && !self.was_late && !self.is_released(&other.body, now) {
             let standing = self.sqs.standing(handle, now);
             assert_eq!(standing, Standing::Ours(until), "another consumer's message was disturbed, at {now} ms");
         }
     }
 
     pub(super) fn check_all_others(&mut self, now: u64) {
-        for (handle, until) in self.others.clone() {
-            self.check_others(&handle, until, now);
+        for (handle, other) in self.others.clone() {
+            self.check_others(&handle, &other, now);
+        }
+    }
+
+    /// Whether the handler that had this handle has changed its message's visibility timeout by itself.
+    pub(crate) fn is_changed(&self, handle: &str) -> bool {
+        self.own.contains_key(handle)
+    }
+
+    /// Whether that change has not reached the service yet.
+    pub(crate) fn is_changing(&self, handle: &str) -> bool {
+        self.own.get(handle).is_some_and(|change| !change.arrived)
+    }
+
+    /// A request reaches the service. What a handler asks for is done, or comes too late.
+    fn note_arrival(&mut self, request: &Request, now: u64) {
+        let changes = matches!(request.action, Action::ChangeMessageVisibility | Action::ChangeMessageVisibilityBatch);
+        if self.own.is_empty() || !changes {
+            return;
+        }
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        for handle in entries_of(&body).iter().filter_map(|entry| entry["ReceiptHandle"].as_str()) {
+            let ours = matches!(self.sqs.standing(handle, now), Standing::Ours(_));
+            if let Some(change) = self.own.get_mut(handle) {
+                change.arrived = true;
+                change.until = if ours { change.until } else { change.until.min(now) };
+            }
+        }
+    }
+
+    /// Whether a handler has let this message become visible by itself: then two may have it.
+    pub(crate) fn is_released(&self, body: &str, now: u64) -> bool {
+        self.own.values().any(|change| change.body == body && change.until <= now)
+    }
+
+    /// The same, of a message by the handle with which it was received here.
+    pub(crate) fn is_released_by(&self, handle: &str, now: u64) -> bool {
+        !self.own.is_empty() && self.received.get(handle).is_some_and(|body| self.is_released(body, now))
+    }
+
+    /// What a handler asks for by itself does not reach the service, or nobody knows: it may be visible at any time.
+    fn note_own_failure(&mut self, body: &Value, now: u64) {
+        for entry in entries_of(body) {
+            if let Some(change) = entry["ReceiptHandle"].as_str().and_then(|handle| self.own.get_mut(handle)) {
+                change.until = change.until.min(now);
+            }
         }
     }
 
@@ -366,13 +504,20 @@ impl PollerState {
             return;
         }
         let body: Value = serde_json::from_slice(&request.body).unwrap();
-        let entries = body["Entries"].as_array().cloned().unwrap_or_else(|| vec![body]);
-        for entry in entries {
+        for entry in entries_of(&body) {
             let handle = entry["ReceiptHandle"].as_str().unwrap();
+            let change = entry["VisibilityTimeout"].as_u64();
+            let ours = matches!(self.sqs.standing(handle, now), Standing::Ours(_));
+            if let (Some(own), Some(seconds), true) = (self.own.get(handle), change, self.is_prompt && ours) {
+                // What was asked for just before may still be on its way out.
+                let theirs = seconds == u64::from(own.seconds) || now <= own.at + 100;
+                assert!(theirs, "{seconds} s are asked for at {now} ms, its handler wanted {own:?}");
+            }
             if matches!(request.action, Action::DeleteMessage | Action::DeleteMessageBatch) {
                 self.deleting.extend(self.received.get(handle).cloned());
             }
-            if self.was_late || self.unknown.contains(handle) {
+            let own = self.is_changing(handle) || self.is_released_by(handle, now);
+            if self.was_late || self.unknown.contains(handle) || own {
                 continue;
             }
             let standing = self.sqs.standing(handle, now);
@@ -380,6 +525,10 @@ impl PollerState {
             assert!(ours, "{:?} left at {now} ms for a message that is {standing:?}", request.action);
         }
     }
+}
+
+fn entries_of(body: &Value) -> &[Value] {
+    body["Entries"].as_array().map_or(std::slice::from_ref(body), Vec::as_slice)
 }
 
 /// Handle, body and group of each message of a reply.
@@ -418,17 +567,24 @@ impl Transport for Wire {
         let out = world.1.elapsed() < state.out_until;
         let (throttled, denied, lost_there) =
             (struck(faults.throttled), struck(faults.denied), out || struck(faults.lost));
-        let unanswered = struck(faults.unanswered);
+        let (unanswered, hangs) = (struck(faults.unanswered), struck(faults.hangs));
         if unanswered {
             let body: Value = serde_json::from_slice(&request.body).unwrap();
-            let entries = body["Entries"].as_array().cloned().unwrap_or_else(|| vec![body]);
-            let handles = entries.iter().filter_map(|entry| entry["ReceiptHandle"].as_str().map(str::to_owned));
-            state.unknown.extend(handles);
+            let handles = entries_of(&body).iter().filter_map(|entry| entry["ReceiptHandle"].as_str());
+            state.unknown.extend(handles.map(str::to_owned));
         }
         let extra = if faults.late > 0 { state.random.u64(..=faults.late) } else { 0 };
         state.was_late |= extra > 0;
+        if !state.own.is_empty() && (throttled || denied || lost_there || unanswered || hangs) {
+            state.note_own_failure(&serde_json::from_slice(&request.body).unwrap(), now);
+        }
+        let refused = if request.action == Action::ReceiveMessage { state.refusal.take() } else { None };
         drop(guard);
-        if lost_there {
+        if let Some((status, code)) = refused {
+            world.fails(request.action, ms(latency * 2), refusal(status, code), answer);
+        } else if hangs {
+            world.fails(request.action, request.attempt_limit().unwrap_or(HANGS).min(HANGS), lost(), answer);
+        } else if lost_there {
             world.fails(request.action, ms(latency * 3), lost(), answer);
         } else if throttled {
             world.fails(request.action, ms(latency * 2), refusal(400, "RequestThrottled"), answer);
@@ -455,6 +611,10 @@ impl Transport for Wire {
     }
 
     fn recovered(&self, _: Retry) {}
+
+    fn renew_credentials(&self) {
+        self.0.lock().renewals += 1;
+    }
 }
 
 fn reply(outcome: Result<Vec<u8>, Refused>) -> Result<Reply, Error> {

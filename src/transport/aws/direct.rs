@@ -115,7 +115,14 @@ impl Direct {
         let mut attempts = Attempts::new(&self.quota, self.max_attempts, request.action == Action::ReceiveMessage)
             .after(request.attempts);
         loop {
-            let (error, next) = match self.attempt(request, &invocation_id, attempts.number()).await {
+            let attempt = self.attempt(request, &invocation_id, attempts.number());
+            let outcome = match request.attempt_limit() {
+                None => attempt.await,
+                Some(limit) => tokio::time::timeout(limit, attempt).await.unwrap_or_else(|_| {
+                    Err(NoReply::Lost(HttpFailure::new(Failure::ReadTimeout, super::given_up(limit))))
+                }),
+            };
+            let (error, next) = match outcome {
                 Ok(reply) if (200..300).contains(&reply.status) => {
                     attempts.succeeded();
                     return Ok(reply);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 import threading
 from typing import Any
 
@@ -100,6 +101,24 @@ def test_a_handler_that_cancels_its_task(server: Server, sqs: Any, url: str) -> 
 
     asyncio.run(work())
     assert counts(sqs, url) == (20, 0)
+
+
+def test_cancelled_waits_leave_nothing_behind(server: Server, url: str) -> None:
+    """What waits in the core holds its client: nobody waits when all have been cancelled."""
+
+    async def work() -> None:
+        mine = aio_client(server)
+        async with mine.poll_messages(QueueUrl=url) as messages:
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(messages.__anext__(), 0.2)
+            holders = sys.getrefcount(mine._core)
+            for _ in range(30):
+                with pytest.raises(asyncio.TimeoutError):
+                    await asyncio.wait_for(messages.__anext__(), 0.005)
+            await asyncio.sleep(0.1)
+            assert sys.getrefcount(mine._core) < holders + 10
+
+    asyncio.run(work())
 
 
 def test_a_cancelled_wait_for_the_next_message(server: Server, sqs: Any, url: str) -> None:

@@ -101,7 +101,9 @@ def test_a_message_that_its_handler_lets_go_is_not_extended(server: Server, sqs:
         raise Unlucky
 
     options: dict[str, Any] = {"concurrency": 1, "max_messages": 1, "retry_delay": 0}
-    consuming = consumer(sqs, url, handle, on_error=lambda *_: None, **options)
+    lost: list[Any] = []
+    hooks: dict[str, Any] = {"on_error": lambda *_: None, "on_lease_lost": lambda *told: lost.append(told)}
+    consuming = consumer(sqs, url, handle, **hooks, **options)
     consuming.start()
     assert changed.wait(10)
     other = client(server)
@@ -110,8 +112,25 @@ def test_a_message_that_its_handler_lets_go_is_not_extended(server: Server, sqs:
     assert consuming.stats()["extended"] == 0
     release.set()
     assert consuming.stop()
+    assert (lost, consuming.stats()["lost"]) == ([], 0)
     assert counts(sqs, url) == (0, 1)
     other.delete_message(QueueUrl=url, ReceiptHandle=taken["ReceiptHandle"])
+
+
+@pytest.mark.parametrize("seconds", [0, 1])
+def test_a_message_that_its_handler_lets_go_is_deleted_when_it_returns(seconds: int, server: Server, sqs: Any) -> None:
+    """When it is visible again is for the handler to say, and that it is done too."""
+    url = server.create_queue("short", {"VisibilityTimeout": "2"})
+    send(sqs, url, 1)
+    lost: list[Any] = []
+
+    def handle(message: Any) -> None:
+        sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=seconds)
+        until(lambda: counts(sqs, url) == (1, 0))
+
+    hooks: dict[str, Any] = {"on_lease_lost": lambda *told: lost.append(told)}
+    consumer(sqs, url, handle, concurrency=1, max_messages=1, **hooks).run()
+    assert (lost, counts(sqs, url)) == ([], (0, 0))
 
 
 def lose(consuming: Any, message: Any) -> list[Any]:

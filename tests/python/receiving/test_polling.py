@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pickle
 import signal
@@ -11,15 +12,20 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support.libraries import BOTO3, SUBJECT
+from support.libraries import BOTO3, KEYS, SUBJECT
 from support.queues import client, counts, send
 from support.scripts import finish, run, start
 from support.waiting import until
+from turbosqs import aio
 from turbosqs.local import Server
 
 
 def requests(server: Server, action: str = "ReceiveMessage") -> int:
     return server.stats()["requests"].get(action, 0)
+
+
+def aio_client(server: Server) -> Any:
+    return aio.Session().client("sqs", region_name="us-east-1", endpoint_url=server.endpoint_url, **KEYS)
 
 
 def test_a_whole_queue(server: Server, sqs: Any, url: str) -> None:
@@ -224,12 +230,42 @@ def test_a_lost_reply_does_not_stop_a_group(server: Server, sqs: Any) -> None:
 
 
 def test_a_queue_that_does_not_say(server: Server, url: str) -> None:
-    """GetQueueAttributes may be refused: then thirty seconds are assumed."""
+    """GetQueueAttributes may fail: then thirty seconds are asked for."""
     server.faults.add("server_error", actions=["GetQueueAttributes"], status=500)
     sqs = client(server)
     sqs.send_message(QueueUrl=url, MessageBody="m")
     assert [message["Body"] for message in sqs.poll_messages(QueueUrl=url, max_messages=1)] == ["m"]
     assert requests(server, "GetQueueAttributes") > 0
+
+
+@pytest.mark.parametrize("kind", ["threads", "asyncio"])
+def test_a_queue_that_may_not_be_asked(kind: str, server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    """A timeout that is known is asked for, whatever the queue's is, and that is logged once."""
+    url = server.create_queue("short", {"VisibilityTimeout": "2"})
+    server.faults.add("access_denied", actions=["GetQueueAttributes"])
+    sqs = client(server)
+    send(sqs, url, 3)
+
+    async def loop() -> None:
+        async with aio_client(server).poll_messages(QueueUrl=url) as messages:
+            assert (await messages.__anext__())["Body"]
+            assert (await messages.__anext__())["Body"]
+
+    if kind == "threads":
+        with sqs.poll_messages(QueueUrl=url) as messages:
+            assert next(messages)["Body"]
+            assert next(messages)["Body"]
+    else:
+        asyncio.run(loop())
+    [record] = caplog.records
+    assert (record.name, record.levelname) == ("turbosqs.polling", "WARNING")
+    assert "VisibilityTimeout=30" in record.message
+    assert "AccessDenied" in record.message
+    server.faults.clear()
+    server.advance(20)
+    assert counts(sqs, url) == (1, 2)
+    server.advance(10)
+    assert counts(sqs, url) == (3, 0)
 
 
 def test_failures(server: Server, sqs: Any, url: str) -> None:
