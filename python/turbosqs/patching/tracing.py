@@ -76,7 +76,7 @@ class Tools:
     def trace(self, client: Any, operation_name: str, call: Callable[[str | None], Any]) -> Any:
         """Make a call of the core's as botocore would make it under these tools.
 
-        Arguments:
+        Args:
             client: botocore's client.
             operation_name: such as ``SendMessage``.
             call: makes it, with a value for the trace header.
