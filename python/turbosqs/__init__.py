@@ -12,6 +12,7 @@ The modules, outermost first; each imports what stands below it, never what stan
 - `_run` `turbosqs run`: a program with boto3's clients patched
 - `_serve` `turbosqs serve`: the embedded SQS as a process
 - `_consume` ``turbosqs consume``: a consumer as a command
+- `kombu` Celery and kombu: a transport that receives, acknowledges and publishes in batches
 - `aio` clients, writers, iterators and consumers for asyncio
 - `session` sessions, and the clients made from them
 - `sqs` the client
@@ -27,6 +28,7 @@ The modules, outermost first; each imports what stands below it, never what stan
 - `_watching` whether somebody in the process may listen to the calls of our clients
 - `patching` boto3's own clients on the core
 - `telemetry` OpenTelemetry's spans and metrics of our clients, once somebody asks for them
+- `_kombu` how kombu finds the transport of `kombu`, once it is imported
 - `service_model` `client.meta.service_model`
 - `_in_force` a client's config as it is applied, for ``client.meta.config``
 - `_resource` what `resource()` answers

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from importlib.abc import Loader, MetaPathFinder
 from importlib.util import find_spec
 
+from .. import _kombu
 from .._lock import lock
 
 TYPE_CHECKING = False
@@ -99,6 +100,7 @@ class _State:
 
     def settle(self, needed: bool = True) -> None:
         """Make what is done what is wanted."""
+        (_kombu.install if self.is_wanted or self._blocks > 0 else _kombu.uninstall)()
         # Imports may have to wait for another thread's, which may have to wait for our lock: so they come first.
         client = _imported_client()
         if client is None:
@@ -106,6 +108,7 @@ class _State:
                 is_wanted = self.is_wanted or self._blocks > 0
                 if is_wanted and needed and find_spec("botocore") is None:
                     self.is_wanted = False
+                    _kombu.uninstall()
                     message = "patch() puts boto3's clients on the core and needs boto3: pip install boto3"
                     raise ModuleNotFoundError(message, name="botocore")
                 if self._finder in sys.meta_path:
