@@ -70,7 +70,7 @@ check: build ## the quick subset, for people at work
 	@$(STEP) "cargo fmt" cargo fmt --check
 	@$(STEP) "ruff" $(BIN)/ruff check
 	@$(STEP) "ruff format" $(BIN)/ruff format --check
-	@$(STEP) --closing '^test result' "Rust unit tests" $(CARGO_TEST) --lib
+	@$(STEP) --closing '^test result' "Rust unit tests" env TURBOSQS_SEEDS=1000 $(CARGO_TEST) --lib
 	@$(STEP) --closing '\d passed' "Python parity tests" $(BIN)/pytest -q -x \
 		tests/python/parity/test_arguments.py tests/python/parity/test_cases.py tests/python/test_surface.py
 	@$(STEP) --since $(MAKE_STARTED) "make check: passed"
@@ -102,7 +102,7 @@ mypy:
 	@$(STEP) "mypy" $(BIN)/mypy
 
 stubtest:
-	@$(STEP) "stubtest" $(BIN)/python -m mypy.stubtest turbosqs
+	@$(STEP) "stubtest" $(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml turbosqs
 
 service-model:
 	@$(STEP) "service model, against botocore's" $(BIN)/python scripts/generate_model.py --check

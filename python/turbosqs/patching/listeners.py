@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import socket
 import sys
-from functools import cache
 from operator import is_, itemgetter
 from types import FunctionType, MethodType
 
@@ -342,10 +341,15 @@ def _is_builtin(handler: Any) -> bool:
     return id(handler) in _BUILTIN
 
 
-@cache
+# How many of botocore's own handlers an event has, once somebody has asked.
+_counted: dict[str, int] = {}
+
+
 def _builtin(event: str) -> int:
     """How many of botocore's own handlers an event has."""
-    return sum(_hears(name, event) for names in _BUILTIN.values() for name in names)
+    if event not in _counted:
+        _counted[event] = sum(_hears(name, event) for names in _BUILTIN.values() for name in names)
+    return _counted[event]
 
 
 def _hears(name: str, event: str) -> bool:
