@@ -16,7 +16,9 @@ class FailedEntry:
         error: what a call of its own would have raised; most often a ``ClientError``.
     """
 
-    def __init__(self, operation: str, params: dict[str, Any], error: Exception) -> None:
+    def __init__(self, operation: str, params: dict[str, Any], error: Exception, position: int = 0) -> None:
+        # Among all that the writer was given.
+        self._position = position
         self.operation = operation
         self.params = params
         self.error = error

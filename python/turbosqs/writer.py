@@ -6,6 +6,7 @@ The idiom is boto3's own, from DynamoDB's ``Table.batch_writer``.
 from __future__ import annotations
 
 import sys
+from operator import attrgetter
 
 from ._core import Failure, Writer
 from ._green import waits_of
@@ -84,8 +85,9 @@ class BaseBatchWriter:
         if error is None:
             raise failed
         if isinstance(error, BatchWriterError) and isinstance(failed, BatchWriterError):
-            # The one that ended the block, because so much had failed, is the one that tells of all.
-            error.failures.extend(failed.failures)
+            # The one that ended the block, because so much had failed, is the one that tells of all. What was given
+            # earlier may have failed later.
+            error.failures[:] = sorted([*error.failures, *failed.failures], key=attrgetter("_position"))
             return
         # It must not get lost behind the other.
         from warnings import warn
@@ -190,11 +192,11 @@ def _progress() -> Progress:
     return Progress()
 
 
-def _error(failures: list[tuple[str, dict[str, Any], Exception]]) -> Exception:
+def _error(failures: list[tuple[int, str, dict[str, Any], Exception]]) -> Exception:
     from ._own_exceptions import BatchWriterError, FailedEntry
 
     entries = [
-        FailedEntry(operation, params, exception(error) if isinstance(error, Failure) else error)
-        for operation, params, error in failures
+        FailedEntry(operation, params, exception(error) if isinstance(error, Failure) else error, position)
+        for position, operation, params, error in failures
     ]
     return BatchWriterError(entries)

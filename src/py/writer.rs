@@ -99,17 +99,23 @@ impl Writer {
         Ok(self.core.progress())
     }
 
-    /// What was not accepted: for each entry its operation, its arguments and its `Failure` (or another exception).
+    /// What was not accepted: for each entry its position among all, its operation, its arguments and its `Failure` (or
+    /// another exception).
     fn take_failures<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let failures = if self.core.is_mine() { self.core.take_failures() } else { Vec::new() };
         let list = PyList::empty(py);
-        for Unsent { action, members, error, .. } in failures {
+        for Unsent { position, action, members, error } in failures {
             let params = self.params(py, action, members.as_deref())?;
             let name = action.action().operation().name;
             let error = error::failure(py, error, action.action()).into_value(py);
             list.append(PyTuple::new(
                 py,
-                [name.into_pyobject(py)?.into_any(), params.into_any(), error.into_bound(py).into_any()],
+                [
+                    position.into_pyobject(py)?.into_any(),
+                    name.into_pyobject(py)?.into_any(),
+                    params.into_any(),
+                    error.into_bound(py).into_any(),
+                ],
             )?)?;
         }
         Ok(list)

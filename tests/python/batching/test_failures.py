@@ -13,9 +13,11 @@ from botocore.exceptions import ClientError, ParamValidationError
 from support.observe import Raised, outcome
 from support.relay import RESET, Relay
 from support.together import connect, drain, held, patient, refused, write
+from turbosqs._own_exceptions import FailedEntry
 from turbosqs.exceptions import BatchWriterError
 from turbosqs.local import Server
 from turbosqs.sqs import SQS
+from turbosqs.writer import BaseBatchWriter
 
 ATTRIBUTES = {
     "text": {"DataType": "String", "StringValue": "é"},
@@ -278,3 +280,14 @@ def test_the_error_can_be_pickled(sqs: SQS, server: Server) -> None:
     assert [(each.operation, each.code, each.params) for each in copied.failures] == [
         (each.operation, each.code, each.params) for each in error.failures
     ]
+
+
+def test_what_fails_late_is_told_of_in_its_place() -> None:
+    """The block has ended since so much had failed; an entry that was given earlier fails after that."""
+
+    def failures(*positions: int) -> BatchWriterError:
+        return BatchWriterError([FailedEntry("SendMessage", {"n": n}, ValueError(), n) for n in positions])
+
+    ended = failures(0, 1, 4, 5)
+    BaseBatchWriter._report(object.__new__(BaseBatchWriter), failures(2, 3, 6), ended)
+    assert [each.params["n"] for each in ended.failures] == list(range(7))

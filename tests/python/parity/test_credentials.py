@@ -58,9 +58,10 @@ def compare(server: Scripted, **settings: Any) -> Outcome:
     return results[0]
 
 
-def key(result: Outcome) -> str:
+def key(result: Outcome) -> str | None:
     assert isinstance(result, Returned)
-    return str(result.value[0]["key"])
+    found: str | None = result.value[0]["key"]
+    return found
 
 
 def arguments(**more: str) -> dict[str, str]:

@@ -332,7 +332,8 @@ def test_patch_before_boto3_is_imported(embedded: Any) -> None:
         client = boto3.client("sqs", "us-east-1", endpoint_url=sys.argv[1], aws_access_key_id="a",
                               aws_secret_access_key="b")
         client.list_queues()
-        left = any("turbosqs" in type(each).__module__ for each in sys.meta_path)
+        # The other waits for kombu, which may never come.
+        left = any(type(each).__module__ == "turbosqs.patching.hook" for each in sys.meta_path)
         print(turbosqs.stats(client)["fast"], turbosqs.stats(), left)
         print(type(botocore.client.__loader__).__name__, type(botocore.client.__spec__.loader).__name__)
         """,

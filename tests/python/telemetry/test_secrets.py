@@ -190,9 +190,14 @@ def test_a_source(
             (folder / "config").write_text(
                 f"[default]\ncredential_process = {sys.executable} {tmp_path / 'source.py'}\n"
             )
-        sqs = turbosqs.Session().client("sqs", region_name="us-east-1", endpoint_url=listening.url)
         # What a source itself has said is in the exception, as in boto3's: it is not in anything else.
         quoting = (turbosqs.exceptions.ClientError, turbosqs.exceptions.CredentialRetrievalError) if refused else ()
-        everything.call(sqs.send_message, *quoting, QueueUrl=f"{listening.url}/1/q", MessageBody=BODY)
-        everything.call(sqs.list_queues, *quoting)
+
+        # Some sources are asked when a client is made, others by its first call.
+        def send(**arguments: Any) -> None:
+            sqs = turbosqs.Session().client("sqs", region_name="us-east-1", endpoint_url=listening.url)
+            everything.call(sqs.send_message, *quoting, **arguments)
+            everything.call(sqs.list_queues, *quoting)
+
+        everything.call(send, *quoting, QueueUrl=f"{listening.url}/1/q", MessageBody=BODY)
         search(everything, listening)
