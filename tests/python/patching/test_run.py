@@ -263,7 +263,7 @@ def test_a_forked_child_of_a_client_in_use(here: Path) -> None:
 def test_another_sitecustomize_has_its_turn(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = here / "other"
     other.mkdir()
-    (other / "sitecustomize.py").write_text("import sys; sys.stdout.write(f'other {__name__} {__file__}\\n')\n")
+    (other / "sitecustomize.py").write_text("print(f'other {__name__} {__file__}', flush=True)\n")
     write(here / "script.py", "import sitecustomize; say(sitecustomize.__file__, fast())")
     monkeypatch.setenv("PYTHONPATH", str(other))
     file = other / "sitecustomize.py"
