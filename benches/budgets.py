@@ -10,12 +10,14 @@ from benches.plan import (
     AT_ONCE,
     COROUTINES,
     DELAYED,
+    INSTRUMENTED,
     ONE_BY_ONE,
     RECEIVING,
     SCENARIOS,
     STARTING,
     TENS,
     THREADS,
+    TOOLS,
     Run,
     Scenario,
 )
@@ -65,6 +67,17 @@ def _cost_of_patching(results: Results) -> float:
     """What a patched boto3 client costs beyond our own, in percent."""
     theirs, ours = (results.median(AT_ONCE, TENS, work, "cpu") for work in ("turbosqs, boto3 patched", "turbosqs"))
     return (theirs / ours - 1) * 100
+
+
+def _cost_of_tracing(tool: str) -> Callable[[Results], float]:
+    """Microseconds of a patched call under a tool, beyond those of the call without it and of the tool by itself."""
+
+    def measured(results: Results) -> float:
+        names = f"turbosqs, boto3 patched, {tool}", "turbosqs, boto3 patched", f"nothing, {tool}"
+        both, call, alone = (results.median(AT_ONCE, INSTRUMENTED, name, "cpu") for name in names)
+        return both - call - alone
+
+    return measured
 
 
 def _time_of_patching(results: Results) -> float:
@@ -169,6 +182,16 @@ BUDGETS = (
         _times(ONE_BY_ONE, "boto3", "turbosqs batch_writer", "wall", DELAYED),
     ),
     Budget("a patched boto3's send_message_batch: CPU beyond turbosqs's own", 25, " %", _cost_of_patching, most=True),
+    *(
+        Budget(
+            f"send_message, patched, under {tool}: CPU beyond the call and the tool",
+            most,
+            " µs",
+            _cost_of_tracing(tool),
+            most=True,
+        )
+        for tool, most in TOOLS.items()
+    ),
     Budget("import turbosqs and patch(), beyond boto3's import", 15, " ms", _time_of_patching, most=True),
     *(
         Budget(

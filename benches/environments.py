@@ -1,7 +1,7 @@
 """Where the libraries are that are measured: ``python -m benches.environments`` sees to it.
 
-Those that cannot live in the project's own environment have one each, a folder in ``.venv`` made from the lock of
-``bench-NAME``. turbosqs is the newest wheel of ``dist/``, unpacked: what users get, whatever is built for work.
+Those that cannot live in the project's own environment have one each, a folder in ``.venv/bench``. turbosqs is the
+newest wheel of ``dist/``, unpacked: what users get, whatever is built for work.
 """
 
 from __future__ import annotations
@@ -13,7 +13,12 @@ from pathlib import Path
 from scripts import environments
 
 ROOT = environments.ROOT
-NAMES = ("aiobotocore", "fanferro")
+#: The folders, and the environments that are made there.
+NAMES = {
+    "aiobotocore": "bench-aiobotocore",
+    "fanferro": "bench-fanferro",
+    "instrumentation": "instrumentation",
+}
 
 
 class MissingError(Exception):
@@ -30,7 +35,7 @@ def interpreter(environment: str) -> str:
         return sys.executable
     python = _folder(environment) / "bin" / "python"
     if not python.exists():
-        oldest = ".".join(map(str, environments.ENVIRONMENTS[f"bench-{environment}"]))
+        oldest = ".".join(map(str, environments.ENVIRONMENTS[NAMES[environment]]))
         raise MissingError(f"needs an environment made by `make bench`, from Python {oldest} or newer")
     return str(python)
 
@@ -65,9 +70,9 @@ def main() -> None:
         install = [environments.uv(), "pip", "install", "--quiet", "--no-deps", "--no-index", "--compile-bytecode"]
         environments.run([*install, "--target", made, chosen])  # type: ignore[list-item]
         mark.write_text(now)
-    for name in NAMES:
+    for name, environment in NAMES.items():
         try:
-            environments.make(f"bench-{name}", _folder(name))
+            environments.make(environment, _folder(name))
         except environments.NoPythonError as error:
             print(f"{name} is left out: {error}")
 

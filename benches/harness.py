@@ -128,7 +128,7 @@ class Harness:
             answer = json.loads(worker.line())
             after = self._server.order()
         moved = self._held(queue) - held
-        wanted = {"send": run.messages, "receive": -run.messages, "start": 0}[run.group.kind]
+        wanted = {"send": run.messages, "receive": -run.messages, "start": 0}[run.group.kind] * run.work.moves
         if moved != wanted:
             raise FailedError(f"the queue should hold {wanted:+} messages, and holds {moved:+}")
         figures = answer["figures"]

@@ -27,6 +27,7 @@ class Work:
         options: What the function is given beside the job.
         environment: Whose interpreter runs it: the project's own, or that of a library which cannot live there.
         warm: How many messages are moved before: connections, caches.
+        moves: Whether messages are moved at all; if not, it is what others are to be read beside.
     """
 
     label: str
@@ -34,8 +35,9 @@ class Work:
     messages: int
     delayed: int
     options: Mapping[str, object] = field(default_factory=dict, hash=False)
-    environment: Literal["", "aiobotocore", "fanferro"] = ""
+    environment: Literal["", "aiobotocore", "fanferro", "instrumentation"] = ""
     warm: int = 40
+    moves: bool = True
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ ONE_BY_ONE = "send_message, one after another"
 THREADS = "send_message, 32 threads"
 COROUTINES = "send_message, 1,000 coroutines"
 RECEIVING = "receive and delete"
+INSTRUMENTED = "send_message under instrumentation"
 
 
 def _threads(count: int) -> Group:
@@ -86,6 +89,26 @@ def _threads(count: int) -> Group:
         ),
         everywhere=count == 32,
     )
+
+
+#: Instrumentation tools, with the microseconds that a patched call may cost beyond itself and the tool: those that add
+#: attributes to messages may more.
+TOOLS = {"OpenTelemetry": 100, "Sentry": 100, "X-Ray": 100, "New Relic": 100, "Datadog": 150, "Elastic": 150}
+
+
+def _instrumented() -> Group:
+    works = [
+        Work("boto3", "boto3.send", 400, 60, environment="instrumentation"),
+        Work("turbosqs, boto3 patched", "turbosqs.send_patched", 2_000, 60, environment="instrumentation"),
+    ]
+    for tool in TOOLS:
+        options = {"tool": tool}
+        works += [
+            Work(f"boto3, {tool}", "instrumented.stock", 300, 60, options, "instrumentation"),
+            Work(f"turbosqs, boto3 patched, {tool}", "instrumented.patched", 1_500, 60, options, "instrumentation"),
+            Work(f"nothing, {tool}", "instrumented.around_nothing", 1_500, 60, options, "instrumentation", moves=False),
+        ]
+    return Group(INSTRUMENTED, "send", tuple(works), everywhere=False)
 
 
 def _coroutines(uvloop: bool) -> Group:
@@ -140,6 +163,7 @@ GROUPS = (
             Work("turbosqs batch_writer", "turbosqs.send_by_batch_writer", 50_000, 20_000),
         ),
     ),
+    _instrumented(),
     _threads(16),
     _threads(32),
     _coroutines(uvloop=False),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benches.plan import AT_ONCE, COROUTINES, DELAYED, ONE_BY_ONE, RECEIVING, STARTING, TENS, THREADS
+from benches.plan import AT_ONCE, COROUTINES, DELAYED, INSTRUMENTED, ONE_BY_ONE, RECEIVING, STARTING, TENS, THREADS
 from benches.results import Results, known
 from benches.tables import number, table
 
@@ -42,6 +42,15 @@ ROWS = (
     Row("`send_message_batch` of 10", TENS, "boto3", "turbosqs"),
     Row("the same by boto3's own client, patched", TENS, "boto3", "turbosqs, boto3 patched"),
     Row("`send_message`, one after another", ONE_BY_ONE, "boto3", "turbosqs"),
+    *(
+        Row(
+            f"the same by boto3's own client, patched, under {tool}",
+            INSTRUMENTED,
+            f"boto3, {tool}",
+            f"turbosqs, boto3 patched, {tool}",
+        )
+        for tool in ("OpenTelemetry", "Sentry")
+    ),
     Row("its median latency, on loopback", ONE_BY_ONE, "boto3", "turbosqs", "latency", less="faster"),
     Row("`send_message` from 32 threads", THREADS, "boto3", "turbosqs"),
     Row("`batch_writer` instead of `send_message`", ONE_BY_ONE, "boto3", "turbosqs batch_writer"),
