@@ -50,6 +50,7 @@ The modules, outermost first; each imports what stands below it, never what stan
 - `_at_exit` what still waits when the interpreter ends is sent
 - `_signals` the signals that ask a program to end or to begin again
 - `_platform` whether to do without what only Unix has
+- `_when_imported` something to be done once a module is imported that may never be
 - `_lock` the one lock, which a forked child finds free
 - `_codes` one-time codes of devices (``mfa_serial``), which a person is asked for in the thread that makes the call
 - `_core` the extension module, in Rust; where there is none, a Python module that says so

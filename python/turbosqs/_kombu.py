@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import logging
 import sys
-from importlib.abc import Loader, MetaPathFinder
 
 from ._lock import lock
+from ._when_imported import WhenImported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from importlib.machinery import ModuleSpec
-    from types import ModuleType
     from typing import Any
 
 _MODULE = "kombu.transport"
@@ -32,11 +30,11 @@ _before: dict[str, str] = {}
 def install() -> None:
     """Have ``sqs://`` stand for our transport, from now on or from when kombu is imported. Twice is once."""
     with lock():
-        if _finder in sys.meta_path:
+        if _waiting.is_waiting:
             return
         module = sys.modules.get(_MODULE)
         if module is None or not hasattr(module, "TRANSPORT_ALIASES"):
-            sys.meta_path.insert(0, _finder)
+            _waiting.wait()
         else:
             _register(module)
 
@@ -44,8 +42,7 @@ def install() -> None:
 def uninstall() -> None:
     """Have ``sqs://`` stand for kombu's own again. Connections that are open keep what they have."""
     with lock():
-        if _finder in sys.meta_path:
-            sys.meta_path.remove(_finder)
+        _waiting.stop()
         module: Any = sys.modules.get(_MODULE)
         if module is not None:
             for name, before in _before.items():
@@ -78,43 +75,12 @@ def _alias(module: Any, name: str, transport: str) -> None:
     module._transport_cache.pop(name, None)
 
 
-class _WhenImported(MetaPathFinder):
-    """Waits for ``kombu.transport`` to be imported."""
-
-    def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
-        if fullname != _MODULE:
-            return None
-        for finder in sys.meta_path:
-            # The import system passes over finders of the old kind, too.
-            find_spec: Any = None if finder is self else getattr(finder, "find_spec", None)
-            spec: ModuleSpec | None = None if find_spec is None else find_spec(fullname, path, target)
-            if spec is not None:
-                if spec.loader is not None:
-                    spec.loader = _ThenRegister(spec.loader)
-                return spec
-        return None
+def _when_imported() -> None:
+    with lock():
+        # Unless it was called off meanwhile.
+        if _waiting.is_waiting:
+            _waiting.stop()
+            _register(sys.modules[_MODULE])
 
 
-class _ThenRegister(Loader):
-    """The loader of a module, and what is to be done when the module is there. The module keeps its own loader."""
-
-    def __init__(self, loader: Any) -> None:
-        self._loader = loader
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        module: ModuleType | None = self._loader.create_module(spec)
-        return module
-
-    def exec_module(self, module: ModuleType) -> None:
-        if module.__spec__ is not None:
-            module.__spec__.loader = self._loader
-        module.__loader__ = self._loader
-        self._loader.exec_module(module)
-        with lock():
-            # Unless it was called off meanwhile.
-            if _finder in sys.meta_path:
-                sys.meta_path.remove(_finder)
-                _register(module)
-
-
-_finder = _WhenImported()
+_waiting = WhenImported(_MODULE, _when_imported)

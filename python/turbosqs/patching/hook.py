@@ -10,21 +10,21 @@ from __future__ import annotations
 import logging
 import sys
 from contextlib import contextmanager
-from importlib.abc import Loader, MetaPathFinder
 from importlib.util import find_spec
 
 from .. import _kombu
 from .._lock import lock
+from .._when_imported import WhenImported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from importlib.machinery import ModuleSpec
-    from types import ModuleType
     from typing import Any
 
     from .call_path import CallPath
     from .client import Seams
+
+_MODULE = "botocore.client"
 
 #: The oldest botocore whose clients are put on the core: that of boto3 1.28.
 OLDEST = (1, 31)
@@ -83,7 +83,7 @@ class _State:
     def __init__(self) -> None:
         self.is_wanted = False
         self._blocks = 0
-        self._finder = _WhenImported()
+        self._waiting = WhenImported(_MODULE, self.settle)
         self._seams: Seams | None = None
         # That this botocore's clients cannot be put on the core.
         self._is_told = False
@@ -111,15 +111,14 @@ class _State:
                     _kombu.uninstall()
                     message = "patch() puts boto3's clients on the core and needs boto3: pip install boto3"
                     raise ModuleNotFoundError(message, name="botocore")
-                if self._finder in sys.meta_path:
-                    sys.meta_path.remove(self._finder)
+                self._waiting.stop()
                 if is_wanted:
-                    sys.meta_path.insert(0, self._finder)
+                    # In front of whatever has come meanwhile.
+                    self._waiting.wait()
             return
         if _is_too_old():
             with lock():
-                if self._finder in sys.meta_path:
-                    sys.meta_path.remove(self._finder)
+                self._waiting.stop()
                 if (self.is_wanted or self._blocks > 0) and not self._is_told:
                     self._is_told = True
                     message = (
@@ -131,8 +130,7 @@ class _State:
         from . import client as _  # noqa: F401
 
         with lock():
-            if self._finder in sys.meta_path:
-                sys.meta_path.remove(self._finder)
+            self._waiting.stop()
             is_wanted = self.is_wanted or self._blocks > 0
             if is_wanted:
                 self._find()
@@ -185,51 +183,16 @@ def of_client(client: Any) -> dict[str, Any]:
 
 def _imported_client() -> Any:
     """``botocore.client`` if somebody has imported it; if somebody is about to, once it is there."""
-    if "botocore.client" not in sys.modules:
+    if _MODULE not in sys.modules:
         return None
     from importlib import import_module
 
-    return import_module("botocore.client")
+    return import_module(_MODULE)
 
 
 def _is_too_old() -> bool:
     version: str = sys.modules["botocore"].__version__
     return tuple(int(part) for part in version.split(".")[:2]) < OLDEST
-
-
-class _WhenImported(MetaPathFinder):
-    """Sees to ``botocore.client`` when it is imported."""
-
-    def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
-        if fullname != "botocore.client":
-            return None
-        for finder in sys.meta_path:
-            # The import system passes over finders of the old kind, too.
-            find_spec: Any = None if finder is self else getattr(finder, "find_spec", None)
-            spec: ModuleSpec | None = None if find_spec is None else find_spec(fullname, path, target)
-            if spec is not None:
-                if spec.loader is not None:
-                    spec.loader = _ThenSettle(spec.loader)
-                return spec
-        return None
-
-
-class _ThenSettle(Loader):
-    """The loader of a module, and what is to be done when the module is there. The module keeps its own loader."""
-
-    def __init__(self, loader: Any) -> None:
-        self._loader = loader
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        module: ModuleType | None = self._loader.create_module(spec)
-        return module
-
-    def exec_module(self, module: ModuleType) -> None:
-        if module.__spec__ is not None:
-            module.__spec__.loader = self._loader
-        module.__loader__ = self._loader
-        self._loader.exec_module(module)
-        _state.settle()
 
 
 _state = _State()
