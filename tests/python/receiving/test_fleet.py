@@ -237,7 +237,9 @@ class Fleet:
             return "killed" if late else None
         if handling.member == self.stopped:
             late = handling.ended is None or handling.ended > self.stopped_at - VISIBILITY
-            return "stopped" if late and handling.begun < self.continued_at and handling.told else None
+            # A thread that was stopped between taking a message and its handler's first line begins when it goes on.
+            early = handling.begun < self.continued_at + PAUSE
+            return "stopped" if late and early and handling.told else None
         return "paused" if handling.member in paused and handling.told else None
 
 
