@@ -34,7 +34,7 @@ MAKE_STARTED := $(shell date +%s)
 endif
 export MAKE_STARTED
 
-LINTS := clippy fmt ruff ruff-format mypy stubtest service-model workflows licences-fresh
+LINTS := clippy rustdoc fmt ruff ruff-format mypy stubtest service-model workflows licences-fresh
 
 .PHONY: help build environment crate demo test test-latest test-versions check fuzz deny bench rust python lint locks lock model wheel test-wheel licences licences-check clean
 .PHONY: $(LINTS) locked-environments instrumentation rust-tests python-tests portable-tests
@@ -88,6 +88,10 @@ locks: build ## whether each locked environment is whole, if it has changed sinc
 
 clippy:
 	@$(STEP) "clippy" cargo clippy --release --locked --all-targets --features python -- --deny warnings
+
+rustdoc:
+	@$(STEP) "rustdoc, links in comments" env RUSTDOCFLAGS='--deny warnings' \
+		cargo doc --release --locked --features python --lib --no-deps --document-private-items
 
 fmt:
 	@$(STEP) "cargo fmt" cargo fmt --check

@@ -52,6 +52,7 @@ static URGENT: AtomicBool = AtomicBool::new(false);
 static WAITING: Mutex<LogQueue> = Mutex::new(LogQueue { records: VecDeque::new(), lost: 0, closed: false });
 static CHANGED: Condvar = Condvar::new();
 
+/// The records that no thread of Python's has come for yet, and how many were too many to keep.
 #[derive(Debug)]
 struct LogQueue {
     records: VecDeque<LogRecord>,

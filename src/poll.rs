@@ -145,6 +145,7 @@ pub(crate) enum About {
     Lost(Bytes),
 }
 
+/// What a taker finds.
 #[derive(Debug)]
 pub(crate) enum Take {
     Messages(Vec<Delivery>),
@@ -200,6 +201,7 @@ enum Parked {
     Waits(u64),
 }
 
+/// What a poller shares with the tasks that it has set going: its options, where requests go, and its state.
 #[derive(Debug)]
 struct PollerCore {
     visibilities: Arc<Visibilities>,
@@ -240,6 +242,7 @@ struct PollerState {
     counts: PollerCounts,
 }
 
+/// How far a poller has come, from its making to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// Nobody has asked for anything yet.

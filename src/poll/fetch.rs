@@ -397,6 +397,7 @@ impl Drop for PollTask {
     }
 }
 
+/// What a poller reads of a message in a reply; all the rest goes to its taker as it came.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct MessageFacts<'a> {
@@ -405,6 +406,7 @@ struct MessageFacts<'a> {
     attributes: Option<SystemAttributes>,
 }
 
+/// Of a message's system attributes, the one that says whose turn it is.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct SystemAttributes {

@@ -30,6 +30,7 @@ mod release;
 use deadlines::LeaseDeadlines;
 use groups::Queued;
 
+/// A MessageGroupId.
 pub(crate) type GroupId = Arc<str>;
 
 /// The longest that a message can be kept invisible, counted from its receive: AWS, "Amazon SQS visibility timeout".
@@ -49,6 +50,7 @@ pub(crate) enum GroupMode {
     Locked,
 }
 
+/// For how long messages are held, and how: what the queue and the poller's options say of it, the same for all.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LeasePolicy {
     /// The queue's visibility timeout, or the one that was asked for; whole seconds. Zero: nothing is leased.
@@ -96,6 +98,7 @@ pub(crate) struct Command {
     pub not_after: Duration,
 }
 
+/// What a [`Command`] asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CommandKind {
     /// To be invisible for so many seconds from now; [`Leases::extended`] is to be told.
@@ -147,6 +150,7 @@ pub(crate) enum Told<M> {
     Failed(M, Disposition, Option<Error>),
 }
 
+/// A message as it is handed over.
 #[derive(Debug)]
 pub(crate) struct Taken<M> {
     pub id: u64,
@@ -188,6 +192,7 @@ struct Wanted {
     said: Option<Disposition>,
 }
 
+/// What is known of one message that is held: how long it is still ours, where it is, and what is asked for it.
 #[derive(Debug)]
 struct Lease<M> {
     message: M,
@@ -247,6 +252,7 @@ enum Due {
     Settlement,
 }
 
+/// The messages that are held, each until the service has done what is wanted for it, and how long each is still ours.
 #[derive(Debug)]
 pub(crate) struct Leases<M> {
     policy: LeasePolicy,

@@ -30,6 +30,7 @@ pub(crate) struct Buffered {
     pub bytes: usize,
 }
 
+/// How many polls there are, and how many messages each asks for, as replies and takers have it.
 #[derive(Debug)]
 pub(crate) struct PollScaler {
     bounds: Bounds,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::runtime::responder::{Responder, WaitList};
 
+/// Those who wait for a message, in the order in which they came, and when the next may have one.
 #[derive(Debug, Default)]
 pub(super) struct Takers {
     /// Threads that wait.

@@ -14,6 +14,7 @@ use crate::protocol::entry::{QueueUrl, Single};
 /// So many batches are kept; the oldest go when others come.
 const MOST: usize = 10_000;
 
+/// The batches of a client that have returned and that nobody has read yet; see the module.
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
     is_kept: AtomicBool,
@@ -38,6 +39,7 @@ pub(crate) struct ReturnedBatch {
     pub entries: Vec<JournalEntry>,
 }
 
+/// An entry of a batch that has returned.
 #[derive(Debug)]
 pub(crate) struct JournalEntry {
     pub tag: u64,

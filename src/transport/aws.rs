@@ -1,7 +1,7 @@
 //! SQS over HTTP.
 //!
-//! Two lanes carry an operation. [`direct`] is our own: it signs with aws-sigv4, sends over the connections of
-//! [`connector`], and retries as botocore's standard mode does. [`sdk`] puts aws-sdk-sqs on top of the same kind of
+//! Two call paths carry an operation. [`direct`] is our own: it signs with aws-sigv4, sends over the connections of
+//! [`crate::transport::http`], and retries as botocore's standard mode does. [`sdk`] puts aws-sdk-sqs on top of the same kind of
 //! connections, for the `adaptive` retry mode alone: its orchestrator costs more than all the rest of a request.
 //! Credentials come from [`sources`] in both, kept by [`identity`].
 
@@ -33,6 +33,7 @@ mod user_agent;
 pub(crate) use identity::{Holder, Identity};
 pub(crate) use presign::RESERVED;
 
+/// A client's way to SQS over HTTP, with its endpoint and whose requests they are.
 #[derive(Debug)]
 pub(crate) struct AwsTransport {
     call_path: CallPath,
@@ -44,6 +45,7 @@ pub(crate) struct AwsTransport {
     method: &'static str,
 }
 
+/// Which of the two call paths the client's retry mode takes.
 #[derive(Debug)]
 enum CallPath {
     Direct(Arc<direct::Direct>),

@@ -90,16 +90,18 @@ def only_for_tests(path: Path, text: str) -> set[Path]:
     return {file for name in names for file in (folder / f"{name}.rs", *(folder / name).rglob("*.rs"))}
 
 
-def test_a_type_name_stands_for_one_thing() -> None:
-    """But for a binding of Python, which may have the name of what it binds."""
+def product_code() -> dict[Path, str]:
+    """The Rust sources without what is compiled for tests alone, comments and strings; lines stay where they are."""
     files = {path: path.read_text() for path in sorted((ROOT / "src").rglob("*.rs"))}
     excluded = {file for path, text in files.items() for file in only_for_tests(path, text)}
+    return {path: code(text, ".rs").split("mod tests {")[0] for path, text in files.items() if path not in excluded}
+
+
+def test_a_type_name_stands_for_one_thing() -> None:
+    """But for a binding of Python, which may have the name of what it binds."""
     places = defaultdict(list)
-    for path, text in files.items():
-        if path in excluded:
-            continue
-        product = code(text, ".rs").split("mod tests {")[0]
-        for match in TYPE.finditer(product):
+    for path, text in product_code().items():
+        for match in TYPE.finditer(text):
             places[match[1] or match[2]].append(str(path.relative_to(ROOT / "src")))
     assert len(places) > 100
     several = {}
@@ -108,3 +110,26 @@ def test_a_type_name_stands_for_one_thing() -> None:
         if len(bindings) > 1 or len(paths) - len(bindings) > 1:
             several[name] = paths
     assert not several
+
+
+def undocumented(text: str, product: str) -> list[str]:
+    """The types of a source that no doc comment stands before; those within a function serve it alone."""
+    lines = text.split("\n")
+    found = []
+    for match in TYPE.finditer(product):
+        above = product.count("\n", 0, match.start()) - 1
+        while lines[above].startswith("#["):
+            above -= 1
+        if not match[0].startswith(" ") and not lines[above].startswith("///"):
+            found.append(match[1] or match[2])
+    return found
+
+
+def test_a_type_says_what_it_is() -> None:
+    found = {str(path.relative_to(ROOT)): undocumented(path.read_text(), text) for path, text in product_code().items()}
+    assert not {name: types for name, types in found.items() if types}
+
+
+def test_a_type_that_says_nothing_is_seen() -> None:
+    source = "/// A.\n#[derive(Debug)]\npub(super) struct A;\n\n// No doc comment.\n#[derive(Debug)]\nenum B {}\n"
+    assert undocumented(source, code(source, ".rs")) == ["B"]

@@ -13,6 +13,7 @@ pub(super) const LANES: usize = 12;
 
 /// One word of each text.
 type Words = [u32x4; LANES / 4];
+/// A block of a text: MD5 reads 64 bytes at a time.
 type Block = [u8; 64];
 
 const START: [u32; 4] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];

@@ -7,6 +7,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
+/// A heap of moments, each with the number of the message that is to be looked at then.
 #[derive(Debug, Default)]
 pub(super) struct LeaseDeadlines(BinaryHeap<Reverse<(Duration, u64)>>);
 

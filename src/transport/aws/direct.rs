@@ -31,6 +31,7 @@ const X_AMZN_TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 const INVOCATION_ID: HeaderName = HeaderName::from_static("amz-sdk-invocation-id");
 const ATTEMPT: HeaderName = HeaderName::from_static("amz-sdk-request");
 
+/// A client's way to SQS over our own HTTP: signs, sends and repeats requests.
 #[derive(Debug)]
 pub(super) struct Direct {
     pool: Pool,
@@ -49,6 +50,7 @@ pub(super) struct Direct {
     in_lambda: bool,
 }
 
+/// What each request of a client has in common, made once: where it goes, and who signs it.
 #[derive(Debug)]
 struct Target {
     uri: Uri,

@@ -27,6 +27,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Identity(Kind);
 
+/// Whether we look for the credentials, or are handed them.
 #[derive(Debug)]
 enum Kind {
     /// A source's, asked when they run out.
@@ -120,6 +121,7 @@ pub(super) struct CachedCredentials {
     asking: Mutex<()>,
 }
 
+/// Credentials that a source has given, and when it is to be asked again.
 #[derive(Debug)]
 struct CachedKeys {
     credentials: Arc<Keys>,

@@ -15,7 +15,7 @@ use crate::model::Action;
 /// `Action, sdk_module, OutputType;`, and in brackets the members without which the SDK builds no output.
 macro_rules! operations {
     ($($action:ident, $module:ident, $output:ident $([$($required:ident),+])?;)+) => {
-        /// Send the operation of this action; what it carries is the [`super::sdk::Call`] of this task.
+        /// Send the operation of this action; what it carries is the [`super::sdk::SdkCall`] of this task.
         pub(super) async fn dispatch(client: &Client, action: Action) -> Result<(), Unanswered> {
             match action {
                 $(Action::$action => match client.$module().send().await {

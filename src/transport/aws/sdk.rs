@@ -1,6 +1,6 @@
-//! aws-sdk-sqs as the lane of the `adaptive` retry mode, which has no other implementation worth having.
+//! aws-sdk-sqs as the call path of the `adaptive` retry mode, which has no other implementation worth having.
 //!
-//! The SDK signs and retries, over HTTP connections of our own (see [`connector`]); its typed
+//! The SDK signs and retries, over HTTP connections of our own (see [`crate::transport::http`]); its typed
 //! inputs and outputs stay empty. One interceptor, set once on the client, swaps the serializer and the deserializer of
 //! each operation: the former writes the caller's JSON bytes, the latter keeps the raw reply. Both find the
 //! call that they belong to in a task-local, because the SDK runs an operation within one task. A reply that
@@ -283,6 +283,7 @@ impl Intercept for RawJson {
     }
 }
 
+/// Makes the SDK's request of the caller's JSON, as it is.
 #[derive(Debug)]
 struct RawSerializer {
     target: String,
@@ -301,6 +302,7 @@ impl SerializeRequest for RawSerializer {
     }
 }
 
+/// Keeps the reply as it is for the caller, and tells the SDK no more than whether it is a success.
 #[derive(Debug)]
 struct RawDeserializer;
 

@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 
 use super::presign::RESERVED;
 
+/// Signs the requests of a client, which differ in body, time and credentials alone.
 #[derive(Debug)]
 pub(super) struct Signer {
     region: String,
@@ -25,6 +26,7 @@ pub(super) struct Signer {
     key: ArcSwapOption<SigningKey>,
 }
 
+/// What signs the requests of one day with one pair of keys; to derive it takes four hashes.
 struct SigningKey {
     /// Whose it is; the same allocation is the same credentials.
     credentials: Arc<Credentials>,

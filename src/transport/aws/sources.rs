@@ -27,7 +27,9 @@ mod world_tests;
 
 pub(super) use metadata::not_refreshed;
 
+/// The keys, once they are found.
 pub(super) type Finding<'a> = Pin<Box<dyn Future<Output = Result<Keys, Error>> + Send + 'a>>;
+/// What botocore does when a client is made, once it is done.
 pub(super) type Preparing<'a> = Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>>;
 
 /// Where keys come from, whenever they are needed anew.
@@ -83,6 +85,7 @@ impl Source for Given {
     }
 }
 
+/// The source that has no keys: what the search for credentials ends with when it has found none.
 #[derive(Debug)]
 struct Nothing;
 

@@ -229,6 +229,7 @@ pub(in crate::transport) enum Stream {
     Tunnel(Box<TlsStream<Stream>>),
 }
 
+/// The same call of whatever stream is within.
 macro_rules! each {
     ($stream:expr, $inner:ident => $call:expr) => {
         match $stream.get_mut() {

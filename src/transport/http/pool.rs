@@ -42,6 +42,7 @@ pub(crate) fn http_client(settings: &Settings) -> SharedHttpClient {
     SharedHttpClient::new(PooledClient(Arc::new(Pool::of(settings))))
 }
 
+/// A pool as the SDK wants its HTTP client: what makes a connector of timeouts.
 #[derive(Debug)]
 struct PooledClient(Arc<Pool>);
 
@@ -59,6 +60,7 @@ impl HttpClient for PooledClient {
     }
 }
 
+/// A pool with timeouts, as the SDK sends requests by it.
 #[derive(Debug)]
 struct Connector {
     pool: Arc<Pool>,
@@ -81,6 +83,7 @@ impl HttpConnector for Connector {
 /// Idle connections are given up before the minute after which load balancers commonly close them.
 const MAX_IDLE_TIME: Duration = Duration::from_secs(50);
 
+/// Connections to the origins of one client: those that are idle wait here for the next request.
 pub(in crate::transport) struct Pool {
     dialer: Dialer,
     /// Per origin. More connections may be open at a time; they are closed when they come back.
@@ -89,11 +92,13 @@ pub(in crate::transport) struct Pool {
     idle: Mutex<Vec<(Origin, Vec<Idle>)>>,
 }
 
+/// A connection that nobody uses, and since when.
 struct Idle {
     connection: Open,
     since: Instant,
 }
 
+/// A connection that requests can be sent on, one after another.
 struct Open {
     sender: SendRequest<SdkBody>,
     /// See [`super::connect::Connection::forwarding`].

@@ -17,6 +17,7 @@ use super::failure::HttpFailure;
 use crate::config::{ClientCert, Tls, Verify};
 use crate::protocol::error::Failure;
 
+/// Whoever decides whether a server's certificate will do.
 type Verifier = Arc<dyn ServerCertVerifier>;
 
 /// Reads the certificates that the settings name. Heavy (tens of certificate files), so it is done for the first https

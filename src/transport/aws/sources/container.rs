@@ -19,6 +19,7 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 const ATTEMPTS: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// The keys of a container's role.
 #[derive(Debug)]
 pub(super) struct ContainerSource {
     container: config::Container,

@@ -22,6 +22,7 @@ const METHOD: &str = "login";
 /// How long before they expire the keys are renewed.
 const AHEAD: Duration = Duration::from_secs(5 * 60);
 
+/// The keys of a user who has logged in to the console.
 #[derive(Debug)]
 pub(super) struct LoginSource {
     login: config::Login,

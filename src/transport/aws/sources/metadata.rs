@@ -22,6 +22,7 @@ const ROLES_PATH: &str = "latest/meta-data/iam/security-credentials/";
 const TOKEN: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token");
 const TOKEN_LIFE: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token-ttl-seconds");
 
+/// The keys of an instance's role.
 #[derive(Debug)]
 pub(super) struct MetadataSource {
     settings: config::Metadata,
@@ -130,6 +131,7 @@ impl MetadataSource {
     }
 }
 
+/// What came of asking for the token that version 2 wants.
 enum SessionToken {
     Some(HeaderValue),
     /// It cannot be had: version 1.

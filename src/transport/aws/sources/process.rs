@@ -11,6 +11,7 @@ use crate::protocol::error::{Error, SourceError};
 
 const METHOD: &str = "custom-process";
 
+/// The keys that a program prints.
 pub(super) struct Process {
     command: String,
 }

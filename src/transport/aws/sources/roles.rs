@@ -143,6 +143,7 @@ fn session_name(given: &Option<String>) -> String {
     })
 }
 
+/// The service that gives roles, and where it is.
 #[derive(Debug)]
 struct Sts {
     asker: Asker,

@@ -21,6 +21,7 @@ use crate::transport::http::pool::Pool;
 /// botocore's defaults; what `Config` says is about SQS.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
+/// What a source sends its requests with: connections, and how often a request may be repeated.
 #[derive(Debug)]
 pub(super) struct Asker {
     pool: Pool,

@@ -20,6 +20,7 @@ const METHOD: &str = "sso";
 /// How long before it expires a token is renewed.
 const AHEAD: Duration = Duration::from_secs(15 * 60);
 
+/// The keys of a role of a user who has logged in; first, if it is due, a new token for it.
 #[derive(Debug)]
 pub(super) struct SsoSource {
     settings: config::Sso,

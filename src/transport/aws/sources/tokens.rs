@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+/// A token's file, with all of its members: what we do not know is written back.
 pub(super) type Token = Map<String, Value>;
 
 /// A token, if the file is there and has one.
