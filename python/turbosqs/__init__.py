@@ -27,6 +27,7 @@ The modules, outermost first; each imports what stands below it, never what stan
 - `_delegate` the botocore client behind one of ours, for the calls that somebody listens to
 - `_watching` whether somebody in the process may listen to the calls of our clients
 - `patching` boto3's own clients on the core
+- `_exchange` one event loop's exchange with the core
 - `telemetry` OpenTelemetry's spans and metrics of our clients, once somebody asks for them
 - `_kombu` how kombu finds the transport of `kombu`, once it is imported
 - `service_model` `client.meta.service_model`

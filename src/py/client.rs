@@ -1,6 +1,7 @@
 //! `turbosqs._core.Client`: kwargs in, dict or exception out.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
@@ -21,7 +22,7 @@ type Keys = (String, String, Option<String>, Option<String>, &'static str);
 /// `Client`: one client of the core.
 #[pyclass(frozen, weakref, module = "turbosqs._core")]
 pub(super) struct Client {
-    core: Core,
+    core: Arc<Core>,
 }
 
 #[pymethods]
@@ -36,7 +37,13 @@ impl Client {
         let own = Session::default();
         let session = session.unwrap_or(&own).core();
         let settings = nested::run(arguments.py(), || config::settings(arguments, resolved, session.found()))?;
-        Ok(Client { core: Core::of(settings, session) })
+        Ok(Client { core: Arc::new(Core::of(settings, session)) })
+    }
+
+    /// The same client for another owner: connections, batches and counts are shared. How much of it may be unanswered in an
+    /// event loop is counted for each owner.
+    fn share(&self) -> Self {
+        Client { core: Arc::clone(&self.core) }
     }
 
     /// What requests are signed with from now on; for clients that were made `resolved`.

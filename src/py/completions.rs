@@ -36,6 +36,25 @@ use crate::send::writer::WaitFor;
 pub(super) struct CompletionQueue {
     completions: Arc<Core<Completion>>,
     state: Mutex<LoopState>,
+    /// In a fork of it nothing here is touched: the calls are the parent's.
+    process: u32,
+}
+
+impl Drop for CompletionQueue {
+    /// The loop is gone: nobody waits for its requests any more, such as long polls. Entries leave as their callers wanted it.
+    fn drop(&mut self) {
+        if self.process != std::process::id() {
+            return;
+        }
+        let calls = std::mem::take(&mut self.lock().calls);
+        for begun in calls.into_values() {
+            match begun.stage {
+                CallStage::Underway(underway @ (Underway::Task(_) | Underway::Received(_))) => underway.abandon(),
+                CallStage::Waits(withdraw) => withdraw(),
+                _ => {}
+            }
+        }
+    }
 }
 
 /// The unanswered calls of a loop.
@@ -125,7 +144,7 @@ impl CompletionQueue {
     #[new]
     fn new() -> PyResult<Self> {
         let completions = Core::new().map_err(|error| PyOSError::new_err(error.to_string()))?;
-        Ok(CompletionQueue { completions, state: Mutex::default() })
+        Ok(CompletionQueue { completions, state: Mutex::default(), process: std::process::id() })
     }
 
     /// What the loop watches: readable while there is something to drain.
@@ -145,9 +164,9 @@ impl CompletionQueue {
         self.completions.close();
     }
 
-    /// Begin an operation, to leave with the tick; False if as much of the client is unanswered as may be. By `tag` the
-    /// journal knows an entry again.
-    #[pyo3(signature = (number, client, operation, params, tag = 0))]
+    /// Begin an operation, to leave with the tick; False if as much of the client is unanswered as may be. `tag` and `trace`
+    /// as for `Client.call`.
+    #[pyo3(signature = (number, client, operation, params, tag = 0, trace = None))]
     fn begin(
         &self,
         number: u64,
@@ -155,6 +174,7 @@ impl CompletionQueue {
         operation: &str,
         params: &Bound<'_, PyDict>,
         tag: u64,
+        trace: Option<&str>,
     ) -> PyResult<bool> {
         let operation = arguments::find(operation)?;
         let core = client.get().core();
@@ -162,7 +182,7 @@ impl CompletionQueue {
             return Ok(false);
         }
         // What follows may run the caller's own code, so nothing is locked.
-        let call = arguments::call(core, operation, params)?.tagged(tag);
+        let call = arguments::call(core, operation, params)?.tagged(tag).traced(trace);
         let weight = match &call {
             Call::Entry(_, _, entry) => Weight::Entry(entry.size),
             Call::Request(_) => Weight::Request,

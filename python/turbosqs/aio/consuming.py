@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from .._core import Failure, Poller
+from .._exchange import Exchange, Timer, current
 from .._signals import STOPS, LoopSignals
 from ..consuming import logs
 from ..consuming.batches import HandlerFailure
@@ -21,7 +22,6 @@ from ..consuming.common import Base, Call, Run
 from ..consuming.workers import Worker
 from ..errorfactory import exception
 from ..polling import TIMEOUT
-from .exchange import Exchange, Timer, current
 from .polling import until_quiet
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ import os
 from asyncio import FIRST_COMPLETED, CancelledError, sleep, wait
 
 from .._core import Failure
+from .._exchange import Exchange, Timer, current
 from ..errorfactory import exception
 from ..polling import TIMEOUT, make_poller
-from .exchange import Exchange, Timer, current
 from .writer import TURN
 
 TYPE_CHECKING = False

@@ -8,13 +8,13 @@ from weakref import ref
 from .. import _watching
 from .. import sqs as blocking
 from .._core import Failure
+from .._exchange import Exchange, current
 from .._listened import POLLED, WRITTEN
 from .._logs import flush
 from .._operations import AsyncOperations
 from ..base import BaseClient, api_name
 from ..errorfactory import exception
 from ..telemetry import switch
-from .exchange import Exchange, current
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -206,18 +206,21 @@ class SQS(AsyncOperations, BaseClient):
 
     async def _ask(self, begin: Callable[..., tuple[int, Future[Any]]], *arguments: Any) -> Any:
         """What a call comes to that ``begin``, a method of the exchange, begins."""
-        exchange = self._exchange()
+        weakly = self._exchange
+        exchange = weakly()
         if exchange is None or exchange.loop is not get_running_loop():
             exchange = current()
-            # Weakly: a loop that is closed frees its exchange, whatever clients were used in it.
-            self._exchange = ref(exchange)
+            # Weakly: a loop that is closed frees its exchange, whatever clients were used in it and wait for answers.
+            weakly = self._exchange = ref(exchange)
         try:
             number, future = begin(exchange, self._core, *arguments)
+            del exchange
             try:
                 answer = await future
             except BaseException:
                 # Cancelled, or closed without having been finished.
-                exchange.abandon(number)
+                if (exchange := weakly()) is not None:
+                    exchange.abandon(number)
                 raise
             if isinstance(answer, BaseException):
                 raise answer

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from asyncio import sleep
 
+from .._exchange import Exchange
 from ..writer import BaseBatchWriter
-from .exchange import Exchange
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from support.libraries import KEYS
 from support.loops import Run, client, everything, queue
 from support.waiting import until_awaiting
 from turbosqs import Batching, aio
-from turbosqs.aio import exchange
+from turbosqs import _exchange as exchange
 from turbosqs.exceptions import ParamValidationError
 from turbosqs.local import Server
 

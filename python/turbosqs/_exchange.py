@@ -15,19 +15,25 @@ from itertools import count
 from operator import itemgetter
 from weakref import WeakValueDictionary, finalize, ref
 
-from .._core import CompletionQueue
-from .._platform import PORTABLE
+from ._core import CompletionQueue
+from ._platform import PORTABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Future
     from typing import Any
 
-    from .. import _core
+    from . import _core
+
+    #: A call that waits for room: its arguments, tag and trace.
+    _Waiting = tuple[dict[str, Any], int, str | None]
 
 
 #: What lingers; other calls only wait for their turn.
 _BATCHED = frozenset({"SendMessage", "DeleteMessage", "ChangeMessageVisibility"})
+
+#: Seconds that no program lasts.
+_CENTURY = 100 * 365 * 24 * 3600.0
 
 
 def _as_they_are(value: Any) -> Any:
@@ -62,11 +68,20 @@ class Exchange:
         self._futures: dict[int, Future[Any]] = {}
         self._leaving = False
         # Calls that wait for room, by client and operation.
-        self._lines: dict[tuple[_core.Client, str], OrderedDict[int, tuple[dict[str, Any], int]]] = {}
+        self._lines: dict[tuple[_core.Client, str], OrderedDict[int, _Waiting]] = {}
         self._watch()
 
-    def call(self, core: _core.Client, operation: str, params: dict[str, Any], tag: int = 0) -> tuple[int, Future[Any]]:
-        """Begin an operation; it leaves when the loop's current tick is over. By ``tag`` a recorder knows it again.
+    def call(
+        self, core: _core.Client, operation: str, params: dict[str, Any], tag: int = 0, trace: str | None = None
+    ) -> tuple[int, Future[Any]]:
+        """Begin an operation; it leaves when the loop's current tick is over.
+
+        Args:
+            core: the core's client.
+            operation: the API's name.
+            params: its arguments.
+            tag: by which a recorder knows it again.
+            trace: the trace that it belongs to, as ``X-Amzn-Trace-Id`` has it.
 
         Returns:
             The call's number, and a future whose result is the reply, or an exception as a value.
@@ -76,11 +91,11 @@ class Exchange:
         """
         number = next(self._numbers)
         line = self._lines.get((core, operation)) if self._lines else None
-        if line is None and self._completions.begin(number, core, operation, params, tag):
+        if line is None and self._completions.begin(number, core, operation, params, tag, trace):
             self._leave_soon()
         else:
             # It is written to JSON when it moves up; what its caller does with the arguments meanwhile is not for it.
-            self._lines.setdefault((core, operation), OrderedDict())[number] = _as_they_are(params), tag
+            self._lines.setdefault((core, operation), OrderedDict())[number] = _as_they_are(params), tag, trace
         future = self._futures[number] = self.loop.create_future()
         return number, future
 
@@ -159,12 +174,15 @@ class Exchange:
                 return self.loop.add_reader(self._completions.descriptor, self._drain)
             except NotImplementedError:
                 pass
-        # As long as there is a loop, it is to have its exchange, and the thread is to keep neither.
-        self.loop._turbosqs_exchange = self  # type: ignore[attr-defined]
+        # An open loop is to have its exchange, a closed one drops what it was to do; the thread is to keep neither.
+        self.loop.call_later(_CENTURY, self._keep)
         finalize(self, self._completions.close).atexit = False
         name, arguments = "turbosqs-aio-waker", (self._completions, ref(self))
         threading.Thread(target=_wake, args=arguments, name=name, daemon=True).start()
         return None
+
+    def _keep(self) -> None:
+        """What a loop is to do some day keeps this exchange until then."""
 
     def _expect(self, number: int) -> Future[Any]:
         future = self._futures[number] = self.loop.create_future()
@@ -201,7 +219,8 @@ class Exchange:
                 del self._lines[key]
                 continue
             try:
-                if not self._completions.begin(number, *key, *line[number]):
+                params, tag, trace = line[number]
+                if not self._completions.begin(number, *key, params, tag, trace):
                     blocked.add(key)
                     continue
                 self._leave_soon()
