@@ -10,8 +10,8 @@ use super::message::{Key, Message, MessageState, Store};
 struct Group {
     name: Arc<str>,
     /// Oldest first. Keys of messages that are gone are dropped when they are met at its front, or when they are most.
-    line: VecDeque<Key>,
-    /// How many of the line are not gone.
+    keys: VecDeque<Key>,
+    /// How many of the keys are not gone.
     alive: usize,
     /// The ticket under which the group stands in `ready`.
     ticket: Option<u64>,
@@ -36,7 +36,7 @@ impl Groups {
         if let Some(place) = self.by_name.get(name) {
             return *place;
         }
-        let group = Group { name: name.clone(), line: VecDeque::new(), alive: 0, ticket: None };
+        let group = Group { name: name.clone(), keys: VecDeque::new(), alive: 0, ticket: None };
         let place = match self.free.pop() {
             Some(place) => {
                 if let Some(slot) = self.groups.get_mut(place as usize) {
@@ -56,7 +56,7 @@ impl Groups {
     /// A message has joined the end of its group.
     pub(super) fn append(&mut self, key: Key, message: &Message, store: &Store) {
         if let Some(Some(group)) = self.groups.get_mut(message.group as usize) {
-            group.line.push_back(key);
+            group.keys.push_back(key);
             group.alive += 1;
         }
         self.refresh(message.group, store);
@@ -66,8 +66,8 @@ impl Groups {
     pub(super) fn left(&mut self, place: u32, store: &Store) {
         if let Some(Some(group)) = self.groups.get_mut(place as usize) {
             group.alive -= 1;
-            if group.line.len() > 2 * group.alive + 64 {
-                group.line.retain(|key| store.get(*key).is_some());
+            if group.keys.len() > 2 * group.alive + 64 {
+                group.keys.retain(|key| store.get(*key).is_some());
             }
         }
         self.refresh(place, store);
@@ -78,10 +78,10 @@ impl Groups {
         let Some(slot) = self.groups.get_mut(place as usize) else { return };
         let Some(group) = slot else { return };
         let head = loop {
-            let Some(key) = group.line.front() else { break None };
+            let Some(key) = group.keys.front() else { break None };
             match store.get(*key) {
                 Some(message) => break Some(message),
-                None => group.line.pop_front(),
+                None => group.keys.pop_front(),
             };
         };
         match (head.is_some_and(|message| message.state == MessageState::Visible), group.ticket) {
@@ -108,7 +108,7 @@ impl Groups {
     pub(super) fn take(&self, max: usize, store: &Store, taken: &mut Vec<Key>) {
         for (_, place) in &self.ready {
             let Some(Some(group)) = self.groups.get(*place as usize) else { continue };
-            for &key in &group.line {
+            for &key in &group.keys {
                 if taken.len() >= max {
                     return;
                 }
@@ -127,6 +127,6 @@ impl Groups {
 
     #[cfg(test)]
     pub(super) fn longest_line(&self) -> usize {
-        self.groups.iter().flatten().map(|group| group.line.len()).max().unwrap_or(0)
+        self.groups.iter().flatten().map(|group| group.keys.len()).max().unwrap_or(0)
     }
 }

@@ -261,8 +261,8 @@ impl Queue {
         *self.counts.of(state) += 1;
         self.ages.push(sent_at, key);
         match &mut self.order {
-            Order::Standard(line) if state == MessageState::Visible => {
-                line.became_visible(key, self.counts.visible, &self.messages);
+            Order::Standard(ready) if state == MessageState::Visible => {
+                ready.became_visible(key, self.counts.visible, &self.messages);
             }
             Order::Standard(_) => {}
             Order::Fifo(groups) => {
@@ -296,7 +296,7 @@ impl Queue {
             taken.clear();
             let room = max - received.keys.len();
             match &mut self.order {
-                Order::Standard(line) => line.take(room, self.counts.in_flight, &self.messages, &mut taken),
+                Order::Standard(ready) => ready.take(room, self.counts.in_flight, &self.messages, &mut taken),
                 Order::Fifo(groups) => groups.take(room, &self.messages, &mut taken),
             }
             if taken.is_empty() {
@@ -393,8 +393,8 @@ impl Queue {
         if until > message.received_at + MAX_VISIBILITY {
             return Err(Lapse::TooLong);
         }
-        if let (MessageState::Visible, Order::Standard(line)) = (from, &mut self.order) {
-            line.hidden(key);
+        if let (MessageState::Visible, Order::Standard(ready)) = (from, &mut self.order) {
+            ready.hidden(key);
         }
         self.shift(key, MessageState::InFlight(until));
         Ok(())
@@ -405,9 +405,9 @@ impl Queue {
         self.settle(now);
         let mut taken = Vec::new();
         match &mut self.order {
-            Order::Standard(line) => {
-                line.take(1, self.counts.in_flight, &self.messages, &mut taken);
-                taken.iter().for_each(|key| line.put_back(*key));
+            Order::Standard(ready) => {
+                ready.take(1, self.counts.in_flight, &self.messages, &mut taken);
+                taken.iter().for_each(|key| ready.put_back(*key));
             }
             Order::Fifo(groups) => groups.take(1, &self.messages, &mut taken),
         }
@@ -427,7 +427,7 @@ impl Queue {
         self.deduplication.clear();
         self.attempts.clear();
         match &mut self.order {
-            Order::Standard(line) => line.clear(),
+            Order::Standard(ready) => ready.clear(),
             Order::Fifo(groups) => groups.clear(),
         }
         self.purged_at = Some(now);
@@ -485,17 +485,17 @@ impl Queue {
         let Some(message) = self.messages.get(key) else { return };
         match &mut self.order {
             Order::Fifo(groups) => groups.refresh(message.group, &self.messages),
-            Order::Standard(line) => {
+            Order::Standard(ready) => {
                 if let Some(tenant) = message.group_id() {
                     match (from, to) {
                         (MessageState::InFlight(_), MessageState::InFlight(_)) => {}
-                        (MessageState::InFlight(_), _) => line.left_flight(tenant, self.counts.in_flight),
-                        (_, MessageState::InFlight(_)) => line.entered_flight(tenant),
+                        (MessageState::InFlight(_), _) => ready.left_flight(tenant, self.counts.in_flight),
+                        (_, MessageState::InFlight(_)) => ready.entered_flight(tenant),
                         _ => {}
                     }
                 }
                 if to == MessageState::Visible {
-                    line.became_visible(key, self.counts.visible, &self.messages);
+                    ready.became_visible(key, self.counts.visible, &self.messages);
                 }
             }
         }
@@ -506,9 +506,9 @@ impl Queue {
         *self.counts.of(message.state) -= 1;
         match &mut self.order {
             Order::Fifo(groups) => groups.left(message.group, &self.messages),
-            Order::Standard(line) => {
+            Order::Standard(ready) => {
                 if let (MessageState::InFlight(_), Some(tenant)) = (message.state, message.group_id()) {
-                    line.left_flight(tenant, self.counts.in_flight);
+                    ready.left_flight(tenant, self.counts.in_flight);
                 }
             }
         }

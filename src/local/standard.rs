@@ -16,7 +16,7 @@ pub(super) struct ReadyList {
     turns: BTreeMap<i64, Arc<str>>,
     /// How many messages are passed over in all, dead keys included.
     held_back: usize,
-    /// Of the keys in the line, those of messages that an old receipt made invisible where they stood.
+    /// Of the keys in the list, those of messages that an old receipt made invisible where they stood.
     hidden: HashSet<Key>,
     in_flight_by_tenant: HashMap<Arc<str>, usize>,
 }
@@ -31,13 +31,13 @@ struct PassedOver {
 const NOISY_FROM: usize = 30;
 const NOISY_SHARE: usize = 10;
 
-/// Messages that left while they were visible (deleted, expired) stay in the line as dead keys until they are met.
+/// Messages that left while they were visible (deleted, expired) stay in the list as dead keys until they are met.
 fn visible(store: &Store, key: Key) -> Option<&Message> {
     store.get(key).filter(|message| message.state == MessageState::Visible)
 }
 
 impl ReadyList {
-    /// A message can be had: at the end of the line, or where it was hidden if the line has not come to that place.
+    /// A message can be had: at the end of the list, or where it was hidden if the list has not come to that place.
     pub(super) fn became_visible(&mut self, key: Key, visible: usize, store: &Store) {
         if self.hidden.remove(&key) {
             return;
@@ -55,12 +55,12 @@ impl ReadyList {
         }
     }
 
-    /// A message that stands in the line is to be invisible, and keeps its place.
+    /// A message that stands in the list is to be invisible, and keeps its place.
     pub(super) fn hidden(&mut self, key: Key) {
         self.hidden.insert(key);
     }
 
-    /// Whether a key that was taken out of the line names a message that can be had.
+    /// Whether a key that was taken out of the list names a message that can be had.
     fn met<'a>(&mut self, key: Key, store: &'a Store) -> Option<&'a Message> {
         let message = visible(store, key);
         if message.is_none() {
@@ -135,7 +135,7 @@ impl ReadyList {
         Some(key)
     }
 
-    /// Takes up to `max` visible messages out of the line.
+    /// Takes up to `max` visible messages out of the list.
     pub(super) fn take(&mut self, max: usize, in_flight: usize, store: &Store, taken: &mut Vec<Key>) {
         while taken.len() < max {
             if let Some(key) = self.take_passed_over(in_flight) {

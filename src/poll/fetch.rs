@@ -195,7 +195,7 @@ impl PollerCore {
         let wanted = (state.takers.waiting() + more) * self.options.batch;
         // What cannot be handed over yet is nothing to one who waits.
         let available = if wanted > 0 {
-            state.leases.ready(self.now(), wanted, self.options.batch)
+            state.leases.deliverable(self.now(), wanted, self.options.batch)
         } else {
             state.leases.available()
         };

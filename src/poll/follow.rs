@@ -59,7 +59,7 @@ impl PollerCore {
         state.takers.waiting() > 0
             && self.free_at(state, now).is_none()
             && !state.is_behind()
-            && state.leases.has_ready(now)
+            && state.leases.has_next(now)
     }
 
     /// No taker comes any more, though some may be at work for long: what polls have brought goes back, and those that are

@@ -162,10 +162,10 @@ pub(crate) struct Taken<M> {
 /// Where a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    /// It stands in line, and may be handed over.
-    Line,
+    /// In the ready list.
+    Ready,
     /// It waits for those before it of its group.
-    Behind,
+    Pending,
     /// A taker has it.
     Handed,
     /// A taker has it, and it is not ours any more.
@@ -232,7 +232,7 @@ struct Lease<M> {
 
 impl<M> Lease<M> {
     fn waits(&self) -> bool {
-        matches!(self.place, Place::Line | Place::Behind)
+        matches!(self.place, Place::Ready | Place::Pending)
     }
 
     /// For how many seconds it can be invisible from `now` on, at most.
@@ -258,8 +258,8 @@ pub(crate) struct Leases<M> {
     policy: LeasePolicy,
     next: u64,
     by_id: HashMap<u64, Lease<M>>,
-    /// What may be handed over, in order.
-    line: VecDeque<u64>,
+    /// The ready list: what may be handed over, in order.
+    ready: VecDeque<u64>,
     /// [`GroupMode::Locked`]: groups of which something is held.
     groups: HashMap<GroupId, Queued>,
     deadlines: LeaseDeadlines,
@@ -280,7 +280,7 @@ impl<M: Clone> Leases<M> {
             policy,
             next: 0,
             by_id: HashMap::new(),
-            line: VecDeque::new(),
+            ready: VecDeque::new(),
             groups: HashMap::new(),
             deadlines: LeaseDeadlines::default(),
             buffered: 0,
@@ -314,7 +314,7 @@ impl<M: Clone> Leases<M> {
 
     /// How many of those that wait can be handed over, sooner or later, whatever becomes of the others.
     pub(crate) fn available(&self) -> usize {
-        self.line.len()
+        self.ready.len()
     }
 
     /// How many messages are handed over and not finished.
@@ -377,7 +377,7 @@ impl<M: Clone> Leases<M> {
                 received: now,
                 since: now,
                 expires: sent + visibility,
-                place: Place::Line,
+                place: Place::Ready,
                 extending: false,
                 settling: false,
                 own: false,
@@ -401,28 +401,30 @@ impl<M: Clone> Leases<M> {
 
     /// The next message that is ours for long enough.
     pub(crate) fn take(&mut self, now: Duration) -> Option<Taken<M>> {
-        let place = self.ready_place(now)?;
-        let id = self.line.remove(place)?;
+        let place = self.next_place(now)?;
+        let id = self.ready.remove(place)?;
         self.hand_over(now, id)
     }
 
     /// Whether there is a next message that is ours for long enough.
-    pub(crate) fn has_ready(&self, now: Duration) -> bool {
-        self.ready_place(now).is_some()
+    pub(crate) fn has_next(&self, now: Duration) -> bool {
+        self.next_place(now).is_some()
     }
 
-    /// Since when what stands first waits.
+    /// Since when the first of the ready list waits.
     pub(crate) fn oldest(&self) -> Option<Duration> {
-        self.line.front().and_then(|id| self.by_id.get(id)).map(|lease| lease.since)
+        self.ready.front().and_then(|id| self.by_id.get(id)).map(|lease| lease.since)
     }
 
-    fn ready_place(&self, now: Duration) -> Option<usize> {
-        // In order: what is not ready yet holds up those behind it.
-        let reach = if self.policy.groups == GroupMode::Ordered { 1 } else { self.line.len() };
-        self.line.iter().take(reach).position(|id| self.by_id.get(id).is_some_and(|lease| self.is_ready(lease, now)))
+    /// Where in the ready list the next message is.
+    fn next_place(&self, now: Duration) -> Option<usize> {
+        // In order: one that is not fresh holds up those after it.
+        let reach = if self.policy.groups == GroupMode::Ordered { 1 } else { self.ready.len() };
+        self.ready.iter().take(reach).position(|id| self.by_id.get(id).is_some_and(|lease| self.is_fresh(lease, now)))
     }
 
-    fn is_ready(&self, lease: &Lease<M>, now: Duration) -> bool {
+    /// Whether a message is ours for long enough to be handed over.
+    fn is_fresh(&self, lease: &Lease<M>, now: Duration) -> bool {
         let LeasePolicy { visibility, life, keeps, .. } = self.policy;
         if visibility.is_zero() {
             return true;
@@ -518,11 +520,11 @@ impl<M: Clone> Leases<M> {
                 return (deletes && !lease.extending).then(extension).filter(|(at, _)| *at < lease.expires);
             }
             _ if lease.extending => expired,
-            Place::Line => {
+            Place::Ready => {
                 let stale = (lease.since.saturating_add(self.policy.keep()), Due::Stale);
                 if extension().0 < stale.0 { extension() } else { stale }
             }
-            Place::Behind | Place::Handed => extension(),
+            Place::Pending | Place::Handed => extension(),
             Place::Ended => match lease.wanted {
                 Some(Wanted { visible: None, .. }) if extension().0 < lease.retry => extension(),
                 _ => (lease.retry, Due::Settlement),
@@ -630,17 +632,17 @@ impl<M: Clone> Leases<M> {
         commands
     }
 
-    /// How many of those in line are ours for long enough to be handed over, counted up to `most`; with what stands behind them
-    /// in their groups, for takers of `batch` messages at a time.
-    pub(crate) fn ready(&self, now: Duration, most: usize, batch: usize) -> usize {
-        let ready = |id: &&u64| self.by_id.get(id).is_some_and(|lease| self.is_ready(lease, now));
+    /// How many messages of the ready list are fresh, counted up to `most`; with those of their groups that are pending, for
+    /// takers of `batch` messages at a time.
+    pub(crate) fn deliverable(&self, now: Duration, most: usize, batch: usize) -> usize {
+        let fresh = |id: &&u64| self.by_id.get(id).is_some_and(|lease| self.is_fresh(lease, now));
         match self.policy.groups {
-            GroupMode::Ordered => self.line.iter().take_while(ready).take(most).count(),
+            GroupMode::Ordered => self.ready.iter().take_while(fresh).take(most).count(),
             GroupMode::Locked if batch > 1 => {
                 let taken = |id: &u64| (1 + self.pending(*id)).min(batch);
-                self.line.iter().filter(ready).take(most).map(taken).sum::<usize>().min(most)
+                self.ready.iter().filter(fresh).take(most).map(taken).sum::<usize>().min(most)
             }
-            GroupMode::None | GroupMode::Locked => self.line.iter().filter(ready).take(most).count(),
+            GroupMode::None | GroupMode::Locked => self.ready.iter().filter(fresh).take(most).count(),
         }
     }
 

@@ -69,7 +69,7 @@ pub(crate) fn concerns_all(error: &ServiceError) -> bool {
         || kms(code)
         || kms(error.class_name())
         || matches!(error.reply.status, 401 | 403)
-        // Throttled, or the service's trouble: its retries are spent.
+        // Throttled, or the service's failure: its retries are spent.
         || error.retry().is_some()
 }
 
@@ -95,7 +95,7 @@ pub(crate) fn is_expired(error: &Error) -> bool {
     matches!(error, Error::Service(refusal) if is_named(refusal, &CODES))
 }
 
-/// Failures after which it is worth asking again: the way there, the service's own trouble, too much asked of it or of KMS,
+/// Failures after which it is worth asking again: the way there, the service's own failures, too much asked of it or of KMS,
 /// credentials that have run out, a source of them that does not answer. Not: no such queue, no access.
 pub(crate) fn may_pass(error: &Error) -> bool {
     const CODES: [&str; 5] =

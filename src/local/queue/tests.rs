@@ -168,8 +168,8 @@ fn what_an_old_receipt_hides_is_handed_out_once() {
     queue.delete(left[0], 1, 3_000).unwrap();
     assert_eq!(receive(&mut queue, 10, 3_000).len(), 9);
     assert_eq!(receive(&mut queue, 10, 3_000), [""; 0]);
-    let Order::Standard(line) = &queue.order else { panic!("it is a standard queue") };
-    assert_eq!(line.hidden_count(), 0);
+    let Order::Standard(ready) = &queue.order else { panic!("it is a standard queue") };
+    assert_eq!(ready.hidden_count(), 0);
 }
 
 #[test]

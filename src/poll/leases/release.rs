@@ -30,7 +30,7 @@ impl<M: Clone> Leases<M> {
                 self.by_id.remove(&id);
                 return commands;
             }
-            Place::Line | Place::Behind | Place::Ended => return commands,
+            Place::Ready | Place::Pending | Place::Ended => return commands,
         }
         let group = lease.group.clone();
         // A delay does not replace the one that the handler has chosen by itself.
@@ -60,7 +60,7 @@ impl<M: Clone> Leases<M> {
         let mut commands = Vec::new();
         let mut waiting: Vec<u64> = self.by_id.iter().filter(|(_, lease)| lease.waits()).map(|(id, _)| *id).collect();
         waiting.sort_unstable();
-        self.line.clear();
+        self.ready.clear();
         for queued in self.groups.values_mut() {
             queued.pending.clear();
         }
@@ -79,15 +79,15 @@ impl<M: Clone> Leases<M> {
         in_progress.into_iter().flat_map(|id| self.finish(now, id, Disposition::Visible(0))).collect()
     }
 
-    /// One that stands in line is given back, and of its group all that would be handed over after it.
+    /// One of the ready list is given back, and of its group all that would be handed over after it.
     pub(super) fn give_back(&mut self, now: Duration, id: u64, commands: &mut Vec<Command>) {
-        self.line.retain(|other| *other != id);
+        self.ready.retain(|other| *other != id);
         let group = self.by_id.get(&id).and_then(|lease| lease.group.clone());
         self.return_it(now, id, commands);
         self.give_back_rest(now, group.as_ref(), commands);
     }
 
-    /// A message that waits is to be visible at once. It has left the line.
+    /// A message that waits is to be visible at once. It has left the ready list.
     pub(super) fn return_it(&mut self, now: Duration, id: u64, commands: &mut Vec<Command>) {
         self.end(now, id, Wanted { visible: Some(now), said: None }, commands);
     }
@@ -196,12 +196,12 @@ impl<M: Clone> Leases<M> {
         let group = lease.group.clone();
         match lease.place {
             Place::Lost | Place::Released => {}
-            Place::Line | Place::Behind => {
+            Place::Ready | Place::Pending => {
                 self.lost += 1;
                 self.buffered -= 1;
                 self.bytes -= lease.bytes;
                 self.by_id.remove(&id);
-                self.line.retain(|other| *other != id);
+                self.ready.retain(|other| *other != id);
                 if let Some(queued) = group.as_ref().and_then(|group| self.groups.get_mut(group)) {
                     queued.pending.retain(|other| *other != id);
                 }

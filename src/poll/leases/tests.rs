@@ -112,7 +112,7 @@ fn what_we_let_wait_is_kept() {
         assert_eq!(asked(leases.tick(s(at))), [(0, EXTEND)]);
         leases.extended(s(at), 0, Extension::Done(s(at), 30));
     }
-    assert!(leases.has_ready(s(60)), "its batch is as full as it will be");
+    assert!(leases.has_next(s(60)), "its batch is as full as it will be");
     assert_eq!(asked(leases.tick(s(75))), [(0, BACK)], "and nobody has come");
     let mut leases = Leases::new(LeasePolicy { max_wait: Duration::MAX, ..policy(GroupMode::None) });
     leases.receive(s(0), s(0), V, [message(0, None)]);
@@ -125,10 +125,10 @@ fn what_waits_is_extended_before_it_is_too_old_to_be_taken() {
     leases.receive(s(0), s(0), V, [message(0, None), message(1, None)]);
     leases.take(s(0)).unwrap();
     assert_eq!(leases.next_tick(), Some(s(6)));
-    assert!(leases.has_ready(s(6)));
+    assert!(leases.has_next(s(6)));
     assert_eq!(asked(leases.tick(s(6))), [(1, EXTEND)]);
     leases.extended(s(6), 1, Extension::Done(s(6), 30));
-    assert!(leases.has_ready(s(7)));
+    assert!(leases.has_next(s(7)));
     leases.set_visibility(V, V);
     assert_eq!(asked(leases.tick(s(12))), [(1, EXTEND)]);
     leases.extended(s(12), 1, Extension::Done(s(12), 30));
@@ -347,7 +347,7 @@ fn several_of_a_group_for_one_taker() {
     assert_eq!(leases.take_pending(s(1), 0).unwrap().message, 1);
     assert!(leases.take(s(1)).is_none());
     assert_eq!(leases.finish(s(1), 0, Disposition::Visible(0)).len(), 1, "the other is still being handled");
-    assert_eq!(leases.finish(s(1), 1, Disposition::Delete).len(), 3, "and now the two behind go back");
+    assert_eq!(leases.finish(s(1), 1, Disposition::Delete).len(), 3, "and now the two that are pending go back");
 }
 
 #[test]
@@ -753,7 +753,7 @@ proptest! {
             world.commands(commands);
         }
         prop_assert!(world.leases.is_empty());
-        prop_assert!(world.leases.groups.is_empty() && world.leases.line.is_empty());
+        prop_assert!(world.leases.groups.is_empty() && world.leases.ready.is_empty());
         prop_assert_eq!(world.leases.next_tick(), None);
     }
 }
