@@ -35,9 +35,11 @@ endif
 export MAKE_STARTED
 
 LINTS := clippy rustdoc fmt ruff ruff-format mypy stubtest service-model workflows licences-fresh
+# Environments that tests run programs in.
+PROGRAMS := instrumentation aiobotocore aioboto3
 
 .PHONY: help build environment crate demo test test-latest test-versions check fuzz deny bench rust python lint locks lock model wheel test-wheel licences licences-check clean
-.PHONY: $(LINTS) locked-environments instrumentation rust-tests python-tests portable-tests
+.PHONY: $(LINTS) locked-environments $(PROGRAMS) rust-tests python-tests portable-tests
 .DEFAULT_GOAL := help
 
 help:
@@ -60,7 +62,7 @@ demo: build ## 10,000 messages through the embedded SQS, with boto3 beside it
 
 # Python tests wait now and then, while Rust tests do not.
 test: build ## everything: lints, types, locks, Rust tests, Python tests
-	@$(STEPS) $(LINTS) locked-environments instrumentation rust-tests python-tests portable-tests
+	@$(STEPS) $(LINTS) locked-environments $(PROGRAMS) rust-tests python-tests portable-tests
 	@$(STEP) --since $(MAKE_STARTED) "make test: lints, types, locks, Rust and Python tests passed"
 
 test-latest: ## the same with the newest release of every dependency, in a copy of the tree
@@ -123,13 +125,13 @@ locked-environments:
 rust-tests:
 	@$(STEP) --closing '^test result' "Rust tests" $(CARGO_TEST)
 
-instrumentation:
-	@$(STEP) "Python environment: instrumentation" $(PYTHON) scripts/environments.py make instrumentation $(VENV)/instrumentation
+$(PROGRAMS):
+	@$(STEP) "Python environment: $@" $(PYTHON) scripts/environments.py make $@ $(VENV)/$@
 
-python-tests: instrumentation
+python-tests: $(PROGRAMS)
 	@$(STEP) --closing '\d passed' "Python tests" $(BIN)/pytest -q $(PARALLEL)
 
-portable-tests: instrumentation
+portable-tests: $(PROGRAMS)
 	@$(STEP) --closing '\d passed' "Python tests, without what only Unix has" \
 		env TURBOSQS_PORTABLE=1 $(BIN)/pytest -q $(PARALLEL) $(PORTABLE_TESTS)
 

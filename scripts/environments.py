@@ -40,6 +40,8 @@ ENVIRONMENTS = {
     "development": (3, 10),
     "demo": (3, 10),
     "instrumentation": (3, 10),
+    "aiobotocore": (3, 10),
+    "aioboto3": (3, 10),
     "bench-aiobotocore": (3, 10),
     "bench-fanferro": (3, 12),
     "boto3-1.28": (3, 10),

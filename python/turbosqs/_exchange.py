@@ -21,6 +21,7 @@ from ._platform import PORTABLE
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Future
+    from collections.abc import Callable
     from typing import Any
 
     from . import _core
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 
 #: What lingers; other calls only wait for their turn.
-_BATCHED = frozenset({"SendMessage", "DeleteMessage", "ChangeMessageVisibility"})
+BATCHED = frozenset({"SendMessage", "DeleteMessage", "ChangeMessageVisibility"})
 
 #: Seconds that no program lasts.
 _CENTURY = 100 * 365 * 24 * 3600.0
@@ -50,9 +51,10 @@ class Exchange:
 
     Attributes:
         loop: the event loop; None in a child that was forked from the loop's process.
+        weakly: a weak reference to it, for those who wait.
     """
 
-    __slots__ = ("__weakref__", "_completions", "_futures", "_leaving", "_lines", "_numbers", "loop")
+    __slots__ = ("__weakref__", "_completions", "_futures", "_leaving", "_lines", "_numbers", "loop", "weakly")
 
     loop: AbstractEventLoop
 
@@ -63,6 +65,7 @@ class Exchange:
             loop: the running loop.
         """
         self.loop = loop
+        self.weakly = ref(self)
         self._completions = CompletionQueue()
         self._numbers = count()
         self._futures: dict[int, Future[Any]] = {}
@@ -154,7 +157,7 @@ class Exchange:
     def is_waiting(self, core: _core.Client, mark: int) -> bool:
         """Whether calls that share requests, made of a client before a moment, still wait for room."""
         return core.is_batching and any(
-            owner is core and operation in _BATCHED and next(iter(line), mark) < mark
+            owner is core and operation in BATCHED and next(iter(line), mark) < mark
             for (owner, operation), line in self._lines.items()
         )
 
@@ -275,6 +278,34 @@ class Timer:
 
     def __exit__(self, *_: object) -> None:
         self._exchange.abandon(self._number)
+
+
+async def ask(core: _core.Client, begin: Callable[..., tuple[int, Future[Any]]], *arguments: Any) -> Any:
+    """What a call comes to.
+
+    Args:
+        core: the core's client.
+        begin: begins it, a method of ``Exchange``.
+        arguments: those of that method.
+
+    Raises:
+        Failure: the operation has failed.
+    """
+    exchange = current()
+    weakly = exchange.weakly
+    number, future = begin(exchange, core, *arguments)
+    # Whoever waits does not keep it: it goes with the loop.
+    del exchange
+    try:
+        answer = await future
+    except BaseException:
+        # Cancelled, or closed without having been finished.
+        if (again := weakly()) is not None:
+            again.abandon(number)
+        raise
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer
 
 
 _exchanges: WeakValueDictionary[int, Exchange] = WeakValueDictionary()

@@ -9,6 +9,7 @@
     tools.py      which instrumentation is known
     settings.py   from what botocore resolved to what the core is built from
     counts.py     how many calls went which way
+    awaited/      all of it for aiobotocore's clients
     start-up/     how ``turbosqs run`` gets into a process before its program does
 
 Nothing here imports botocore before somebody else has, so that a process without boto3 pays nothing.

@@ -152,13 +152,7 @@ class PatchedPath(CallPath):
         try:
             reply = self.core.call(operation_name, api_params, trace=header)
         except Failure as failure:
-            if len(failure.args) == 3:
-                code, response, operation = failure.args
-                if self._model.is_query:
-                    code, response = as_query(response)
-                error = client.exceptions.from_code(code)(response, operation)
-            else:
-                error = exception(failure)
+            error = error_of(client, self._model, failure)
         else:
             return without_empty(reply) if self._model.is_query else reply
         raise error
@@ -168,6 +162,17 @@ class PatchedPath(CallPath):
         if self.core is not None:
             self.core.flush()
             self.core.close()
+
+
+def error_of(client: Any, model: Model, failure: Failure) -> Exception:
+    """What a client raises for a failure of the core's; the service's errors are of the client's own classes."""
+    if len(failure.args) != 3:
+        return exception(failure)
+    code, response, operation = failure.args
+    if model.is_query:
+        code, response = as_query(response)
+    error: Exception = client.exceptions.from_code(code)(response, operation)
+    return error
 
 
 class OwnPath(CallPath):

@@ -18,25 +18,29 @@ if TYPE_CHECKING:
     from .call_path import CallPath
 
 #: Where a client keeps its call path.
-_CALL_PATH = "_turbosqs_call_path"
+CALL_PATH = "_turbosqs_call_path"
 
 
 class Seams:
-    """The seams in botocore's clients, and the clients whose calls have come through.
+    """The seams in a library's clients, and the clients whose calls have come through.
 
     Attributes:
+        base: the class of the library's clients.
         is_patched: calls of all SQS clients go to the core.
     """
 
+    base: type = BaseClient
+
     def __init__(self) -> None:
-        """Find botocore's functions.
+        """Find the library's functions.
 
         Raises:
             LookupError: they are not to be found.
         """
         self.is_patched = False
-        self._calls = Seam(BaseClient, "_make_api_call", self._make_api_call)
-        self._closes = Seam(BaseClient, "close", self._close)
+        self._calls = Seam(self.base, "_make_api_call", self._make_api_call)
+        self._closes = Seam(self.base, "close", self._close)
+        self._seams = [self._calls, self._closes]
         # Those whose calls came through because all do.
         self._clients: WeakSet[Any] = WeakSet()
         # Some client is to come through whether or not all do.
@@ -51,10 +55,10 @@ class Seams:
         """Clients keep nothing of ours. Calls that are under way have what they need."""
         self.is_patched = False
         if not self._is_kept:
-            self._calls.remove()
-            self._closes.remove()
+            for seam in self._seams:
+                seam.remove()
         for client in list(self._clients):
-            client.__dict__.pop(_CALL_PATH, None)
+            client.__dict__.pop(CALL_PATH, None)
         self._clients.clear()
 
     def take(self, client: Any, make: Callable[[Any], CallPath] | None = None) -> CallPath:
@@ -69,8 +73,8 @@ class Seams:
         return self._open(client, make)
 
     def _install(self) -> None:
-        self._calls.install()
-        self._closes.install()
+        for seam in self._seams:
+            seam.install()
 
     def stats(self, client: Any) -> dict[str, Any]:
         """How many of a client's calls went which way, and what the core counts.
@@ -78,7 +82,7 @@ class Seams:
         Raises:
             TypeError: it is no client of SQS, or it is not patched.
         """
-        call_path = self._path(client) if issubclass(type(client), BaseClient) else None
+        call_path = self._path(client) if issubclass(type(client), self.base) else None
         if call_path is None:
             raise TypeError(f"stats() is about patched clients of SQS, not {client!r}")
         return call_path.stats()
@@ -95,13 +99,13 @@ class Seams:
 
     def _close(self, client: Any) -> None:
         self._closes.original(client)
-        call_path = client.__dict__.get(_CALL_PATH)
+        call_path = client.__dict__.get(CALL_PATH)
         if call_path is not None:
             call_path.close()
 
     def _path(self, client: Any) -> CallPath | None:
         """A client's call path; None if its calls are botocore's."""
-        call_path: CallPath | None = client.__dict__.get(_CALL_PATH)
+        call_path: CallPath | None = client.__dict__.get(CALL_PATH)
         if call_path is not None:
             return call_path if not call_path.is_outdated(client) else self._open(client)
         if not self.is_patched or type(client)._PY_TO_OP_NAME.get("send_message_batch") != "SendMessageBatch":
@@ -109,19 +113,22 @@ class Seams:
         self._clients.add(client)
         return self._open(client)
 
-    def _open(self, client: Any, make: Callable[[Any], CallPath] | None = None) -> CallPath:
-        """A call path for the client as it is now; the counts go on."""
+    def _new(self, client: Any) -> CallPath:
         # Only now: a patched program may never make a call.
         from .call_path import PatchedPath
 
+        return PatchedPath(client)
+
+    def _open(self, client: Any, make: Callable[[Any], CallPath] | None = None) -> CallPath:
+        """A call path for the client as it is now; the counts go on."""
         with lock():
-            previous: CallPath | None = client.__dict__.get(_CALL_PATH)
+            previous: CallPath | None = client.__dict__.get(CALL_PATH)
             if previous is None:
-                call_path = (make or PatchedPath)(client)
+                call_path = (make or self._new)(client)
             elif make is None and not previous.is_outdated(client):
                 # Another thread was first.
                 return previous
             else:
                 call_path = (make or previous.again)(client)
-            client.__dict__[_CALL_PATH] = call_path
+            client.__dict__[CALL_PATH] = call_path
             return call_path

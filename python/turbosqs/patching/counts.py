@@ -49,7 +49,7 @@ def stats(client: Any = None) -> dict[str, Any]:
 
     Args:
         client: a patched client, to have its own calls only, and beside them what its core counts: the keys of
-            ``turbosqs.SQS.stats``.
+            ``turbosqs.SQS.stats``. Clients of aiobotocore's with the same settings and credentials share a core.
 
     Returns:
         Under ``fast`` the calls on the Rust core, and under ``traced`` how many of those an instrumentation tool has
@@ -67,6 +67,7 @@ def stats(client: Any = None) -> dict[str, Any]:
             ``credentials``: there were none to sign with.
             ``model``: botocore's model of the operation is not the one that the core was built for.
             ``settings``: the client is set up in a way that the core does not know.
+            ``closed``: a client of aiobotocore's was used outside of its ``async with``.
 
     Raises:
         TypeError: ``client`` is no patched client of SQS.

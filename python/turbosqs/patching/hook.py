@@ -1,8 +1,8 @@
 """When boto3's SQS clients are on the core, and from when on: botocore's functions have a seam for it (``seam.py``).
 
 All clients have those functions, whatever class they are of and whoever made them, and whatever others put around
-them. To take the seams out again restores botocore exactly. aiobotocore's clients have functions of their own: they are
-left alone.
+them. To take the seams out again restores botocore exactly. aiobotocore's clients have functions of their own, with
+seams of their own.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from .call_path import CallPath
     from .client import Seams
 
-_MODULE = "botocore.client"
-
 #: The oldest botocore whose clients are put on the core: that of boto3 1.28.
 OLDEST = (1, 31)
+#: The oldest aiobotocore: that of aioboto3 15.5.
+OLDEST_AWAITED = (2, 25)
 
 _logger = logging.getLogger("turbosqs")
 
@@ -36,8 +36,9 @@ def patch() -> None:
     """Put boto3's own SQS clients on the Rust core, everywhere in this process and in children that it forks.
 
     Clients, resources and sessions made before are included, and so is a ``boto3.client`` that somebody imported by
-    name. They stay boto3's objects; a call goes to the core unless somebody listens to it, see ``turbosqs.stats``.
-    With a boto3 older than 1.28 everything stays as it is, and a line in the log ``turbosqs`` says so.
+    name; the same goes for aiobotocore's and aioboto3's. They stay boto3's objects; a call goes to the core unless
+    somebody listens to it, see ``turbosqs.stats``. With a boto3 older than 1.28, or an aiobotocore older than 2.25,
+    everything of it stays as it is, and a line in the log ``turbosqs`` says so.
     Needs boto3 or botocore installed, but imports neither: what is imported later is patched then. Patching twice is
     patching once.
 
@@ -77,16 +78,111 @@ def patch_when_imported() -> None:
     _state.settle(needed=False)
 
 
+class _Library:
+    """One library's clients.
+
+    Attributes:
+        seams: where its calls leave it, once they have been found.
+    """
+
+    def __init__(
+        self, module: str, client: str, oldest: tuple[int, int], words: tuple[str, str], settle: Callable[[], None]
+    ) -> None:
+        """Nothing is done yet.
+
+        Args:
+            module: has the class of its clients.
+            client: the name of that class.
+            oldest: the oldest version whose clients are put on the core.
+            words: whose clients they are; and what they would need, where they are older.
+            settle: what is done when the module is imported.
+        """
+        self._module = module
+        self._client = client
+        self._package = module.partition(".")[0]
+        self._oldest = oldest
+        self._words = words
+        self._waiting = WhenImported(module, settle)
+        # That this version's clients cannot be put on the core.
+        self._is_told = False
+        self.seams: Seams | None = None
+
+    def is_imported(self) -> bool:
+        """Whether somebody has imported it; if somebody is about to, once it is there."""
+        if self._module not in sys.modules:
+            return False
+        from importlib import import_module
+
+        if not hasattr(import_module(self._module), self._client):
+            # This very thread is at its beginning, where it imports botocore.
+            return False
+        if not self._is_too_old():
+            self._kind()
+        return True
+
+    def settle(self, is_imported: bool, is_wanted: bool) -> None:
+        """Make what is done what is wanted."""
+        self._waiting.stop()
+        if not is_imported:
+            if is_wanted:
+                # In front of whatever has come meanwhile.
+                self._waiting.wait()
+            return
+        if is_wanted:
+            self.find()
+        if self.seams is not None and is_wanted is not self.seams.is_patched:
+            if is_wanted:
+                self.seams.patch()
+            else:
+                self.seams.unpatch()
+
+    def find(self) -> None:
+        """Find the seams, the first time."""
+        if self.seams is not None or self._is_told:
+            return
+        whose, needed = self._words
+        if self._is_too_old():
+            self._is_told = True
+            version = sys.modules[self._package].__version__
+            _logger.warning("%s SQS clients stay as they are: turbosqs needs %s %s", whose, needed, version)
+            return
+        try:
+            self.seams = self._kind()()
+        except LookupError as error:
+            # Nothing that a program could do about it, and the library's own path is always good.
+            self._is_told = True
+            _logger.warning("%s SQS clients stay as they are: %s", whose, error)
+
+    def _kind(self) -> type[Seams]:
+        if self._package == "botocore":
+            from .client import Seams
+
+            return Seams
+        from .awaited.client import AwaitedSeams
+
+        return AwaitedSeams
+
+    def _is_too_old(self) -> bool:
+        version: str = sys.modules[self._package].__version__
+        return tuple(int(part) for part in version.split(".")[:2]) < self._oldest
+
+
 class _State:
     """What is wanted, and what is done about it."""
 
     def __init__(self) -> None:
         self.is_wanted = False
         self._blocks = 0
-        self._waiting = WhenImported(_MODULE, self.settle)
-        self._seams: Seams | None = None
-        # That this botocore's clients cannot be put on the core.
-        self._is_told = False
+        self._botocore = _Library(
+            "botocore.client", "BaseClient", OLDEST, ("boto3's", "boto3 1.28 or newer, not botocore"), self.settle
+        )
+        self._aiobotocore = _Library(
+            "aiobotocore.client",
+            "AioBaseClient",
+            OLDEST_AWAITED,
+            ("aiobotocore's", "aiobotocore 2.25 or newer, not"),
+            self.settle,
+        )
 
     def enter(self, blocks: int) -> None:
         with lock():
@@ -101,66 +197,33 @@ class _State:
     def settle(self, needed: bool = True) -> None:
         """Make what is done what is wanted."""
         (_kombu.install if self.is_wanted or self._blocks > 0 else _kombu.uninstall)()
-        # Imports may have to wait for another thread's, which may have to wait for our lock: so they come first.
-        client = _imported_client()
-        if client is None:
+        for library in (self._botocore, self._aiobotocore):
+            # Imports may have to wait for another thread's, which may have to wait for our lock: so they come first.
+            is_imported = library.is_imported()
             with lock():
                 is_wanted = self.is_wanted or self._blocks > 0
-                if is_wanted and needed and find_spec("botocore") is None:
+                if is_wanted and needed and not is_imported and find_spec("botocore") is None:
                     self.is_wanted = False
                     _kombu.uninstall()
                     message = "patch() puts boto3's clients on the core and needs boto3: pip install boto3"
                     raise ModuleNotFoundError(message, name="botocore")
-                self._waiting.stop()
-                if is_wanted:
-                    # In front of whatever has come meanwhile.
-                    self._waiting.wait()
-            return
-        if _is_too_old():
-            with lock():
-                self._waiting.stop()
-                if (self.is_wanted or self._blocks > 0) and not self._is_told:
-                    self._is_told = True
-                    message = (
-                        "boto3's SQS clients stay as they are: turbosqs needs boto3 1.28 or newer, not botocore %s"
-                    )
-                    _logger.warning(message, sys.modules["botocore"].__version__)
-            return
-        # Imported here, as above.
-        from . import client as _  # noqa: F401
-
-        with lock():
-            self._waiting.stop()
-            is_wanted = self.is_wanted or self._blocks > 0
-            if is_wanted:
-                self._find()
-            if self._seams is not None and is_wanted is not self._seams.is_patched:
-                if is_wanted:
-                    self._seams.patch()
-                else:
-                    self._seams.unpatch()
-
-    def _find(self) -> None:
-        """Find the seams, the first time."""
-        from .client import Seams
-
-        if self._seams is None and not self._is_told:
-            try:
-                self._seams = Seams()
-            except LookupError as error:
-                # Nothing that a program could do about it, and botocore's path is always good.
-                self._is_told = True
-                _logger.warning("boto3's SQS clients stay as they are: %s", error)
+                library.settle(is_imported, is_wanted)
 
     def take(self, client: Any, make: Callable[[Any], CallPath] | None) -> CallPath | None:
+        library = self._library(client)
         with lock():
-            self._find()
-            return None if self._seams is None else self._seams.take(client, make)
+            library.find()
+            return None if library.seams is None else library.seams.take(client, make)
 
     def stats(self, client: Any) -> dict[str, Any]:
-        if self._seams is None:
+        seams = self._library(client).seams
+        if seams is None:
             raise TypeError("stats() of a client takes a patched one: call turbosqs.patch() first")
-        return self._seams.stats(client)
+        return seams.stats(client)
+
+    def _library(self, client: Any) -> _Library:
+        awaited = getattr(sys.modules.get("aiobotocore.client"), "AioBaseClient", ())
+        return self._aiobotocore if isinstance(client, awaited) else self._botocore
 
 
 def take(client: Any, make: Callable[[Any], CallPath] | None = None) -> CallPath | None:
@@ -179,20 +242,6 @@ def take(client: Any, make: Callable[[Any], CallPath] | None = None) -> CallPath
 def of_client(client: Any) -> dict[str, Any]:
     """How many of a patched client's calls went which way, and what its core counts."""
     return _state.stats(client)
-
-
-def _imported_client() -> Any:
-    """``botocore.client`` if somebody has imported it; if somebody is about to, once it is there."""
-    if _MODULE not in sys.modules:
-        return None
-    from importlib import import_module
-
-    return import_module(_MODULE)
-
-
-def _is_too_old() -> bool:
-    version: str = sys.modules["botocore"].__version__
-    return tuple(int(part) for part in version.split(".")[:2]) < OLDEST
 
 
 _state = _State()

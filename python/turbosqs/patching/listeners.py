@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import socket
 import sys
+from collections.abc import Mapping
 from operator import is_, itemgetter
 from types import FunctionType, MethodType
+from typing import Any
 
 from botocore import awsrequest, handlers
 from botocore.client import BaseClient
@@ -26,9 +28,6 @@ from .tracing import Tools
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
-
     #: A namespace, a name in it, and what was found there.
     _Found = tuple[Mapping[str, Any], str, Any]
 
@@ -54,13 +53,11 @@ EVENTS = (
     "after-call-error",
 )
 
-#: botocore's objects whose methods are handlers of every client, by the module of their classes.
-_OWN_MODULES = (
-    "botocore.signers",
-    "botocore.useragent",
-    "botocore.retries.standard",
-    "botocore.retries.adaptive",
-    "botocore.retryhandler",
+#: botocore's objects, and aiobotocore's, whose methods are handlers of every client, by the module of their classes.
+_OWN_MODULES = tuple(
+    f"{package}.{module}"
+    for package in ("botocore", "aiobotocore")
+    for module in ("signers", "useragent", "retries.standard", "retries.adaptive", "retryhandler")
 )
 
 _METHODS: dict[type, tuple[str, ...]] = {
@@ -84,26 +81,59 @@ _METHODS: dict[type, tuple[str, ...]] = {
     RequestSigner: ("handler", "sign", "get_auth"),
     URLLib3Session: ("send",),
 }
-#: Names that none of a client's parts has of its own.
-NAMES = frozenset(name for names in _METHODS.values() for name in names)
+#: What a call reaches its connection by, or the connection is made with: where it is, its name there, the packages that
+#: it may be from, and the way of a call if it is from elsewhere.
+Watched = tuple[Mapping[str, Any], str, tuple[str, ...], str]
 
-#: What carries a call to its connection, and what the connection is made with: where it is, its name there, the package
-#: that it should be from, and the way of a call if it is not.
-_WATCHED = (
-    # Those that this botocore has.
-    *(
-        (vars(owner), name, "botocore", "wrapped")
-        for owner, names in _METHODS.items()
-        for name in names
-        if name in vars(owner)
-    ),
-    *((vars(awsrequest), name, "botocore", "wrapped") for name in ("AWSHTTPConnection", "AWSHTTPSConnection")),
-    (vars(awsrequest.AWSHTTPConnectionPool), "ConnectionCls", "botocore", "wrapped"),
-    (vars(awsrequest.AWSHTTPSConnectionPool), "ConnectionCls", "botocore", "wrapped"),
-    # botocore's pools inherit it.
-    (vars(HTTPConnectionPool), "urlopen", "urllib3", "wrapped"),
-    *((vars(socket), name, "socket", "sockets") for name in ("socket", "getaddrinfo", "create_connection")),
+SOCKETS: tuple[Watched, ...] = tuple(
+    (vars(socket), name, ("socket",), "sockets") for name in ("socket", "getaddrinfo", "create_connection")
 )
+
+
+class Functions:
+    """The functions of a library that carry its clients' calls.
+
+    Attributes:
+        base: the class of its clients.
+        emitter: the class of their emitters.
+        names: of methods that carry calls: none of a client's parts has an attribute of such a name.
+        watched: what stands for them.
+    """
+
+    def __init__(
+        self,
+        base: type,
+        emitter: type,
+        methods: Mapping[type, tuple[str, ...]],
+        packages: tuple[str, ...],
+        others: tuple[Watched, ...],
+    ) -> None:
+        """Know them.
+
+        Args:
+            base, emitter: as above.
+            methods: the methods that carry calls, by their class. Of two classes with the same method the first is
+                the one that counts.
+            packages: where all of it was written.
+            others: what else is watched.
+        """
+        self.base = base
+        self.emitter = emitter
+        self.names = frozenset(name for names in methods.values() for name in names)
+        # Those that this version has; and those that it inherits, should somebody put one there.
+        methods_of = [(cls, name) for cls, names in methods.items() for name in names if hasattr(cls, name)]
+        self.watched = (*((vars(cls), name, packages, "wrapped") for cls, name in methods_of), *others)
+        # A state in which nobody would miss calls, and a watch over it.
+        self._accepted: tuple[Watch, Replaced] | None = None
+
+    def replaced(self) -> Replaced:
+        """What stands in the place of the functions that carry calls, now."""
+        if self._accepted is not None and self._accepted[0].is_same():
+            return self._accepted[1]
+        now = Replaced(self)
+        if now.way is None:
+            self._accepted = Watch(now.found), now
+        return now
 
 
 class Replaced:
@@ -115,16 +145,19 @@ class Replaced:
         found: what was looked at.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, functions: Functions) -> None:
         self.way: str | None = None
         self.tools: Tools | None = None
-        self.found: list[_Found] = [(namespace, name, namespace.get(name)) for namespace, name, _, _ in _WATCHED]
+        self.found: list[_Found] = [(namespace, name, namespace.get(name)) for namespace, name, *_ in functions.watched]
         layers: dict[str, list[Layer]] = {}
-        for (_, name, value), (_, _, package, way) in zip(self.found, _WATCHED, strict=True):
-            if _is_from(package, value):
+        for (_, name, value), (_, _, packages, way) in zip(self.found, functions.watched, strict=True):
+            if value is None or _is_from(packages, value):
+                continue
+            if name in functions.names and name in layers:
+                # Of a class whose method is not the one that is called.
                 continue
             layers[name] = []
-            while not _is_from(package, value):
+            while not _is_from(packages, value):
                 layer = Layer(value)
                 if not layer.is_known(name):
                     self.way = "sockets" if way == "sockets" else f"{way}: {layer.name}"
@@ -134,28 +167,31 @@ class Replaced:
         self.tools = Tools.of(layers)
 
 
-# A state in which nobody would miss calls, and a watch over it.
-_accepted: tuple[Watch, Replaced] | None = None
-
-
-def replaced() -> Replaced:
-    """What stands in the place of the functions that carry calls, now."""
-    global _accepted
-    if _accepted is not None and _accepted[0].is_same():
-        return _accepted[1]
-    now = Replaced()
-    if now.way is None:
-        _accepted = Watch(now.found), now
-    return now
+#: botocore's.
+BOTOCORE = Functions(
+    BaseClient,
+    HierarchicalEmitter,
+    _METHODS,
+    ("botocore",),
+    (
+        *((vars(awsrequest), name, ("botocore",), "wrapped") for name in ("AWSHTTPConnection", "AWSHTTPSConnection")),
+        (vars(awsrequest.AWSHTTPConnectionPool), "ConnectionCls", ("botocore",), "wrapped"),
+        (vars(awsrequest.AWSHTTPSConnectionPool), "ConnectionCls", ("botocore",), "wrapped"),
+        # botocore's pools inherit it.
+        (vars(HTTPConnectionPool), "urlopen", ("urllib3",), "wrapped"),
+        *SOCKETS,
+    ),
+)
+replaced = BOTOCORE.replaced
 
 
 def is_passed_on() -> bool:
     """Whether all that was replaced still leads to what it replaced: wrappers of instrumentation do, mocks do not."""
-    for namespace, name, package, way in _WATCHED:
+    for namespace, name, packages, way in BOTOCORE.watched:
         value = namespace.get(name)
         if way == "sockets" and getattr(value, "__module__", "").partition(".")[0] in _COOPERATIVE:
             continue
-        while not _is_from(package, value):
+        while not _is_from(packages, value):
             layer = Layer(value)
             # Of the object itself: to ask a mock for an attribute is to get one.
             value = layer.inner if layer.is_known(name) else getattr(value, "__wrapped__", None)
@@ -179,10 +215,10 @@ def call(client: Any, operation_name: str, api_params: dict[str, Any]) -> Any:
     return (function if bind is None else bind(function, client, type(client)))(operation_name, api_params)
 
 
-def _overriding(cls: type) -> str | None:
+def _overriding(cls: type, base: type) -> str | None:
     """The way of calls, if a client's class has a method of its own for them."""
     for each in cls.__mro__:
-        if each is BaseClient:
+        if each is base:
             return None
         if "_make_api_call" in vars(each):
             return f"wrapped: {Layer(vars(each)['_make_api_call']).name}"
@@ -191,6 +227,9 @@ def _overriding(cls: type) -> str | None:
 
 class Listening:
     """Who listens to one client of botocore's."""
+
+    #: Those of its library.
+    _functions = BOTOCORE
 
     def __init__(self, client: Any) -> None:
         self._parts = _parts(client.__dict__)
@@ -201,7 +240,7 @@ class Listening:
         # to be one more: what they have of their own is never taken away.
         self._numbers: tuple[int, ...] = ()
         self._events = client.meta.events
-        self._emitter = emitter(client)
+        self._emitter = emitter(client, self._functions.emitter)
         # The emitter's lookup cache, and who listens to what for as long as it has that one.
         self._audiences: tuple[Any, dict[str, Audience]] = (None, {})
 
@@ -220,8 +259,8 @@ class Listening:
 
     def look(self, client: Any, operation_name: str) -> tuple[str | None, Tools | None]:
         """Why a call has to take botocore's path (None if nobody would miss it), and the known tools that trace it."""
-        now = replaced()
-        way = now.way or self._shadowing(client) or _overriding(type(client))
+        now = self._functions.replaced()
+        way = now.way or self._shadowing(client) or _overriding(type(client), self._functions.base)
         if way is not None:
             return way, None
         audience = self.audience(operation_name)
@@ -241,7 +280,7 @@ class Listening:
         if numbers == self._numbers:
             return None
         for each in attributes:
-            for name in NAMES.intersection(each):
+            for name in self._functions.names.intersection(each):
                 return f"wrapped: {Layer(each[name]).name}"
         self._numbers = numbers
         return None
@@ -259,25 +298,25 @@ class Listening:
         return audience
 
 
-def _is_from(package: str, value: Any) -> bool:
-    """Whether a function or a class was written there, and so was all that it decorates."""
+def _is_from(packages: tuple[str, ...], value: Any) -> bool:
+    """Whether a function or a class was written in one of them, and so was all that it decorates."""
     while type(value) is FunctionType:
         # Not __module__, which decorators copy.
-        if value.__globals__.get("__name__", "").partition(".")[0] != package:
+        if value.__globals__.get("__name__", "").partition(".")[0] not in packages:
             return False
         if not hasattr(value, "__wrapped__"):
             return True
         value = value.__wrapped__
-    return issubclass(type(value), type) and value.__module__.partition(".")[0] == package
+    return issubclass(type(value), type) and value.__module__.partition(".")[0] in packages
 
 
-def emitter(client: Any) -> Any:
-    """The emitter behind a client's ``meta.events``, if it is one that we know and all of the client has the same."""
+def emitter(client: Any, kind: type) -> Any:
+    """The emitter behind a client's ``meta.events``, if it is of that kind and all of the client has the same."""
     events = client.meta.events
     if type(events) is not EventAliaser:
         return None
     found = events._emitter
-    known = type(found) is HierarchicalEmitter and hasattr(found, "_lookup_cache") and hasattr(found, "_handlers")
+    known = type(found) is kind and hasattr(found, "_lookup_cache") and hasattr(found, "_handlers")
     # The signer has a weak proxy, which lets its attributes through.
     others = (client._endpoint._event_emitter, client._request_signer._event_emitter)
     return found if known and all(other._emitter is found for other in others) else None
@@ -328,7 +367,7 @@ def _entries() -> dict[int, list[str]]:
     """botocore's own handlers by id, with the events that they are registered for."""
     found: dict[int, list[str]] = {}
     for name, handler, *_ in handlers.BUILTIN_HANDLERS:
-        if _is_from("botocore", handler):
+        if _is_from(("botocore",), handler):
             found.setdefault(id(handler), []).append(name)
     return found
 

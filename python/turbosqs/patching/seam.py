@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from inspect import iscoroutinefunction
 from types import FunctionType
 
 TYPE_CHECKING = False
@@ -30,8 +31,8 @@ class Seam:
 
         Args:
             cls: the class of botocore's that has it.
-            name: the method's: ``_make_api_call`` or ``close``.
-            handler: takes the arguments of the method.
+            name: the method's: a key of ``_TEMPLATES``.
+            handler: takes the arguments of the method; what it returns is awaited if the method is.
 
         Raises:
             LookupError: it is not to be found.
@@ -46,7 +47,7 @@ class Seam:
 
     def install(self) -> None:
         """Hand calls to the handler from now on."""
-        template = _TEMPLATES[self._function.__name__]
+        template = _TEMPLATES[self._function.__name__, iscoroutinefunction(self._function)]
         # Stays there when the code is given back: a call that has begun may be about to look it up.
         self._function.__globals__[template.__code__.co_names[0]] = self._handler
         self._function.__code__ = template.__code__.replace(
@@ -71,7 +72,26 @@ def _close(self):  # type: ignore[no-untyped-def]
     return _turbosqs_close(self)  # type: ignore[name-defined]  # noqa: F821
 
 
-_TEMPLATES = {"_make_api_call": _make_api_call, "close": _close}
+async def _await_api_call(self, operation_name, api_params):  # type: ignore[no-untyped-def]
+    return await _turbosqs_make_api_call(self, operation_name, api_params)  # type: ignore[name-defined]  # noqa: F821
+
+
+async def _await_close(self):  # type: ignore[no-untyped-def]
+    return await _turbosqs_close(self)  # type: ignore[name-defined]  # noqa: F821
+
+
+async def _await_exit(self, exc_type, exc_val, exc_tb):  # type: ignore[no-untyped-def]
+    return await _turbosqs_exit(self, exc_type, exc_val, exc_tb)  # type: ignore[name-defined]  # noqa: F821
+
+
+#: By the method's name, and whether it is awaited.
+_TEMPLATES = {
+    ("_make_api_call", False): _make_api_call,
+    ("_make_api_call", True): _await_api_call,
+    ("close", False): _close,
+    ("close", True): _await_close,
+    ("__aexit__", True): _await_exit,
+}
 
 
 def _find(cls: type, name: str) -> FunctionType:

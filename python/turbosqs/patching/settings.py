@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 
+import botocore
 from botocore import UNSIGNED
 from botocore.endpoint import Endpoint
 from botocore.httpsession import URLLib3Session, get_cert_path
@@ -28,15 +29,40 @@ def core_arguments(client: Any) -> dict[str, Any]:
         UnknownSettingError: there are none that would do the same.
         botocore.exceptions.BotoCoreError: botocore finds no endpoint.
     """
+    check(client, (Endpoint, URLLib3Session, RequestSigner))
+    operation, context = resolving(client)
+    resolved = client._resolve_endpoint_ruleset(operation, {}, context)
+    return arguments_of(client, endpoint_of(client, resolved, context), ("Boto3", "Botocore"))
+
+
+def check(client: Any, kinds: tuple[type, ...]) -> None:
+    """Look at the classes of a client's endpoint, HTTP session and signer.
+
+    Raises:
+        UnknownSettingError: they are others.
+    """
+    found = (type(client._endpoint), type(client._endpoint.http_session), type(client._request_signer))
+    if found != kinds:
+        raise UnknownSettingError(f"its parts are {found}")
+
+
+def arguments_of(client: Any, endpoint: tuple[str, str], names: tuple[str, ...]) -> dict[str, Any]:
+    """The arguments of ``_core.Client`` for a client.
+
+    Args:
+        client: botocore's, or one like it.
+        endpoint: the endpoint's URL, and the region that requests are signed for.
+        names: those that the library gives itself in the User-Agent.
+
+    Raises:
+        UnknownSettingError: there are none that would do the same.
+    """
     config, signer = client.meta.config, client._request_signer
     session = client._endpoint.http_session
-    kinds = (type(client._endpoint), type(session), type(signer))
-    if kinds != (Endpoint, URLLib3Session, RequestSigner):
-        raise UnknownSettingError(f"its parts are {kinds}")
     # The core's requests are JSON. Those of botocores that spoke the older protocol mean the same.
     if protocol(client.meta.service_model) not in ("json", "query"):
         raise UnknownSettingError(f"the protocol is {protocol(client.meta.service_model)}")
-    endpoint_url, region_name = _endpoint(client)
+    endpoint_url, region_name = endpoint
     proxies = session._proxy_config
     return {
         "region_name": region_name,
@@ -55,7 +81,7 @@ def core_arguments(client: Any) -> dict[str, Any]:
             "client_cert": config.client_cert,
             "retries": {name: config.retries.get(name) for name in ("mode", "total_max_attempts")},
             "tcp_keepalive": any(option[:2] == _KEEPALIVE for option in session._socket_options),
-            **_user_agent(client._user_agent_creator, config),
+            **_user_agent(client._user_agent_creator, config, names),
         },
     }
 
@@ -63,12 +89,23 @@ def core_arguments(client: Any) -> dict[str, Any]:
 _KEEPALIVE = (socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
 
-def _endpoint(client: Any) -> tuple[str, str]:
-    """Where botocore sends requests, and the region that it signs them for. Both are the same for all operations."""
+def resolving(client: Any) -> tuple[Any, dict[str, Any]]:
+    """What a client is asked for its endpoint with: an operation, and a context, which takes what it says beside that.
+
+    Endpoint and region are the same for all operations.
+    """
     operation = client.meta.service_model.operation_model("ListQueues")
-    context = {"client_region": client.meta.region_name, "client_config": client.meta.config}
+    return operation, {"client_region": client.meta.region_name, "client_config": client.meta.config}
+
+
+def endpoint_of(client: Any, resolved: Any, context: dict[str, Any]) -> tuple[str, str]:
+    """Where a client sends requests, and the region that it signs them for, from what it has said.
+
+    Raises:
+        UnknownSettingError: it asks for more than that.
+    """
     # Before botocore 1.33 it does not tell of the endpoint's properties, which SQS has none of.
-    url, headers, *_ = client._resolve_endpoint_ruleset(operation, {}, context)
+    url, headers, *_ = resolved
     signing = context.get("signing", {})
     if headers or signing.get("signing_name", client._request_signer.signing_name) != "sqs":
         raise UnknownSettingError(f"the endpoint asks for {headers} and {signing}")
@@ -81,16 +118,17 @@ def _signature_version(signer: Any) -> Any:
     raise UnknownSettingError(f"the signature version is {signer.signature_version}")
 
 
-def _user_agent(creator: Any, config: Any) -> dict[str, str | None]:
+def _user_agent(creator: Any, config: Any, names: tuple[str, ...]) -> dict[str, str | None]:
     """The core names itself; what the program adds of its own goes with it."""
     name, version = creator._session_user_agent_name, creator._session_user_agent_version
-    extra = [
-        f"{name}/{version}" if name and version and name not in ("Boto3", "Botocore") else None,
-        creator._session_user_agent_extra,
+    parts = [
+        f"{name}/{version}" if name and version and name not in names else None,
+        # aiobotocore says what it stands on.
+        None if (extra := creator._session_user_agent_extra) == f"botocore/{botocore.__version__}" else extra,
         config.user_agent_extra,
     ]
     return {
         "user_agent": getattr(config, "_supplied_user_agent", None),
-        "user_agent_extra": " ".join(filter(None, extra)) or None,
+        "user_agent_extra": " ".join(filter(None, parts)) or None,
         "user_agent_appid": config.user_agent_appid,
     }
