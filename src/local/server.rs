@@ -211,13 +211,12 @@ impl ServerShared {
     }
 }
 
-/// A running embedded SQS. It stops when it is dropped.
+/// A running embedded SQS. It stops when it is dropped, and so it belongs to the process that started it: a child forked from
+/// that one has neither its thread nor its sockets to serve, and must not drop it.
 #[derive(Debug)]
 pub struct Server {
     shared: Arc<ServerShared>,
     thread: Option<JoinHandle<()>>,
-    /// The process whose server it is: a forked child has neither its thread nor its sockets to serve.
-    process: u32,
 }
 
 impl Server {
@@ -240,7 +239,7 @@ impl Server {
             .spawn(move || run(options, guard, started))?;
         let stopped = || io::Error::other("the server's thread ended before it had started");
         let shared = outcome.recv().map_err(|_| stopped())??;
-        Ok(Server { shared, thread: Some(thread), process: std::process::id() })
+        Ok(Server { shared, thread: Some(thread) })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -304,14 +303,9 @@ impl Server {
         state.service.create(&caller, name, &attributes, &Map::default(), now)
     }
 
-    /// Stops listening, ends every connection and waits for the thread. In a forked child it does nothing: what it
-    /// would stop is the parent's.
+    /// Stops listening, ends every connection and waits for the thread.
     pub fn stop(&mut self) {
         let Some(thread) = self.thread.take() else { return };
-        if std::process::id() != self.process {
-            std::mem::forget(thread);
-            return;
-        }
         self.shared.state().polls.release();
         self.shared.stop.notify_one();
         // A thread that panicked has stopped as well.

@@ -5,7 +5,7 @@
 //! the tick's end, in order, and the entries of one queue together.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyOSError, PyRuntimeError};
@@ -23,38 +23,20 @@ use crate::poll::PollerWait;
 use crate::protocol::entry::Single;
 use crate::protocol::error::Error;
 use crate::protocol::message::Reply;
-use crate::runtime;
 use crate::runtime::admission::{Admission, Weight};
 use crate::runtime::completions::CompletionQueue as Core;
 use crate::runtime::lock::lock;
 use crate::runtime::responder::{Responder, Sink};
 use crate::runtime::wake::Descriptor;
+use crate::runtime::{self, ProcessBound};
 use crate::send::writer::WaitFor;
 
 /// `CompletionQueue`: the calls of an event loop, and the answers that it has not taken.
 #[pyclass(frozen, module = "turbosqs._core")]
 pub(super) struct CompletionQueue {
     completions: Arc<Core<Completion>>,
-    state: Mutex<LoopState>,
-    /// In a fork of it nothing here is touched: the calls are the parent's.
-    process: u32,
-}
-
-impl Drop for CompletionQueue {
-    /// The loop is gone: nobody waits for its requests any more, such as long polls. Entries leave as their callers wanted it.
-    fn drop(&mut self) {
-        if self.process != std::process::id() {
-            return;
-        }
-        let calls = std::mem::take(&mut self.lock().calls);
-        for begun in calls.into_values() {
-            match begun.stage {
-                CallStage::Underway(underway @ (Underway::Task(_) | Underway::Received(_))) => underway.abandon(),
-                CallStage::Waits(withdraw) => withdraw(),
-                _ => {}
-            }
-        }
-    }
+    /// No Python runs while it is locked, and nothing panics.
+    state: ProcessBound<Arc<Mutex<LoopState>>>,
 }
 
 /// The unanswered calls of a loop.
@@ -65,6 +47,19 @@ struct LoopState {
     tick: Vec<u64>,
     /// What is unanswered, by the client's address, which a call keeps.
     admission: Admission<usize>,
+}
+
+impl Drop for LoopState {
+    /// The loop is gone: nobody waits for its requests any more, such as long polls. Entries leave as their callers wanted it.
+    fn drop(&mut self) {
+        for begun in std::mem::take(&mut self.calls).into_values() {
+            match begun.stage {
+                CallStage::Underway(underway @ (Underway::Task(_) | Underway::Received(_))) => underway.abandon(),
+                CallStage::Waits(withdraw) => withdraw(),
+                _ => {}
+            }
+        }
+    }
 }
 
 /// A call without an answer.
@@ -144,7 +139,7 @@ impl CompletionQueue {
     #[new]
     fn new() -> PyResult<Self> {
         let completions = Core::new().map_err(|error| PyOSError::new_err(error.to_string()))?;
-        Ok(CompletionQueue { completions, state: Mutex::default(), process: std::process::id() })
+        Ok(CompletionQueue { completions, state: ProcessBound::of(Arc::default()) })
     }
 
     /// What the loop watches: readable while there is something to drain.
@@ -178,7 +173,8 @@ impl CompletionQueue {
     ) -> PyResult<bool> {
         let operation = arguments::find(operation)?;
         let core = client.get().core();
-        if self.is_full(client, operation.action) {
+        let state = self.state()?;
+        if is_full(&lock(&state), client, operation.action) {
             return Ok(false);
         }
         // What follows may run the caller's own code, so nothing is locked.
@@ -187,7 +183,7 @@ impl CompletionQueue {
             Call::Entry(_, _, entry) => Weight::Entry(entry.size),
             Call::Request(_) => Weight::Request,
         };
-        let mut state = self.lock();
+        let mut state = lock(&state);
         state.insert(number, client, weight, CallStage::Here(call));
         state.tick.push(number);
         Ok(true)
@@ -195,7 +191,8 @@ impl CompletionQueue {
 
     /// The tick is over: what was begun in it leaves.
     fn leave(&self, py: Python<'_>) {
-        let mut state = self.lock();
+        let Some(state) = self.state.get() else { return };
+        let mut state = lock(&state);
         let mut by_client: Vec<ClientTick> = Vec::new();
         for number in std::mem::take(&mut state.tick) {
             // One that was abandoned is not there any more.
@@ -245,13 +242,14 @@ impl CompletionQueue {
         let operation = arguments::find(operation)?;
         let core = client.get().core();
         let presign = arguments::presign(core, operation, params, expires_in, http_method)?;
-        self.lock().insert(number, client, Weight::Request, CallStage::Away);
+        let state = self.state()?;
+        lock(&state).insert(number, client, Weight::Request, CallStage::Away);
         let responder = Responder::new(self.address(number, operation));
         // What cannot be set going has told its caller.
         if let Err(error) = core.ready() {
             responder.respond(Err(error));
         } else if let Ok(underway) = core.presign(presign, responder)
-            && let Some(begun) = self.lock().calls.get_mut(&number)
+            && let Some(begun) = lock(&state).calls.get_mut(&number)
         {
             begun.stage = CallStage::Underway(underway);
         }
@@ -261,7 +259,7 @@ impl CompletionQueue {
     /// Let everything of a client leave that lingers; the answer comes when all of it is answered.
     fn flush(&self, py: Python<'_>, number: u64, client: &Bound<'_, Client>) -> PyResult<()> {
         self.leave(py);
-        let responder = self.expect(number, client);
+        let responder = self.expect(number, client)?;
         client.get().core().flush(responder).map_err(failed)
     }
 
@@ -289,9 +287,8 @@ impl CompletionQueue {
         poller: &Bound<'_, Poller>,
         takers: usize,
     ) -> PyResult<()> {
-        let wait = poller.get().core().notify(takers, self.expect(number, client)).map_err(failed)?;
-        self.waits_for_poller(number, poller, wait);
-        Ok(())
+        let wait = poller.get().core().notify(takers, self.expect(number, client)?).map_err(failed)?;
+        self.waits_for_poller(number, poller, wait)
     }
 
     /// The answer comes when a poller has background errors to tell, or will have none any more.
@@ -301,21 +298,20 @@ impl CompletionQueue {
         client: &Bound<'_, Client>,
         poller: &Bound<'_, Poller>,
     ) -> PyResult<()> {
-        let wait = poller.get().core().watch(self.expect(number, client)).map_err(failed)?;
-        self.waits_for_poller(number, poller, wait);
-        Ok(())
+        let wait = poller.get().core().watch(self.expect(number, client)?).map_err(failed)?;
+        self.waits_for_poller(number, poller, wait)
     }
 
     /// The answer comes when so many seconds are over, by a clock that nothing of Python's can replace.
     fn sleep(&self, number: u64, client: &Bound<'_, Client>, seconds: f64) -> PyResult<()> {
         let deadline = wait::deadline(seconds)?;
         let reactor = runtime::handle().map_err(failed)?;
-        let responder = self.expect(number, client);
+        let responder = self.expect(number, client)?;
         let task = reactor.spawn(async move {
             tokio::time::sleep_until(deadline.into()).await;
             responder.respond(Ok(()));
         });
-        if let Some(begun) = self.lock().calls.get_mut(&number) {
+        if let Some(begun) = lock(&*self.state()?).calls.get_mut(&number) {
             begun.stage = CallStage::Underway(Underway::Task(task));
         }
         Ok(())
@@ -323,14 +319,16 @@ impl CompletionQueue {
 
     /// Whether a closed poller has nothing under way any more; if it has, the answer comes when that may have changed.
     fn await_quiet(&self, number: u64, client: &Bound<'_, Client>, poller: &Bound<'_, Poller>) -> PyResult<bool> {
-        let wait = poller.get().core().tell_quiet(self.expect(number, client)).map_err(failed)?;
-        wait.into_iter().for_each(|wait| self.waits_for_poller(number, poller, wait));
-        Ok(wait.is_none())
+        let wait = poller.get().core().tell_quiet(self.expect(number, client)?).map_err(failed)?;
+        let Some(wait) = wait else { return Ok(true) };
+        self.waits_for_poller(number, poller, wait)?;
+        Ok(false)
     }
 
     /// Nobody waits for an answer any more. What has not left does not leave; see `Underway::abandon`.
     fn abandon(&self, number: u64) {
-        let mut state = self.lock();
+        let Some(shared) = self.state.get() else { return };
+        let mut state = lock(&shared);
         let Some(begun) = state.calls.get_mut(&number) else { return };
         match std::mem::replace(&mut begun.stage, CallStage::Abandoned) {
             CallStage::Here(_) => drop(state.remove(number)),
@@ -349,10 +347,11 @@ impl CompletionQueue {
 
     /// The answers that have come: a number and what its call has come to, a reply or an exception.
     fn drain<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let state = self.state()?;
         let mut answers = Vec::new();
         let mut replies = Replies::default();
         for Completion { number, answer } in self.completions.drain() {
-            let begun = self.lock().remove(number);
+            let begun = lock(&state).remove(number);
             // To make a Python object may run a collection, and with it anybody's finalizers: nothing is locked here.
             if begun.is_some_and(|begun| !matches!(begun.stage, CallStage::Abandoned)) {
                 answers.push((number, value(py, &mut replies, answer)?));
@@ -374,45 +373,44 @@ impl CompletionQueue {
         writer: &Bound<'_, Writer>,
         wait: WaitFor,
     ) -> PyResult<()> {
-        let place = writer.get().core().tell(wait, self.expect(number, client)).map_err(failed)?;
-        if let Some(place) = place {
-            let writer = writer.clone().unbind();
-            self.waits(number, Box::new(move || writer.get().core().withdraw(place)));
+        let core = writer.get().core()?;
+        let place = core.tell(wait, self.expect(number, client)?).map_err(failed)?;
+        place.map_or(Ok(()), |place| self.waits(number, Box::new(move || core.withdraw(place))))
+    }
+
+    fn waits_for_poller(&self, number: u64, poller: &Bound<'_, Poller>, wait: PollerWait) -> PyResult<()> {
+        let poller = poller.clone().unbind();
+        // What cannot be withdrawn is a parent's.
+        self.waits(number, Box::new(move || drop(poller.get().core().withdraw(wait))))
+    }
+
+    fn waits(&self, number: u64, withdraw: Withdraw) -> PyResult<()> {
+        if let Some(begun) = lock(&*self.state()?).calls.get_mut(&number) {
+            begun.stage = CallStage::Waits(withdraw);
         }
         Ok(())
     }
 
-    fn waits_for_poller(&self, number: u64, poller: &Bound<'_, Poller>, wait: PollerWait) {
-        let poller = poller.clone().unbind();
-        // What cannot be withdrawn is a parent's.
-        self.waits(number, Box::new(move || drop(poller.get().core().withdraw(wait))));
-    }
-
-    fn waits(&self, number: u64, withdraw: Withdraw) {
-        if let Some(begun) = self.lock().calls.get_mut(&number) {
-            begun.stage = CallStage::Waits(withdraw);
-        }
-    }
-
     /// An answer that says no more than that it is there.
-    fn expect(&self, number: u64, client: &Bound<'_, Client>) -> Responder<()> {
-        self.lock().insert(number, client, Weight::Nothing, CallStage::Away);
+    fn expect(&self, number: u64, client: &Bound<'_, Client>) -> PyResult<Responder<()>> {
+        lock(&*self.state()?).insert(number, client, Weight::Nothing, CallStage::Away);
         // It never fails but by being dropped, which is no operation's failure.
-        Responder::new(self.address(number, Action::SendMessage.operation()))
+        Ok(Responder::new(self.address(number, Action::SendMessage.operation())))
     }
 
-    fn is_full(&self, client: &Bound<'_, Client>, action: Action) -> bool {
-        let (settings, key) = (client.get().core().settings(), address_of(client));
-        let state = self.lock();
-        match &settings.batching {
-            Some(bounds) if Single::of(action).is_some() => state.admission.is_full_of_entries(&key, bounds),
-            _ => state.admission.is_full_of_requests(&key, settings.max_pool_connections),
-        }
+    /// The loop's calls, unless they are those of the process that this one was forked from.
+    fn state(&self) -> PyResult<Arc<Mutex<LoopState>>> {
+        let foreign = "these calls belong to the process that began them, not to a child forked from it";
+        self.state.get().ok_or_else(|| PyRuntimeError::new_err(foreign))
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, LoopState> {
-        // No Python runs inside, and nothing panics.
-        lock(&self.state)
+/// Whether as much of a client is unanswered as may be.
+fn is_full(state: &LoopState, client: &Bound<'_, Client>, action: Action) -> bool {
+    let (settings, key) = (client.get().core().settings(), address_of(client));
+    match &settings.batching {
+        Some(bounds) if Single::of(action).is_some() => state.admission.is_full_of_entries(&key, bounds),
+        _ => state.admission.is_full_of_requests(&key, settings.max_pool_connections),
     }
 }
 

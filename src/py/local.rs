@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
@@ -12,28 +13,25 @@ use crate::local::{
     ClockMode, Fault, FaultKind, MAX_DELAY, MAX_ENTRIES, Server, ServerLimits, ServerOptions, SqsError,
 };
 use crate::model::Action;
+use crate::runtime::ProcessBound;
 
 /// A running server; `None` inside once it is stopped.
 #[derive(Debug)]
 #[pyclass(module = "turbosqs._core", frozen)]
 pub(super) struct LocalServer {
-    server: std::sync::Mutex<Option<Server>>,
+    /// In a forked child its locks may be held by threads that are not there.
+    server: ProcessBound<Arc<Mutex<Option<Server>>>>,
     endpoint_url: String,
     port: u16,
-    /// Whose server it is: in a forked child its locks may be held by threads that are not there.
-    process: u32,
 }
 
 impl LocalServer {
     /// Runs `act` on the server, without the interpreter: it may wait for the server's lock.
     fn with<T: Send>(&self, py: Python<'_>, act: impl FnOnce(&Server) -> T + Send) -> PyResult<T> {
-        // Before any lock: a thread that the child does not have may hold the copy of each for ever.
-        if std::process::id() != self.process {
-            return Err(PyRuntimeError::new_err("the server belongs to the parent of this forked process"));
-        }
+        let foreign = "the server belongs to the parent of this forked process";
+        let server = self.server.get().ok_or_else(|| PyRuntimeError::new_err(foreign))?;
         py.detach(|| {
-            let server =
-                self.server.lock().map_err(|_| PyRuntimeError::new_err("the server failed in another thread"))?;
+            let server = server.lock().map_err(|_| PyRuntimeError::new_err("the server failed in another thread"))?;
             server.as_ref().map(act).ok_or_else(|| PyRuntimeError::new_err("the server is stopped"))
         })
     }
@@ -88,8 +86,7 @@ impl LocalServer {
         Ok(LocalServer {
             endpoint_url: server.endpoint_url(),
             port: server.address().port(),
-            server: std::sync::Mutex::new(Some(server)),
-            process: std::process::id(),
+            server: ProcessBound::of(Arc::new(Mutex::new(Some(server)))),
         })
     }
 
@@ -197,11 +194,9 @@ impl LocalServer {
 
     /// Stops the server; a second time, or in a forked child, it does nothing.
     fn stop(&self, py: Python<'_>) {
-        if std::process::id() != self.process {
-            return;
-        }
+        let Some(server) = self.server.get() else { return };
         py.detach(|| {
-            if let Ok(mut server) = self.server.lock() {
+            if let Ok(mut server) = server.lock() {
                 drop(server.take());
             }
         });

@@ -14,13 +14,14 @@ use crate::client::Call;
 use crate::model::Action;
 use crate::protocol::entry::{self, Entry, Single};
 use crate::protocol::error::Error;
+use crate::runtime::ProcessBound;
 use crate::send::writer::{Unsent, Writer as Core};
 
 /// `Writer`: what is behind a `batch_writer`.
 #[pyclass(frozen, module = "turbosqs._core")]
 pub(super) struct Writer {
     client: Py<Client>,
-    core: Core,
+    core: ProcessBound<Arc<Core>>,
 }
 
 #[pymethods]
@@ -33,58 +34,60 @@ impl Writer {
         let resources = core.resources().map_err(runtime)?;
         let (batchers, pollers) = (Arc::clone(&resources.batchers), Arc::clone(&resources.pollers));
         let bounds = core.settings().batching.unwrap_or_default();
-        Ok(Writer { client: client.clone().unbind(), core: Core::new(batchers, pollers, queue, bounds) })
+        let writer = Arc::new(Core::new(batchers, pollers, queue, bounds));
+        Ok(Writer { client: client.clone().unbind(), core: ProcessBound::of(writer) })
     }
 
     /// Take the arguments of one operation; returns at once unless too much is unanswered. Whether so many have failed
     /// that their caller should hear of it.
     #[pyo3(signature = (operation, params, tag = 0))]
     fn put(&self, py: Python<'_>, operation: &str, params: &Bound<'_, PyDict>, tag: u64) -> PyResult<bool> {
-        self.check()?;
+        let core = self.core()?;
         let (action, mut entry) = self.entry(py, operation, params, tag)?;
-        while let Some(back) = self.core.put(action, entry).map_err(runtime)? {
+        while let Some(back) = core.put(action, entry).map_err(runtime)? {
             entry = back;
-            wait::released(py, || self.core.wait_for_room(entry.members.len(), TICK)).map_err(runtime)?;
+            wait::released(py, || core.wait_for_room(entry.members.len(), TICK)).map_err(runtime)?;
             py.check_signals()?;
         }
-        Ok(self.core.is_failing())
+        Ok(core.is_failing())
     }
 
     /// Whether this is the process that made it.
     #[getter]
     fn is_mine(&self) -> bool {
-        self.core.is_mine()
+        self.core.get().is_some()
     }
 
     /// Whether something is unanswered, or a failure untold, that this process should know of.
     #[getter]
     fn is_unfinished(&self) -> bool {
-        self.core.is_mine() && self.core.is_unfinished()
+        self.core.get().is_some_and(|core| core.is_unfinished())
     }
 
     /// Whether so many have failed that their caller should hear of it.
     #[getter]
     fn is_failing(&self) -> bool {
-        self.core.is_failing()
+        self.core.get().is_some_and(|core| core.is_failing())
     }
 
     /// Take the arguments of one operation, if there is room: 0, or the weight that room is to be waited for.
     #[pyo3(signature = (operation, params, tag = 0))]
     fn offer(&self, py: Python<'_>, operation: &str, params: &Bound<'_, PyDict>, tag: u64) -> PyResult<usize> {
-        self.check()?;
+        let core = self.core()?;
         let (action, entry) = self.entry(py, operation, params, tag)?;
-        Ok(self.core.put(action, entry).map_err(runtime)?.map_or(0, |entry| entry.members.len()))
+        Ok(core.put(action, entry).map_err(runtime)?.map_or(0, |entry| entry.members.len()))
     }
 
     /// Let everything leave that was put.
     fn send(&self) -> PyResult<()> {
-        if self.core.is_mine() { self.core.flush().map_err(runtime) } else { Ok(()) }
+        self.core.get().map_or(Ok(()), |core| core.flush()).map_err(runtime)
     }
 
     /// Wait until everything is answered that was put, at most `timeout` seconds; whether it is.
     fn wait(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
         let deadline = deadline(timeout)?;
-        while self.core.is_mine() && !wait::released(py, || self.core.wait_for_answers(TICK)) {
+        let Some(core) = self.core.get() else { return Ok(true) };
+        while !wait::released(py, || core.wait_for_answers(TICK)) {
             py.check_signals()?;
             if Instant::now() >= deadline {
                 return Ok(false);
@@ -95,17 +98,16 @@ impl Writer {
 
     /// How many entries were put, and how many of them have been answered.
     fn progress(&self) -> PyResult<(u64, u64)> {
-        self.check()?;
-        Ok(self.core.progress())
+        Ok(self.core()?.progress())
     }
 
     /// What was not accepted: for each entry its position among all, its operation, its arguments and its `Failure` (or
     /// another exception).
     fn take_failures<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let failures = if self.core.is_mine() { self.core.take_failures() } else { Vec::new() };
         let list = PyList::empty(py);
-        for Unsent { position, action, members, error } in failures {
-            let params = self.params(py, action, members.as_deref())?;
+        let Some(core) = self.core.get() else { return Ok(list) };
+        for Unsent { position, action, members, error } in core.take_failures() {
+            let params = params(py, core.queue(), action, members.as_deref())?;
             let name = action.action().operation().name;
             let error = error::failure(py, error, action.action()).into_value(py);
             list.append(PyTuple::new(
@@ -123,8 +125,10 @@ impl Writer {
 }
 
 impl Writer {
-    pub(super) fn core(&self) -> &Core {
-        &self.core
+    /// What there is to it, unless it is that of the process that this one was forked from.
+    pub(super) fn core(&self) -> PyResult<Arc<Core>> {
+        let foreign = "this batch_writer belongs to the process that made it, not to a child forked from it";
+        self.core.get().ok_or_else(|| PyRuntimeError::new_err(foreign))
     }
 
     fn entry(
@@ -141,22 +145,13 @@ impl Writer {
             _ => Err(PyRuntimeError::new_err(format!("{} has no batch form", operation.name))),
         }
     }
+}
 
-    fn check(&self) -> PyResult<()> {
-        if self.core.is_mine() {
-            return Ok(());
-        }
-        Err(PyRuntimeError::new_err(
-            "this batch_writer belongs to the process that made it, not to a child forked from it",
-        ))
-    }
-
-    /// The arguments that an entry was written from.
-    fn params<'py>(&self, py: Python<'py>, action: Single, members: Option<&[u8]>) -> PyResult<Bound<'py, PyDict>> {
-        let json = entry::input(self.core.queue(), members.unwrap_or(b"}"));
-        let action: Action = action.action();
-        unmarshal::from_json(py, &json, action.operation().input)
-    }
+/// The arguments that an entry was written from.
+fn params<'py>(py: Python<'py>, queue: &[u8], action: Single, members: Option<&[u8]>) -> PyResult<Bound<'py, PyDict>> {
+    let json = entry::input(queue, members.unwrap_or(b"}"));
+    let action: Action = action.action();
+    unmarshal::from_json(py, &json, action.operation().input)
 }
 
 fn runtime(error: Error) -> PyErr {

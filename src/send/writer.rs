@@ -14,21 +14,21 @@ use crate::protocol::entry::{Entry, QueueUrl, Single};
 use crate::protocol::error::Error;
 use crate::protocol::message::Reply;
 use crate::runtime::admission::UnansweredEntries;
-use crate::runtime::lock::{get_mut, lock, wait_timeout_while};
+use crate::runtime::lock::{lock, wait_timeout_while};
 use crate::runtime::responder::{Responder, Sink, WaitList};
 
 /// How long a batch that does not fill up waits for more.
 const LINGER: Duration = Duration::from_millis(100);
 
 /// A writer: entries from one caller, their batchers, and the failures among their answers.
+///
+/// It is of use only in the process that made it: what it holds is that one's to send.
 #[derive(Debug)]
 pub(crate) struct Writer {
     queue: QueueUrl,
     limits: Limits,
     source: Arc<Batchers>,
     pollers: Arc<Pollers>,
-    /// What it holds is this process's to send; a child must leave it alone.
-    pid: u32,
     /// One for each action that has been used.
     batchers: Mutex<Vec<Arc<Batcher>>>,
     back_pressure: Arc<BackPressure>,
@@ -82,16 +82,9 @@ impl Writer {
             limits: Limits { linger: LINGER.max(limits.linger), at_once: false, ..limits },
             source,
             pollers,
-            pid: std::process::id(),
             batchers: Mutex::default(),
             back_pressure: Arc::new(BackPressure { bounds, state: Mutex::default(), capacity_changed: Condvar::new() }),
         }
-    }
-
-    /// Whether this is the process that made it. In any other nothing else may be asked of it: its locks, as a fork found
-    /// them, may be held by threads that are not there.
-    pub(crate) fn is_mine(&self) -> bool {
-        self.pid == std::process::id()
     }
 
     /// Take an entry, if there is room for it; otherwise it comes back, and [`Writer::wait_for_room`] is the thing to do.
@@ -124,10 +117,6 @@ impl Writer {
 
     /// Have a caller told when there is nothing to wait for: at once, or when enough has been answered. Then it has a number.
     pub(crate) fn tell(&self, wait: WaitFor, responder: Responder<()>) -> Result<Option<u64>, Error> {
-        if !self.is_mine() {
-            responder.respond(Ok(()));
-            return Ok(None);
-        }
         self.flush()?;
         let mut state = self.back_pressure.lock();
         if self.back_pressure.is_satisfied(&state, wait) {
@@ -140,11 +129,9 @@ impl Writer {
 
     /// A caller does not want to be told any more.
     pub(crate) fn withdraw(&self, number: u64) {
-        if self.is_mine() {
-            let withdrawn = self.back_pressure.lock().responders.withdraw(number);
-            // Outside of the lock: it answers.
-            drop(withdrawn);
-        }
+        let withdrawn = self.back_pressure.lock().responders.withdraw(number);
+        // Outside of the lock: it answers.
+        drop(withdrawn);
     }
 
     /// How many entries were given, and how many of them have been answered.
@@ -183,16 +170,6 @@ impl Writer {
         let batcher = self.source.make(action, Arc::clone(&self.queue), self.limits);
         batchers.push(Arc::clone(&batcher));
         batcher
-    }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        if !self.is_mine() {
-            // The parent's entries; to drop them would be to answer them, under locks that may never be free here.
-            std::mem::forget((Arc::clone(&self.back_pressure), Arc::clone(&self.source)));
-            std::mem::forget(std::mem::take(get_mut(&mut self.batchers)));
-        }
     }
 }
 

@@ -109,3 +109,34 @@ def test_a_thread_that_is_idle_ends(python: tuple[str, ...], scripted: Scripted)
     slow = Reply(delay=0.2, body=ok(QueueUrl="u").body)
     scripted.play(ok(QueueUrl="u"), slow, slow, ok(QueueUrl="u"))
     assert run(SUBJECT, scripted.url, script, prelude=LOUD, python=python) == "0\nu\n"
+
+
+def test_a_child_leaves_the_calls_of_its_parents_loop_alone(scripted: Scripted) -> None:
+    """It is refused more of them, it takes none of their answers, and when it ends it gives none of them up."""
+    script = """
+    import gc, select
+    from turbosqs._core import CompletionQueue
+    sqs = client()
+    queue = CompletionQueue()
+    assert queue.begin(0, sqs._core, "GetQueueUrl", {"QueueName": "q"})
+    queue.leave()
+    pid = os.fork()
+    if pid == 0:
+        for wanted in (lambda: queue.begin(1, sqs._core, "GetQueueUrl", {"QueueName": "q"}), queue.drain):
+            try:
+                wanted()
+            except RuntimeError as error:
+                assert "the process that began them" in str(error), error
+            else:
+                raise AssertionError(wanted)
+        queue.leave(), queue.abandon(0)
+        del queue
+        gc.collect()
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+    select.select([queue.descriptor], [], [])
+    [(number, reply)] = queue.drain()
+    say(str(number) + reply["QueueUrl"])
+    """
+    scripted.play(Reply(delay=0.3, body=ok(QueueUrl="u").body))
+    assert run(SUBJECT, scripted.url, script) == "0u\n"
