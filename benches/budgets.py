@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from benches import sizes
 from benches.plan import (
     AT_ONCE,
+    CELERY,
+    CELERY_DELAY,
     COROUTINES,
     DELAYED,
     INSTRUMENTED,
@@ -110,6 +112,21 @@ def _server(scenario: Scenario) -> Callable[[Results], float]:
     return measured
 
 
+def _celery(theirs: str, ours: str) -> Iterator[Budget]:
+    """A worker's promises, with early and with late acknowledgement."""
+    for late, when in ((False, "early"), (True, "late")):
+        group = CELERY[late]
+        title = f"Celery worker, {when} acknowledgement, server of 5 ms"
+        yield Budget(f"{title}: time a task, kombu / turbosqs", 10, "x", _times(group, theirs, ours, "wall", DELAYED))
+        cpu = _times(group, theirs, ours, "cpu", DELAYED)
+        yield Budget(f"{title}: main process's CPU a task, kombu / turbosqs", 3, "x", cpu)
+        yield Budget(f"{title}: requests a task", 0.35, "", _celery_requests(group, ours), most=True)
+
+
+def _celery_requests(group: str, ours: str) -> Callable[[Results], float]:
+    return lambda results: results.median(DELAYED, group, ours, "requests")
+
+
 CONSUMERS = ("turbosqs Consumer, function", "turbosqs Consumer, coroutine")
 
 BUDGETS = (
@@ -193,6 +210,13 @@ BUDGETS = (
         for tool, most in TOOLS.items()
     ),
     Budget("import turbosqs and patch(), beyond boto3's import", 15, " ms", _time_of_patching, most=True),
+    *_celery("kombu, prefetch limit 40", "turbosqs, prefetch limit 40"),
+    Budget(
+        "Celery's delay(), batch_publishing, server of 5 ms: time a task, kombu / turbosqs",
+        10,
+        "x",
+        _times(CELERY_DELAY, "kombu", "turbosqs, batch_publishing", "wall", DELAYED),
+    ),
     *(
         Budget(
             f"{scenario.title}: the server's CPU for a request, as a part of the cheapest client's",

@@ -115,7 +115,7 @@ class Harness:
             "delay": run.scenario.delay,
         }
         task: dict[str, object] = {
-            "core": self._core,
+            "core": self._core if run.group.pinned else None,
             "function": run.work.function,
             "options": dict(run.work.options),
             "job": job,
@@ -128,7 +128,7 @@ class Harness:
             answer = json.loads(worker.line())
             after = self._server.order()
         moved = self._held(queue) - held
-        wanted = {"send": run.messages, "receive": -run.messages, "start": 0}[run.group.kind] * run.work.moves
+        wanted = {"send": 1, "receive": -1, "tasks": -1, "start": 0}[run.group.kind] * run.messages * run.work.moves
         if moved != wanted:
             raise FailedError(f"the queue should hold {wanted:+} messages, and holds {moved:+}")
         figures = answer["figures"]

@@ -22,7 +22,7 @@ def svg(results: Results) -> str:
         bars = [
             (run.work.label, outcome.median("cpu"), results.ratio(run, "cpu"))
             for run, outcome in results.items()
-            if run.scenario == SCENARIOS[0] and run.group == group and run.counted and group.everywhere
+            if run.scenario == SCENARIOS[0] and run.group == group and run.counted and not group.servers
         ]
         if bars := [bar for bar in bars if known(bar[1])]:
             groups.append((group.title, bars))

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from typing import Literal
 
-#: How a work changes the number of messages in its queue: more, fewer, or not at all.
-Kind = Literal["send", "receive", "start"]
+#: How a work changes the number of messages in its queue: more, fewer, or not at all. What it takes is there when it
+#: starts; ``tasks`` puts it there by itself, since they are no bodies but Celery's.
+Kind = Literal["send", "receive", "tasks", "start"]
 
 
 @dataclass(frozen=True)
@@ -41,16 +42,6 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Group:
-    """Works that have the same outcome. ``everywhere``: on every server, not on the first alone."""
-
-    title: str
-    kind: Kind
-    works: tuple[Work, ...]
-    everywhere: bool = True
-
-
-@dataclass(frozen=True)
 class Scenario:
     """A server and a size of body. ``share``: the part of each work's messages that is moved."""
 
@@ -67,6 +58,27 @@ SCENARIOS = (
     Scenario("5 ms, 10 kB", 0.005, 10_000, 0.5),
 )
 AT_ONCE, DELAYED = SCENARIOS[0].title, SCENARIOS[1].title
+FIRST, SLOW = SCENARIOS[:1], SCENARIOS[1:2]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Works that have the same outcome.
+
+    Args:
+        title: Its heading.
+        kind: What becomes of the queue.
+        works: The works.
+        servers: The scenarios in which they are done; all of them if there are none here.
+        pinned: Whether they have one core; if not, they are programs of several processes.
+    """
+
+    title: str
+    kind: Kind
+    works: tuple[Work, ...]
+    servers: tuple[Scenario, ...] = ()
+    pinned: bool = True
+
 
 #: The titles of groups that budgets and the summary speak of.
 STARTING = "import and first client"
@@ -76,6 +88,8 @@ THREADS = "send_message, 32 threads"
 COROUTINES = "send_message, 1,000 coroutines"
 RECEIVING = "receive and delete"
 INSTRUMENTED = "send_message under instrumentation"
+CELERY = {False: "Celery worker, early acknowledgement", True: "Celery worker, late acknowledgement"}
+CELERY_DELAY = "Celery, delay()"
 
 
 def _threads(count: int) -> Group:
@@ -87,7 +101,7 @@ def _threads(count: int) -> Group:
             Work("boto3", "boto3.send_by_threads", 640, 640, options, warm=2 * count),
             Work("turbosqs", "turbosqs.send_by_threads", 6_400, 3_200, options, warm=2 * count),
         ),
-        everywhere=count == 32,
+        servers=() if count == 32 else FIRST,
     )
 
 
@@ -108,7 +122,7 @@ def _instrumented() -> Group:
             Work(f"turbosqs, boto3 patched, {tool}", "instrumented.patched", 1_500, 60, options, "instrumentation"),
             Work(f"nothing, {tool}", "instrumented.around_nothing", 1_500, 60, options, "instrumentation", moves=False),
         ]
-    return Group(INSTRUMENTED, "send", tuple(works), everywhere=False)
+    return Group(INSTRUMENTED, "send", tuple(works), servers=FIRST)
 
 
 def _coroutines(uvloop: bool) -> Group:
@@ -122,7 +136,47 @@ def _coroutines(uvloop: bool) -> Group:
             Work("aiobotocore", "aiobotocore.send", 2_000, 2_000, options, "aiobotocore", warm=100),
             Work("turbosqs.aio", "turbosqs_aio.send", 20_000, 10_000, options, place, warm=100),
         ),
-        everywhere=not uvloop,
+        servers=FIRST if uvloop else (),
+    )
+
+
+def _celery(late: bool) -> Group:
+    """Two processes; a prefetch limit of 40 is ``worker_prefetch_multiplier`` 20, one of 8 is Celery's default."""
+
+    def work(label: str, messages: int, transport: str, multiplier: int, moves: bool = True) -> Work:
+        options = {"transport": transport, "late": late, "multiplier": multiplier}
+        return Work(label, "celery.work", messages, messages, options, warm=0, moves=moves)
+
+    return Group(
+        CELERY[late],
+        "tasks",
+        (
+            work("kombu, prefetch limit 40", 400, "kombu", 20),
+            work("turbosqs, prefetch limit 40", 4_000, "turbosqs", 20),
+            work("kombu, prefetch limit 8", 400, "kombu", 4),
+            work("turbosqs, prefetch limit 8", 2_000, "turbosqs", 4),
+            work("Redis, which answers at once, prefetch limit 40", 2_000, "redis", 20, moves=False),
+        ),
+        servers=SLOW,
+        pinned=False,
+    )
+
+
+def _celery_delay() -> Group:
+    def work(label: str, messages: int, transport: str, batches: bool = False, moves: bool = True) -> Work:
+        options = {"transport": transport, "batches": batches}
+        return Work(label, "celery.publish", messages, messages, options, moves=moves)
+
+    return Group(
+        CELERY_DELAY,
+        "send",
+        (
+            work("kombu", 200, "kombu"),
+            work("turbosqs", 200, "turbosqs"),
+            work("turbosqs, batch_publishing", 4_000, "turbosqs", batches=True),
+            work("Redis, which answers at once", 2_000, "redis", moves=False),
+        ),
+        servers=SLOW,
     )
 
 
@@ -139,7 +193,7 @@ GROUPS = (
             Work("turbosqs", "turbosqs.start", 1, 1),
             Work("turbosqs and patch(), after import boto3", "turbosqs.start_patched", 1, 1),
         ),
-        everywhere=False,
+        servers=FIRST,
     ),
     Group(
         TENS,
@@ -182,6 +236,9 @@ GROUPS = (
             Work("turbosqs Consumer, coroutine", "turbosqs_aio.consume", 20_000, 5_000, TWENTY, warm=0),
         ),
     ),
+    _celery(late=False),
+    _celery(late=True),
+    _celery_delay(),
 )
 
 
@@ -213,7 +270,7 @@ def runs(scenarios: tuple[Scenario, ...], pattern: str) -> Iterator[Run]:
     wanted = f"*{pattern.lower()}*"
     for scenario in scenarios:
         for group in GROUPS:
-            if not (group.everywhere or scenario is SCENARIOS[0]):
+            if group.servers and scenario not in group.servers:
                 continue
             for work in group.works:
                 run = Run(scenario, group, work)

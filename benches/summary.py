@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benches.plan import AT_ONCE, COROUTINES, DELAYED, INSTRUMENTED, ONE_BY_ONE, RECEIVING, STARTING, TENS, THREADS
+from benches.plan import (
+    AT_ONCE,
+    CELERY,
+    CELERY_DELAY,
+    COROUTINES,
+    DELAYED,
+    INSTRUMENTED,
+    ONE_BY_ONE,
+    RECEIVING,
+    STARTING,
+    TENS,
+    THREADS,
+)
 from benches.results import Results, known
 from benches.tables import number, table
 
@@ -74,6 +86,27 @@ ROWS = (
     ),
     Row(
         "receive and delete, tens by hand / `Consumer`", RECEIVING, "boto3, tens by hand", "turbosqs Consumer, function"
+    ),
+    *(
+        Row(
+            f"a Celery worker ({when} acknowledgement, prefetch limit 40, server of 5 ms), time",
+            CELERY[late],
+            "kombu, prefetch limit 40",
+            "turbosqs, prefetch limit 40",
+            "wall",
+            less="faster",
+            scenario=DELAYED,
+        )
+        for late, when in ((False, "early"), (True, "late"))
+    ),
+    Row(
+        "Celery's `delay()` in `batch_publishing` (server of 5 ms), time",
+        CELERY_DELAY,
+        "kombu",
+        "turbosqs, batch_publishing",
+        "wall",
+        less="faster",
+        scenario=DELAYED,
     ),
 )
 

@@ -32,7 +32,7 @@ def main() -> None:
         job = Job(**task["job"], start=start)
         work = getattr(importlib.import_module(f"benches.work_{subject}"), function)
         work(job, **task["options"])
-        library = "boto3" if subject == "instrumented" else subject.removesuffix("_aio")
+        library = {"instrumented": "boto3", "celery": "kombu"}.get(subject, subject.removesuffix("_aio"))
         module = importlib.import_module(library)
         if library == "turbosqs" and not Path(module.__file__ or "").is_relative_to(os.environ["PYTHONPATH"]):
             raise RuntimeError(f"turbosqs is not the wheel's, but {module.__file__}")

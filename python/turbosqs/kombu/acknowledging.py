@@ -54,7 +54,8 @@ class Acknowledging:
         self._exchange = exchange
         self._unanswered: dict[str, _Delete] = {}
         self._failures: list[BaseException] = []
-        # Whether it is seen to that what lingers leaves.
+        # Since when the first of those that linger does so, and whether it is seen to that they leave.
+        self._since = 0.0
         self._is_timed = False
 
     def __len__(self) -> int:
@@ -118,15 +119,24 @@ class Acknowledging:
         return True
 
     def _leave(self, core: _core.Client) -> None:
-        """Let what lingers leave: now if the prefetch limit is at stake or nobody would do it later, else soon."""
-        limit, waiting = self._channel.qos.prefetch_count, self._exchange.lingering
-        if waiting >= (max(1, min(MOST, limit // 4)) if limit else MOST) or not self._channel._consumers:
+        """Let what lingers leave: now if nothing can join it or nobody would do it later, else soon."""
+        qos, waiting = self._channel.qos, self._exchange.lingering
+        undone = len(qos._delivered) - len(qos._dirty) - len(self._unanswered)
+        if waiting >= MOST or undone <= 0 or not self._channel._consumers:
             self._exchange.leave()
-        elif not self._is_timed:
+            return
+        if waiting == 1:
+            self._since = monotonic()
+        if not self._is_timed:
             self._is_timed = True
-            self._exchange.after(core, LINGER, self._on_time)
+            self._exchange.after(core, LINGER, lambda _: self._on_time(core))
 
-    def _on_time(self, _: object) -> None:
+    def _on_time(self, core: _core.Client) -> None:
+        left = self._since + LINGER - monotonic()
+        if self._exchange.lingering and left > 0:
+            # Those that it was for have left already, with others.
+            self._exchange.after(core, left, lambda _: self._on_time(core))
+            return
         self._is_timed = False
         self._exchange.leave()
 

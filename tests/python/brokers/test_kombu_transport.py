@@ -51,6 +51,24 @@ def test_all_is_delivered_once_and_acknowledged_in_batches(broker: Any) -> None:
     assert turbosqs.stats()["fast"] - before >= 95 + 10
 
 
+def test_deletes_leave_together_and_at_once_when_none_can_join_them(
+    broker: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many as the worker has: it has nothing to do before the next poll, which waits for their answer."""
+    monkeypatch.setattr(turbosqs.kombu.acknowledging, "LINGER", 3600)
+    broker.publish("jobs", 16)
+    seen: list[Any] = []
+    channel, _ = broker.consume(["jobs"], lambda _, message: seen.append(message), limit=8)
+    for times in (1, 2):
+        broker.drive(channel, lambda times=times: len(seen) == 8 * times)
+        for message in seen[-8:-1]:
+            message.ack()
+        assert requests(broker, *DELETES) == times - 1, "the eighth is to come"
+        seen[-1].ack()
+    broker.drive(channel, lambda: not channel.deletes)
+    assert (requests(broker, *DELETES), broker.counts("jobs")) == (2, (0, 0))
+
+
 @pytest.mark.parametrize("limit", [1, 8, 40])
 def test_no_more_is_in_flight_than_the_prefetch_limit(broker: Any, limit: int) -> None:
     """Counted by the server, with deletes that take their time to be answered: they count until they are."""
