@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from weakref import WeakSet
 
-from botocore.client import BaseClient
-
 from .._lock import lock
 from .counts import FAST
 from .seam import Seam
@@ -29,17 +27,19 @@ class Seams:
         is_patched: calls of all SQS clients go to the core.
     """
 
-    base: type = BaseClient
-
-    def __init__(self) -> None:
+    def __init__(self, base: type) -> None:
         """Find the library's functions.
+
+        Args:
+            base: the class of the library's clients.
 
         Raises:
             LookupError: they are not to be found.
         """
+        self.base = base
         self.is_patched = False
-        self._calls = Seam(self.base, "_make_api_call", self._make_api_call)
-        self._closes = Seam(self.base, "close", self._close)
+        self._calls = Seam(base, "_make_api_call", self._make_api_call)
+        self._closes = Seam(base, "close", self._close)
         self._seams = [self._calls, self._closes]
         # Those whose calls came through because all do.
         self._clients: WeakSet[Any] = WeakSet()

@@ -147,7 +147,7 @@ class _Library:
             _logger.warning("%s SQS clients stay as they are: turbosqs needs %s %s", whose, needed, version)
             return
         try:
-            self.seams = self._kind()()
+            self.seams = self._kind()(getattr(sys.modules[self._module], self._client))
         except LookupError as error:
             # Nothing that a program could do about it, and the library's own path is always good.
             self._is_told = True

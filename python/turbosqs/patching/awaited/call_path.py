@@ -15,7 +15,7 @@ from ..model import Model
 from ..settings import UnknownSettingError
 from ..tracing import with_trace, without_digest
 from . import cores
-from .functions import AIOBOTOCORE
+from .functions import functions
 from .settings import core_arguments
 
 TYPE_CHECKING = False
@@ -33,8 +33,6 @@ _told: set[str] = set()
 class AwaitedPath(CallPath):
     """A client's way to the core, which it shares with clients of the same settings."""
 
-    _functions = AIOBOTOCORE
-
     def __init__(self, client: Any, counts: Counts | None = None) -> None:
         """Look at the client.
 
@@ -42,6 +40,7 @@ class AwaitedPath(CallPath):
             client: aiobotocore's client.
             counts: where calls are counted; None for new counts.
         """
+        self._functions = functions()
         super().__init__(client, None, Counts() if counts is None else counts)
         self._model = Model(client.meta.service_model)
         self._is_signed = client._request_signer.signature_version is not UNSIGNED

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from aiobotocore.client import AioBaseClient
-
 from ..client import CALL_PATH, Seams
 from ..seam import Seam
 from .call_path import AwaitedPath
@@ -19,11 +17,9 @@ if TYPE_CHECKING:
 class AwaitedSeams(Seams):
     """The seams in aiobotocore's clients. Leaving ``async with`` is one of them: it does without ``close``."""
 
-    base = AioBaseClient
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._exits = Seam(self.base, "__aexit__", self._exit)
+    def __init__(self, base: type) -> None:
+        super().__init__(base)
+        self._exits = Seam(base, "__aexit__", self._exit)
         self._seams.append(self._exits)
 
     def _make_api_call(self, client: Any, operation_name: str, api_params: dict[str, Any]) -> Awaitable[Any]:

@@ -2,52 +2,58 @@
 
 from __future__ import annotations
 
-import aiobotocore.awsrequest
-import aiobotocore.endpoint
-from aiobotocore.client import AioBaseClient
-from aiobotocore.endpoint import AioEndpoint
-from aiobotocore.hooks import AioHierarchicalEmitter
-from aiobotocore.httpsession import AIOHTTPSession
-from aiobotocore.signers import AioRequestSigner
-from aiohttp import BaseConnector, ClientSession
-from botocore.endpoint import Endpoint
+from functools import cache
 
 from ..listeners import SOCKETS, Functions
 
-AIOBOTOCORE = Functions(
-    AioBaseClient,
-    AioHierarchicalEmitter,
-    {
-        AioBaseClient: (
-            "_make_api_call",
-            "_make_request",
-            "_convert_to_request_dict",
-            "_emit_api_params",
-            "_resolve_endpoint_ruleset",
+
+@cache
+def functions() -> Functions:
+    """Those of the aiobotocore that is imported."""
+    import aiobotocore.awsrequest
+    import aiobotocore.endpoint
+    from aiobotocore.client import AioBaseClient
+    from aiobotocore.endpoint import AioEndpoint
+    from aiobotocore.hooks import AioHierarchicalEmitter
+    from aiobotocore.httpsession import AIOHTTPSession
+    from aiobotocore.signers import AioRequestSigner
+    from aiohttp import BaseConnector, ClientSession
+    from botocore.endpoint import Endpoint
+
+    return Functions(
+        AioBaseClient,
+        AioHierarchicalEmitter,
+        {
+            AioBaseClient: (
+                "_make_api_call",
+                "_make_request",
+                "_convert_to_request_dict",
+                "_emit_api_params",
+                "_resolve_endpoint_ruleset",
+            ),
+            AioEndpoint: (
+                "make_request",
+                "create_request",
+                "prepare_request",
+                "_send_request",
+                "_get_response",
+                "_do_get_response",
+                "_needs_retry",
+                "_send",
+            ),
+            # Inherited.
+            Endpoint: ("make_request", "prepare_request"),
+            AioRequestSigner: ("handler", "sign", "get_auth", "get_auth_instance"),
+            AIOHTTPSession: ("send",),
+        },
+        ("aiobotocore", "botocore"),
+        (
+            # Programs that have moto answer put something else there.
+            (vars(aiobotocore.awsrequest), "AioAWSResponse", ("aiobotocore",), "wrapped"),
+            (vars(aiobotocore.endpoint), "convert_to_response_dict", ("aiobotocore",), "wrapped"),
+            (vars(ClientSession), "_request", ("aiohttp",), "wrapped"),
+            (vars(ClientSession), "request", ("aiohttp",), "wrapped"),
+            (vars(BaseConnector), "connect", ("aiohttp",), "wrapped"),
+            *SOCKETS,
         ),
-        AioEndpoint: (
-            "make_request",
-            "create_request",
-            "prepare_request",
-            "_send_request",
-            "_get_response",
-            "_do_get_response",
-            "_needs_retry",
-            "_send",
-        ),
-        # Inherited.
-        Endpoint: ("make_request", "prepare_request"),
-        AioRequestSigner: ("handler", "sign", "get_auth", "get_auth_instance"),
-        AIOHTTPSession: ("send",),
-    },
-    ("aiobotocore", "botocore"),
-    (
-        # Programs that have moto answer put something else there.
-        (vars(aiobotocore.awsrequest), "AioAWSResponse", ("aiobotocore",), "wrapped"),
-        (vars(aiobotocore.endpoint), "convert_to_response_dict", ("aiobotocore",), "wrapped"),
-        (vars(ClientSession), "_request", ("aiohttp",), "wrapped"),
-        (vars(ClientSession), "request", ("aiohttp",), "wrapped"),
-        (vars(BaseConnector), "connect", ("aiohttp",), "wrapped"),
-        *SOCKETS,
-    ),
-)
+    )

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from aiobotocore.endpoint import AioEndpoint
-from aiobotocore.httpsession import AIOHTTPSession
-from aiobotocore.signers import AioRequestSigner
-
 from ..settings import UnknownSettingError, arguments_of, check, endpoint_of, resolving
 
 TYPE_CHECKING = False
@@ -23,6 +19,10 @@ async def core_arguments(client: Any) -> dict[str, Any]:
         UnknownSettingError: there are none that would do the same.
         botocore.exceptions.BotoCoreError: botocore finds no endpoint.
     """
+    from aiobotocore.endpoint import AioEndpoint
+    from aiobotocore.httpsession import AIOHTTPSession
+    from aiobotocore.signers import AioRequestSigner
+
     check(client, (AioEndpoint, AIOHTTPSession, AioRequestSigner))
     session = client._endpoint.http_session
     for name, value in session._connector_args.items():
