@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 from ..listeners import SOCKETS, Functions
 
+_known: Functions | None = None
 
-@cache
+
 def functions() -> Functions:
     """Those of the aiobotocore that is imported."""
+    global _known
+    if _known is None:
+        _known = _find()
+    return _known
+
+
+def _find() -> Functions:
     import aiobotocore.awsrequest
     import aiobotocore.endpoint
     from aiobotocore.client import AioBaseClient
