@@ -12,10 +12,17 @@ from ._lock import lock
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, Literal, overload
+    from typing import Any, Literal, Protocol, TypeVar, overload
 
     from .batching import Batching
     from .sqs import SQS
+
+    _Client = TypeVar("_Client", covariant=True)
+
+    class _Makes(Protocol[_Client]):
+        """A session whose SQS clients are of this type."""
+
+        def _own(self, client: SQS) -> _Client: ...
 
 
 class Session:
@@ -46,15 +53,7 @@ class Session:
             ProfileNotFound: neither shared file has the profile, which the argument or the environment names.
             NoCredentialsError: an account without a key pair.
         """
-        self._arguments = {
-            "aws_access_key_id": aws_access_key_id,
-            "aws_secret_access_key": aws_secret_access_key,
-            "aws_session_token": aws_session_token,
-            "region_name": region_name,
-            "botocore_session": botocore_session,
-            "profile_name": profile_name,
-            "aws_account_id": aws_account_id,
-        }
+        self._arguments = _named(locals())
         self._boto3_session: Any = None
         # Whether somebody may have registered handlers for clients to come.
         self._is_listened_to = False
@@ -109,7 +108,7 @@ class Session:
 
         @overload
         def client(
-            self,
+            self: _Makes[_Client],
             service_name: Literal["sqs"],
             region_name: str | None = None,
             api_version: str | None = None,
@@ -124,7 +123,7 @@ class Session:
             *,
             batching: Batching | bool | None = None,
             telemetry: bool | None = None,
-        ) -> SQS: ...
+        ) -> _Client: ...
 
         @overload
         def client(
@@ -188,41 +187,34 @@ class Session:
             ModuleNotFoundError: another service, and boto3 is not installed; telemetry, and OpenTelemetry's API is not.
             UnknownServiceError: no such service, says boto3.
         """
-        arguments = {
-            "region_name": region_name,
-            "api_version": api_version,
-            "use_ssl": use_ssl,
-            "verify": verify,
-            "endpoint_url": endpoint_url,
-            "aws_access_key_id": aws_access_key_id,
-            "aws_secret_access_key": aws_secret_access_key,
-            "aws_session_token": aws_session_token,
-            "config": config,
-            "aws_account_id": aws_account_id,
-        }
-        if service_name == "sqs":
-            if self._arguments["botocore_session"] is not None:
-                client = self._connect_for(self._boto3_client(service_name, arguments), batching)
-            else:
-                client = self._connect({**self._for_core(arguments), "batching": batching}, config)
-            if telemetry is not None:
-                from .telemetry import switch
+        arguments = _named(locals(), "batching", "telemetry")
+        if service_name != "sqs":
+            for name, value in (("batching", batching), ("telemetry", telemetry)):
+                if value is not None:
+                    raise TypeError(f"{name} is for SQS clients on the Rust core; this client is for {service_name!r}")
+            return self._others(service_name, arguments)
+        if self._arguments["botocore_session"] is not None:
+            client = self._connect_for(self._boto3_client(service_name, arguments), batching)
+        else:
+            client = self._connect({**self._for_core(arguments), "batching": batching}, config)
+        if telemetry is not None:
+            from .telemetry import switch
 
-                switch.choose(client, telemetry)
-            return client
-        for name, value in (("batching", batching), ("telemetry", telemetry)):
-            if value is not None:
-                raise TypeError(f"{name} is for SQS clients on the Rust core; this client is boto3's")
+            switch.choose(client, telemetry)
+        return self._own(client)
+
+    def _own(self, client: SQS) -> SQS:
+        """An SQS client as this session's users have it."""
+        return client
+
+    def _others(self, service_name: str, arguments: dict[str, Any]) -> Any:
+        """A client of another service."""
         return self._boto3_client(service_name, arguments)
 
     def _boto3_client(self, service_name: str, arguments: dict[str, Any]) -> Any:
         """boto3's client of the arguments of ``client``."""
         session = self._boto3(f"client({service_name!r})")
-        given = {**arguments, "config": for_botocore(arguments["config"])}
-        if given["aws_account_id"] is None:
-            # An older boto3 does not know it.
-            del given["aws_account_id"]
-        return session.client(service_name, **given)
+        return session.client(service_name, **given({**arguments, "config": for_botocore(arguments["config"])}))
 
     def resource(
         self,
@@ -249,18 +241,8 @@ class Session:
             boto3.exceptions.ResourceNotExistsError: no such resource.
             For ``sqs``: what ``client`` raises.
         """
+        arguments = {**_named(locals()), "config": for_botocore(config)}
         boto3_session = self._boto3(f"resource({service_name!r})")
-        arguments = {
-            "region_name": region_name,
-            "api_version": api_version,
-            "use_ssl": use_ssl,
-            "verify": verify,
-            "endpoint_url": endpoint_url,
-            "aws_access_key_id": aws_access_key_id,
-            "aws_secret_access_key": aws_secret_access_key,
-            "aws_session_token": aws_session_token,
-            "config": for_botocore(config),
-        }
         if service_name == "sqs":
             from . import _resource
 
@@ -418,9 +400,7 @@ class Session:
         if self._boto3_session is None:
             with lock():
                 if self._boto3_session is None:
-                    # Those that are given: an older boto3 does not know all of them.
-                    given = {name: value for name, value in self._arguments.items() if value is not None}
-                    self._boto3_session = _import_boto3(wanted).Session(**given)
+                    self._boto3_session = _import_boto3(wanted).Session(**given(self._arguments))
         return self._boto3_session
 
 
@@ -460,6 +440,21 @@ class SessionEvents:
                 f"the class of turbosqs's SQS clients is not made anew for each, so a handler for {event_name!r} could "
                 "not change it: use boto3's own client with turbosqs.patch()"
             )
+
+
+def _named(local: dict[str, Any], *others: str) -> dict[str, Any]:
+    """The arguments of ``client`` or ``resource`` that say with which settings.
+
+    Args:
+        local: the local variables of the method, before it has any but its arguments.
+        others: the names of arguments that boto3 has not.
+    """
+    return {name: value for name, value in local.items() if name not in ("self", "service_name", *others)}
+
+
+def given(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Those of the arguments that were given: an older boto3 does not know all of them."""
+    return {name: value for name, value in arguments.items() if value is not None}
 
 
 def _told(ask: Callable[..., Any], *arguments: Any) -> Any:

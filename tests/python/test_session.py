@@ -222,7 +222,7 @@ SESSION_KEYS = {
 
 
 def test_every_argument_reaches_the_core() -> None:
-    given = {
+    given: dict[str, Any] = {
         "region_name": "eu-west-1",
         "api_version": "2012-11-05",
         "use_ssl": False,
@@ -230,12 +230,22 @@ def test_every_argument_reaches_the_core() -> None:
         "endpoint_url": "http://localhost:9324",
         **KEYS,
         "aws_session_token": "t",
+        "config": None,
         "aws_account_id": "1",
     }
-    kept = arguments(FakeSession().client("sqs", **given))  # type: ignore[call-overload]
+    kept = arguments(FakeSession().client("sqs", **given))
     assert kept == {**given, "config": {}, "profile_name": None, "batching": None}
-    positional = arguments(FakeSession().client("sqs", *(given[name] for name in list(given)[:5])))  # type: ignore[call-overload]
-    assert {name: positional[name] for name in list(given)[:5]} == {name: given[name] for name in list(given)[:5]}
+    # In boto3's order; what it has not is given by name.
+    assert list(given) == list(inspect.signature(boto3.Session.client).parameters)[2:]
+    assert arguments(FakeSession().client("sqs", *given.values())) == kept
+    assert arguments(FakeSession().client(service_name="sqs", **given)) == kept
+    same(lambda cls: cls().client("sqs", *given.values(), True))
+
+
+@pytest.mark.parametrize("wrong", [{"regoin": "x"}, {"service_name": "sqs"}])
+def test_arguments_that_do_not_fit_are_refused_as_by_boto3(wrong: dict[str, str]) -> None:
+    assert same(lambda cls: cls().resource("sqs", **wrong))[0] is TypeError
+    assert same(lambda cls: cls().client("sqs", **wrong))[0] is TypeError
 
 
 @pytest.mark.parametrize(

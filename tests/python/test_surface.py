@@ -360,6 +360,8 @@ reveal_type(sqs.receive_message(QueueUrl="u").get("Messages"))
 sqs.send_message(QueueUrl="u", MessageBody="b", MessageAttributes={"a": {"DataType": "Binary", "BinaryValue": b""}})
 sqs.send_message_batch(QueueUrl="u", Entries=[{"Id": "0", "MessageBody": "b"}])
 reveal_type(turbosqs.client("s3"))
+reveal_type((turbosqs.client(service_name="sqs"), turbosqs.Session().client("sqs", "x", None, True, config=None)))
+reveal_type((turbosqs.aio.client("sqs", "x", telemetry=True), turbosqs.aio.client("s3"), turbosqs.resource("sqs", "x")))
 try:
     sqs.purge_queue(QueueUrl="u")
 except sqs.exceptions.QueueDoesNotExist as error:
@@ -378,12 +380,16 @@ sqs.send_message("u", "b")
 sqs.send_mesage(QueueUrl="u", MessageBody="b")
 turbosqs.aio.client("sqs").send_message(QueueUrl="u")
 turbosqs.client("sqs", regoin="x")
+turbosqs.aio.client("sqs", batcing=True)
+turbosqs.aio.client("sqs", 5)
 turbosqs.exceptions.EndpointConectionError
 """
 EXPECTED = [
     'Revealed type is "str"',
     'Revealed type is "list[TypedDict(turbosqs.types.Message, {',
     'Revealed type is "Any"',
+    'Revealed type is "tuple[turbosqs.sqs.SQS, turbosqs.sqs.SQS]"',
+    'Revealed type is "tuple[turbosqs.aio.sqs.SQS, Any, Any]"',
     'Revealed type is "dict[str, Any]"',
     'Revealed type is "turbosqs.aio.sqs.SQS"',
     'Revealed type is "list[str] | None"',
@@ -393,6 +399,8 @@ EXPECTED = [
     'Missing named argument "MessageBody" for "send_message" of "AsyncOperations"',
     '"SQS" has no attribute "send_mesage"',
     'Unexpected keyword argument "regoin"',
+    'Unexpected keyword argument "batcing"',
+    'No overload variant matches argument types "str", "int"',
     'Module has no attribute "EndpointConectionError"',
 ]
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import turbosqs
 
-from .session import Session, connect
+from .session import Session, awaited
 from .sqs import SQS
 
 TYPE_CHECKING = False
@@ -24,7 +24,7 @@ else:
 
     def client(*args, **kwargs):
         """A client of the default session, the one behind ``turbosqs.client``; see ``Session.client``."""
-        return connect(turbosqs._default_session(), *args, **kwargs)
+        return awaited(turbosqs._default_session()).client(*args, **kwargs)
 
     def __getattr__(name):
         if name == "Consumer":

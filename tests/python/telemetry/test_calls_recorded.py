@@ -258,8 +258,8 @@ def test_a_writers_entries_end_when_they_are_answered(server: Server, recorded: 
 
 def test_a_writer_on_an_event_loop(server: Server, recorded: Recorded, url: str) -> None:
     async def main() -> None:
-        options = {"endpoint_url": server.endpoint_url, "batching": turbosqs.Batching(max_waiting=20)}
-        sqs = aio.Session().client("sqs", "us-east-1", **KEYS, **options)
+        batching = turbosqs.Batching(max_waiting=20)
+        sqs = aio.Session().client("sqs", "us-east-1", endpoint_url=server.endpoint_url, batching=batching, **KEYS)
         async with sqs, sqs.batch_writer(QueueUrl=url) as batch:
             for number in range(300):
                 await batch.send_message(MessageBody=str(number))
