@@ -31,14 +31,16 @@ class Seam:
 
         Args:
             cls: the class of botocore's that has it.
-            name: the method's: a key of ``_TEMPLATES``.
+            name: the method's.
             handler: takes the arguments of the method; what it returns is awaited if the method is.
 
         Raises:
             LookupError: it is not to be found.
         """
         self._function = function = _find(cls, name)
+        self._name = name
         self._code = function.__code__
+        self._template = _template(name, function)
         self._handler = handler
         self.original = FunctionType(
             self._code, function.__globals__, function.__name__, function.__defaults__, function.__closure__
@@ -47,15 +49,12 @@ class Seam:
 
     def install(self) -> None:
         """Hand calls to the handler from now on."""
-        template = _TEMPLATES[self._function.__name__, iscoroutinefunction(self._function)]
+        code = self._template.__code__
         # Stays there when the code is given back: a call that has begun may be about to look it up.
-        self._function.__globals__[template.__code__.co_names[0]] = self._handler
-        self._function.__code__ = template.__code__.replace(
-            # A function keeps its closure, so the code has to have as many free variables; it uses none of them.
-            co_freevars=self._code.co_freevars,
-            # inspect.getsource() goes by these.
-            co_filename=self._code.co_filename,
-            co_firstlineno=self._code.co_firstlineno,
+        self._function.__globals__[_HANDLER.format(self._name)] = self._handler
+        # inspect.getsource() goes by these.
+        self._function.__code__ = code.replace(
+            co_filename=self._code.co_filename, co_firstlineno=self._code.co_firstlineno
         )
 
     def remove(self) -> None:
@@ -63,35 +62,45 @@ class Seam:
         self._function.__code__ = self._code
 
 
-# What they call is looked up among the globals of the function that gets their code.
-def _make_api_call(self, operation_name, api_params):  # type: ignore[no-untyped-def]
-    return _turbosqs_make_api_call(self, operation_name, api_params)  # type: ignore[name-defined]  # noqa: F821
+#: What the code calls, among the globals of the function that gets it.
+_HANDLER = "_turbosqs_{}"
 
-
-def _close(self):  # type: ignore[no-untyped-def]
-    return _turbosqs_close(self)  # type: ignore[name-defined]  # noqa: F821
-
-
-async def _await_api_call(self, operation_name, api_params):  # type: ignore[no-untyped-def]
-    return await _turbosqs_make_api_call(self, operation_name, api_params)  # type: ignore[name-defined]  # noqa: F821
-
-
-async def _await_close(self):  # type: ignore[no-untyped-def]
-    return await _turbosqs_close(self)  # type: ignore[name-defined]  # noqa: F821
-
-
-async def _await_exit(self, exc_type, exc_val, exc_tb):  # type: ignore[no-untyped-def]
-    return await _turbosqs_exit(self, exc_type, exc_val, exc_tb)  # type: ignore[name-defined]  # noqa: F821
-
-
-#: By the method's name, and whether it is awaited.
-_TEMPLATES = {
-    ("_make_api_call", False): _make_api_call,
-    ("_make_api_call", True): _await_api_call,
-    ("close", False): _close,
-    ("close", True): _await_close,
-    ("__aexit__", True): _await_exit,
+#: The arguments of each method.
+_ARGUMENTS = {
+    "_make_api_call": "self, operation_name, api_params",
+    "close": "self",
+    "__aexit__": "self, exc_type, exc_val, exc_tb",
 }
+
+#: A function keeps its closure, so the code has to have its free variables. It is compiled as such: to change their
+#: names in code that has none makes frames whose variables nobody can look at without the interpreter crashing.
+_TEMPLATE = """
+def outer({closure}):
+    {is_async}def {name}({arguments}):
+        return {awaits}{handler}({arguments})
+        ({closure})
+    return {name}
+"""
+
+
+def _template(name: str, function: FunctionType) -> Any:
+    """A function whose code does for another one: it hands its arguments to the handler."""
+    is_async = iscoroutinefunction(function)
+    closure = function.__code__.co_freevars
+    source = _TEMPLATE.format(
+        closure="".join(f"{each}, " for each in closure),
+        is_async="async " if is_async else "",
+        name=name,
+        arguments=_ARGUMENTS[name],
+        awaits="await " if is_async else "",
+        handler=_HANDLER.format(name),
+    )
+    namespace: dict[str, Any] = {}
+    exec(compile(source, __file__, "exec"), namespace)
+    template = namespace["outer"](*closure)
+    if template.__code__.co_freevars != closure:
+        raise LookupError(f"botocore's own {name} is another function than we know")
+    return template
 
 
 def _find(cls: type, name: str) -> FunctionType:

@@ -321,6 +321,29 @@ def alone(script: str, *arguments: str) -> str:
     return done.stdout
 
 
+def test_the_variables_of_its_frames(embedded: Any) -> None:
+    """Debuggers and error reporters look at them, those of the closure too; once that was the end of the process."""
+    printed = alone(
+        """
+        import sys
+        import boto3, turbosqs
+        turbosqs.patch()
+        client = boto3.client("sqs", "us-east-1", endpoint_url=sys.argv[1], aws_access_key_id="a",
+                              aws_secret_access_key="b")
+        try:
+            client.get_queue_url(QueueName="none")
+        except client.exceptions.QueueDoesNotExist as error:
+            traceback = error.__traceback__
+        while traceback is not None:
+            if traceback.tb_frame.f_code.co_name == "_make_api_call":
+                print(traceback.tb_frame.f_locals["operation_name"])
+            traceback = traceback.tb_next
+        """,
+        embedded.endpoint_url,
+    )
+    assert printed == "GetQueueUrl\n" * 2
+
+
 def test_patch_before_boto3_is_imported(embedded: Any) -> None:
     printed = alone(
         """
