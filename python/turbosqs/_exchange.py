@@ -54,7 +54,7 @@ class Exchange:
         weakly: a weak reference to it, for those who wait.
     """
 
-    __slots__ = ("__weakref__", "_completions", "_futures", "_leaving", "_lines", "_numbers", "loop", "weakly")
+    __slots__ = ("__weakref__", "_completions", "_futures", "_leaving", "_numbers", "_waiting", "loop", "weakly")
 
     loop: AbstractEventLoop
 
@@ -71,7 +71,7 @@ class Exchange:
         self._futures: dict[int, Future[Any]] = {}
         self._leaving = False
         # Calls that wait for room, by client and operation.
-        self._lines: dict[tuple[_core.Client, str], OrderedDict[int, _Waiting]] = {}
+        self._waiting: dict[tuple[_core.Client, str], OrderedDict[int, _Waiting]] = {}
         self._watch()
 
     def call(
@@ -93,12 +93,12 @@ class Exchange:
             Failure: the arguments do not fit the operation.
         """
         number = next(self._numbers)
-        line = self._lines.get((core, operation)) if self._lines else None
-        if line is None and self._completions.begin(number, core, operation, params, tag, trace):
+        queue = self._waiting.get((core, operation)) if self._waiting else None
+        if queue is None and self._completions.begin(number, core, operation, params, tag, trace):
             self._leave_soon()
         else:
             # It is written to JSON when it moves up; what its caller does with the arguments meanwhile is not for it.
-            self._lines.setdefault((core, operation), OrderedDict())[number] = _as_they_are(params), tag, trace
+            self._waiting.setdefault((core, operation), OrderedDict())[number] = _as_they_are(params), tag, trace
         future = self._futures[number] = self.loop.create_future()
         return number, future
 
@@ -157,8 +157,8 @@ class Exchange:
     def is_waiting(self, core: _core.Client, mark: int) -> bool:
         """Whether calls that share requests, made of a client before a moment, still wait for room."""
         return core.is_batching and any(
-            owner is core and operation in BATCHED and next(iter(line), mark) < mark
-            for (owner, operation), line in self._lines.items()
+            owner is core and operation in BATCHED and next(iter(queue), mark) < mark
+            for (owner, operation), queue in self._waiting.items()
         )
 
     def abandon(self, number: int) -> None:
@@ -166,8 +166,8 @@ class Exchange:
         if self._futures.pop(number, None) is None or self.loop is None:
             # Answered meanwhile; or the loop is that of a process of which this one is a fork.
             return
-        for line in self._lines.values():
-            if line.pop(number, None) is not None:
+        for queue in self._waiting.values():
+            if queue.pop(number, None) is not None:
                 return
         self._completions.abandon(number)
 
@@ -194,13 +194,13 @@ class Exchange:
     def _leave(self) -> None:
         self._leaving = False
         self._completions.leave()
-        if self._lines:
+        if self._waiting:
             # What was abandoned in this tick has made room.
             self._move_up()
 
     def _drain(self) -> None:
         self._answer(self._completions.drain())
-        if self._lines:
+        if self._waiting:
             self._move_up()
 
     def _answer(self, answers: list[tuple[int, Any]]) -> None:
@@ -212,24 +212,24 @@ class Exchange:
                 future.set_result(answer)
 
     def _move_up(self) -> None:
-        """Begin what waits in line, as far as there is room; of several lines, what was called first."""
+        """Begin what waits for room, as far as there is; of several queues, what was called first."""
         blocked: set[tuple[_core.Client, str]] = set()
-        while heads := [(next(iter(line), -1), key) for key, line in self._lines.items() if key not in blocked]:
+        while heads := [(next(iter(queue), -1), key) for key, queue in self._waiting.items() if key not in blocked]:
             number, key = min(heads, key=itemgetter(0))
-            line = self._lines[key]
-            if number not in line:
+            queue = self._waiting[key]
+            if number not in queue:
                 # Nobody is left in it.
-                del self._lines[key]
+                del self._waiting[key]
                 continue
             try:
-                params, tag, trace = line[number]
+                params, tag, trace = queue[number]
                 if not self._completions.begin(number, *key, params, tag, trace):
                     blocked.add(key)
                     continue
                 self._leave_soon()
             except Exception as error:  # noqa: BLE001 - it is the caller's, who awaits it
                 self._answer([(number, error)])
-            line.pop(number, None)
+            queue.pop(number, None)
 
     def _leave_soon(self) -> None:
         if not self._leaving:

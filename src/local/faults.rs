@@ -92,13 +92,13 @@ impl EntryFault {
 pub(super) struct Plan {
     pub delay: Duration,
     pub refusal: Option<SqsError>,
-    pub wreck: Option<Wreck>,
+    pub connection: Option<ConnectionFault>,
     pub entries: Option<EntryFault>,
 }
 
 /// How a connection ends by a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wreck {
+pub(super) enum ConnectionFault {
     ResetBefore,
     ResetAfter,
     HalfReply,
@@ -148,9 +148,9 @@ impl Plan {
                 put(&mut self.refusal, fault, || SqsError::access_denied("Access to the resource is denied."))
             }
             FaultKind::ServerError(status) => put(&mut self.refusal, fault, || SqsError::server_fault(*status)),
-            FaultKind::Reset { performed: false } => put(&mut self.wreck, fault, || Wreck::ResetBefore),
-            FaultKind::Reset { performed: true } => put(&mut self.wreck, fault, || Wreck::ResetAfter),
-            FaultKind::HalfReply => put(&mut self.wreck, fault, || Wreck::HalfReply),
+            FaultKind::Reset { performed: false } => put(&mut self.connection, fault, || ConnectionFault::ResetBefore),
+            FaultKind::Reset { performed: true } => put(&mut self.connection, fault, || ConnectionFault::ResetAfter),
+            FaultKind::HalfReply => put(&mut self.connection, fault, || ConnectionFault::HalfReply),
             FaultKind::PartialFailure { entries, sender_fault } if self.entries.is_none() => {
                 // It throws its dice for each entry.
                 let strikes = |position: &usize| match entries {

@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 
 use super::error::SqsError;
-use super::faults::{EntryFault, Wreck};
+use super::faults::{ConnectionFault, EntryFault};
 use super::held::{Budget, Held};
 use super::input::{Administration, read};
 use super::reply::{ReplyWriter, fresh_uuid, push_uuid};
@@ -38,22 +38,22 @@ const QUERY_ERROR: HeaderName = HeaderName::from_static("x-amzn-query-error");
 
 /// The error that hyper is told when a fault ends the connection.
 #[derive(Debug)]
-pub(super) struct Wrecked;
+pub(super) struct ConnectionEnded;
 
-impl std::fmt::Display for Wrecked {
+impl std::fmt::Display for ConnectionEnded {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("the connection was ended by a fault that was asked for")
     }
 }
 
-impl std::error::Error for Wrecked {}
+impl std::error::Error for ConnectionEnded {}
 
 /// Answers one request.
 pub(super) async fn serve(
     shared: Arc<ServerShared>,
     breaker: Breaker,
     request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Wrecked> {
+) -> Result<Response<Full<Bytes>>, ConnectionEnded> {
     let started = Instant::now();
     let (head, body) = request.into_parts();
     let action = action_of(&head.headers);
@@ -73,10 +73,10 @@ pub(super) async fn serve(
                     if !plan.delay.is_zero() {
                         tokio::time::sleep(plan.delay).await;
                     }
-                    if plan.wreck == Some(Wreck::ResetBefore) {
+                    if plan.connection == Some(ConnectionFault::ResetBefore) {
                         shared.state().count(*action);
                         breaker.reset();
-                        return Err(Wrecked);
+                        return Err(ConnectionEnded);
                     }
                     let outcome = match plan.refusal {
                         Some(refusal) => {
@@ -85,13 +85,13 @@ pub(super) async fn serve(
                         }
                         None => answer(&shared, *action, plan.entries, &head.headers, body, held).await,
                     };
-                    match plan.wreck {
-                        Some(Wreck::ResetAfter) => {
+                    match plan.connection {
+                        Some(ConnectionFault::ResetAfter) => {
                             breaker.reset();
-                            return Err(Wrecked);
+                            return Err(ConnectionEnded);
                         }
-                        Some(Wreck::HalfReply) => breaker.half_reply(),
-                        Some(Wreck::ResetBefore) | None => {}
+                        Some(ConnectionFault::HalfReply) => breaker.half_reply(),
+                        Some(ConnectionFault::ResetBefore) | None => {}
                     }
                     outcome.map_err(Refusal::Json)
                 }

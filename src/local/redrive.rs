@@ -17,7 +17,7 @@ impl Service {
     }
 
     /// Puts messages that were given up by `source` into the dead-letter queue.
-    pub(super) fn bury(
+    pub(super) fn move_to_dead_letter_queue(
         &mut self,
         dead: Vec<Message>,
         source: Arc<str>,

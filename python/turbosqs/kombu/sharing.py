@@ -44,16 +44,16 @@ class _Queue:
     Attributes:
         polls: how many are under way.
         wanted: how many there may be: more while they come back full.
-        appetite: how much one asks for, where several queues share the room.
+        limit: how much one asks for at most, where several queues share the room.
         not_before: when the next one may leave.
     """
 
-    __slots__ = ("appetite", "not_before", "polls", "wanted")
+    __slots__ = ("limit", "not_before", "polls", "wanted")
 
     def __init__(self) -> None:
         self.polls = 0
         self.wanted = 1
-        self.appetite = MOST
+        self.limit = MOST
         self.not_before = 0.0
 
 
@@ -124,7 +124,7 @@ class PrefetchShares:
             if room <= 0:
                 break
             share = min(MOST, max(1, room // (len(bare) - position)))
-            room -= add(name, queue, min(share, queue.appetite) if len(names) > 1 else share)
+            room -= add(name, queue, min(share, queue.limit) if len(names) > 1 else share)
             self._turn = names.index(name) + 1
         for name, queue in ready:
             while 0 < queue.polls < queue.wanted and room >= enough:
@@ -143,10 +143,10 @@ class PrefetchShares:
         queue = self._back(poll)
         if received >= poll.count:
             queue.wanted = min(POLLS, queue.wanted * 2)
-            queue.appetite = MOST
+            queue.limit = MOST
         elif received == 0:
             queue.wanted = max(1, queue.wanted // 2)
-            queue.appetite = 1
+            queue.limit = 1
             queue.not_before = now + pause
             return
         queue.not_before = now

@@ -18,7 +18,7 @@ use crate::local::validate;
 #[derive(Debug)]
 pub(crate) struct Wait {
     pub queue: u32,
-    /// When the caller's patience ends.
+    /// Until when the caller waits.
     pub until: Millis,
     max: usize,
     visibility: u32,
@@ -176,7 +176,7 @@ impl Service {
         let reply = (!keys.is_empty()).then(|| write_messages(queue, seal, &keys, request));
         let source = queue.arn.clone();
         if let Some((target, _)) = dead_letter {
-            self.bury(dead, source, target, now)?;
+            self.move_to_dead_letter_queue(dead, source, target, now)?;
         }
         Ok(reply)
     }

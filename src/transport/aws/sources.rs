@@ -121,8 +121,12 @@ fn text<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
 
 /// A member that has to be there.
 fn required<'a>(provider: &'static str, object: &'a Map<String, Value>, name: &str) -> Result<&'a str, Error> {
-    let missing = || retrieval(provider, format!("Missing required key in response: '{name}'"));
-    text(object, name).ok_or_else(missing)
+    text(object, name).ok_or_else(|| missing(provider, name))
+}
+
+/// A reply without a member that has to be there, in botocore's words.
+fn missing(provider: &'static str, name: &str) -> Error {
+    retrieval(provider, format!("Missing required key in response: '{name}'"))
 }
 
 /// A time as the sources write it.

@@ -26,8 +26,8 @@ pub(in crate::transport) fn client_config(settings: &Tls) -> Result<Arc<ClientCo
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier: Verifier = match &settings.verify {
         Verify::Yes => authorities(system_authorities()?, &provider)?,
-        Verify::Bundle(path) => bundle(path, &provider)?,
-        Verify::No => Arc::new(Anyone(provider.clone())),
+        Verify::Bundle(path) => Arc::new(Lenient { accepted: bundle(path, &provider)?, provider: provider.clone() }),
+        Verify::No => Arc::new(Lenient { accepted: Accepted::Any, provider: provider.clone() }),
     };
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -100,11 +100,11 @@ fn authorities(store: Arc<RootCertStore>, provider: &Arc<CryptoProvider>) -> Res
     Ok(verifier.map_err(unusable("certificate authorities"))?)
 }
 
-fn bundle(path: &str, provider: &Arc<CryptoProvider>) -> Result<Verifier, HttpFailure> {
+fn bundle(path: &str, provider: &Arc<CryptoProvider>) -> Result<Accepted, HttpFailure> {
     let certificates = certificates(path)?;
     let mut store = RootCertStore::empty();
     store.add_parsable_certificates(certificates.iter().cloned());
-    Ok(Arc::new(Bundle { authorities: authorities(Arc::new(store), provider)?, certificates }))
+    Ok(Accepted::Bundle { authorities: authorities(Arc::new(store), provider)?, certificates })
 }
 
 fn certificates(path: &str) -> Result<Vec<CertificateDer<'static>>, HttpFailure> {
@@ -122,15 +122,25 @@ fn identity(cert: &ClientCert) -> Result<(Vec<CertificateDer<'static>>, PrivateK
     Ok((certificates(&cert.cert)?, key))
 }
 
-/// A bundle's authorities, and its very certificates: OpenSSL takes a self-signed server certificate that stands in the
-/// bundle, although it is often marked as an authority's, which webpki never takes for a server's.
+/// A verifier that decides by itself which certificates will do. Their keys must be the ones that sign the handshake, whichever
+/// they are.
 #[derive(Debug)]
-struct Bundle {
-    authorities: Verifier,
-    certificates: Vec<CertificateDer<'static>>,
+struct Lenient {
+    accepted: Accepted,
+    provider: Arc<CryptoProvider>,
 }
 
-impl ServerCertVerifier for Bundle {
+/// Which certificates a [`Lenient`] verifier takes.
+#[derive(Debug)]
+enum Accepted {
+    /// `verify=False`: any.
+    Any,
+    /// A bundle's authorities', and its very certificates: OpenSSL takes a self-signed server certificate that stands in the
+    /// bundle, although it is often marked as an authority's, which webpki never takes for a server's.
+    Bundle { authorities: Verifier, certificates: Vec<CertificateDer<'static>> },
+}
+
+impl ServerCertVerifier for Lenient {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -139,13 +149,16 @@ impl ServerCertVerifier for Bundle {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let verified = self.authorities.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        let Accepted::Bundle { authorities, certificates } = &self.accepted else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        let verified = authorities.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         // webpki looks at the dates first, so that an expired certificate does not get here.
         let in_doubt = matches!(
             verified,
             Err(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::Other(_)))
         );
-        if in_doubt && self.certificates.iter().any(|known| known == end_entity) {
+        if in_doubt && certificates.iter().any(|known| known == end_entity) {
             rustls::client::verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
             return Ok(ServerCertVerified::assertion());
         }
@@ -158,7 +171,8 @@ impl ServerCertVerifier for Bundle {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.authorities.verify_tls12_signature(message, cert, dss)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, cert, dss, algorithms)
     }
 
     fn verify_tls13_signature(
@@ -167,49 +181,11 @@ impl ServerCertVerifier for Bundle {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.authorities.verify_tls13_signature(message, cert, dss)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.authorities.supported_verify_schemes()
-    }
-}
-
-/// `verify=False`: any certificate will do. Its key must still be the one that signs the handshake.
-#[derive(Debug)]
-struct Anyone(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

@@ -12,9 +12,9 @@ use http::{HeaderName, HeaderValue};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::services::{Asker, ServiceOperation};
+use super::services::{ServiceClient, ServiceOperation};
 use super::tokens::{self, Token};
-use super::{Finding, Preparing, Source, checked, named, object, required, retrieval, text, time, written};
+use super::{Finding, Preparing, Source, checked, missing, named, object, required, text, time, written};
 use crate::config::{self, AwsService, Services};
 use crate::protocol::error::{Error, SourceError};
 
@@ -26,13 +26,13 @@ const AHEAD: Duration = Duration::from_secs(5 * 60);
 #[derive(Debug)]
 pub(super) struct LoginSource {
     login: config::Login,
-    asker: Asker,
+    client: ServiceClient,
     services: Services,
 }
 
 impl LoginSource {
     pub(super) fn new(login: &config::Login, services: &Services) -> LoginSource {
-        LoginSource { login: login.clone(), asker: Asker::new(services), services: services.clone() }
+        LoginSource { login: login.clone(), client: ServiceClient::new(services), services: services.clone() }
     }
 
     /// The name of the token's file.
@@ -82,7 +82,7 @@ impl LoginSource {
         let mut proof = HeaderValue::try_from(proof).map_err(|_| unloadable_key())?;
         proof.set_sensitive(true);
         operation.headers.insert(HeaderName::from_static("dpop"), proof);
-        let reply = self.asker.ask(operation).await.map_err(refused)?;
+        let reply = self.client.ask(operation).await.map_err(refused)?;
         let reply = object(METHOD, &reply)?;
         let fresh = reply.get("accessToken").and_then(Value::as_object);
         let life = reply.get("expiresIn").and_then(Value::as_u64);
@@ -106,8 +106,7 @@ impl LoginSource {
 }
 
 fn access(token: &Token) -> Result<&Token, Error> {
-    let missing = || retrieval(METHOD, "Missing required key in response: 'accessToken'");
-    token.get("accessToken").and_then(Value::as_object).ok_or_else(missing)
+    token.get("accessToken").and_then(Value::as_object).ok_or_else(|| missing(METHOD, "accessToken"))
 }
 
 fn expiry(token: &Token) -> Result<SystemTime, Error> {

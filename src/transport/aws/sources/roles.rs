@@ -11,8 +11,8 @@ use http::header::HOST;
 use http::{HeaderName, HeaderValue};
 use percent_encoding::utf8_percent_encode;
 
-use super::services::{Asker, ServiceOperation, uri};
-use super::{Finding, Preparing, Source, checked, named, retrieval, source, time};
+use super::services::{ServiceClient, ServiceOperation, uri};
+use super::{Finding, Preparing, Source, checked, missing, named, retrieval, source, time};
 use crate::config::{self, AwsService, Credentials, Services};
 use crate::protocol::error::{Error, SourceError};
 use crate::protocol::message::Reply;
@@ -146,7 +146,7 @@ fn session_name(given: &Option<String>) -> String {
 /// The service that gives roles, and where it is.
 #[derive(Debug)]
 struct Sts {
-    asker: Asker,
+    client: ServiceClient,
     url: String,
     region: String,
 }
@@ -154,7 +154,7 @@ struct Sts {
 impl Sts {
     fn new(services: &Services) -> Sts {
         let (url, region) = services.endpoint(AwsService::Sts, &services.region);
-        Sts { asker: Asker::new(services), url: format!("{url}/"), region }
+        Sts { client: ServiceClient::new(services), url: format!("{url}/"), region }
     }
 
     /// One of the operations that give a role; signed, if it is, with these keys.
@@ -174,13 +174,10 @@ impl Sts {
         if let Some(keys) = signer {
             self.sign(&mut request, keys)?;
         }
-        let reply = self.asker.ask(request).await?;
+        let reply = self.client.ask(request).await?;
         let reply = String::from_utf8_lossy(&reply);
         let found = members(&reply, &[&format!("{operation}Result"), "Credentials"]).unwrap_or_default();
-        let member = |name: &str| {
-            let missing = || retrieval(method, format!("Missing required key in response: '{name}'"));
-            found.get(name).cloned().ok_or_else(missing)
-        };
+        let member = |name: &str| found.get(name).cloned().ok_or_else(|| missing(method, name));
         let expiry = time(method, &member("Expiration")?)?;
         let token = Some(member("SessionToken")?);
         checked(Keys::new(member("AccessKeyId")?, member("SecretAccessKey")?, token, Some(expiry), method), method)

@@ -23,7 +23,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What a source sends its requests with: connections, and how often a request may be repeated.
 #[derive(Debug)]
-pub(super) struct Asker {
+pub(super) struct ServiceClient {
     pool: Pool,
     quota: Quota,
     max_attempts: u32,
@@ -52,9 +52,9 @@ impl ServiceOperation {
     }
 }
 
-impl Asker {
-    pub(super) fn new(services: &Services) -> Asker {
-        Asker {
+impl ServiceClient {
+    pub(super) fn new(services: &Services) -> ServiceClient {
+        ServiceClient {
             pool: Pool::to_source(services.verify.clone(), services.proxies.clone()),
             quota: Quota::new(),
             max_attempts: services.max_attempts,

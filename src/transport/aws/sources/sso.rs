@@ -9,9 +9,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use percent_encoding::utf8_percent_encode;
 use serde_json::json;
 
-use super::services::{Asker, ServiceOperation};
+use super::services::{ServiceClient, ServiceOperation};
 use super::tokens::{self, Token};
-use super::{Finding, Source, checked, named, object, required, retrieval, text, time, written};
+use super::{Finding, Source, checked, missing, named, object, required, text, time, written};
 use crate::config::{self, AwsService, Services};
 use crate::protocol::error::{Error, SourceError};
 use crate::transport::aws::RESERVED;
@@ -24,7 +24,7 @@ const AHEAD: Duration = Duration::from_secs(15 * 60);
 #[derive(Debug)]
 pub(super) struct SsoSource {
     settings: config::Sso,
-    asker: Asker,
+    client: ServiceClient,
     portal: String,
     oidc: String,
 }
@@ -32,7 +32,7 @@ pub(super) struct SsoSource {
 impl SsoSource {
     pub(super) fn new(settings: &config::Sso, services: &Services) -> SsoSource {
         SsoSource {
-            asker: Asker::new(services),
+            client: ServiceClient::new(services),
             portal: services.endpoint(AwsService::Sso, &settings.region).0,
             oidc: services.endpoint(AwsService::SsoOidc, &settings.region).0,
             settings: settings.clone(),
@@ -54,7 +54,7 @@ impl SsoSource {
         token.set_sensitive(true);
         operation.method = Method::GET;
         operation.headers = HeaderMap::from_iter([(HeaderName::from_static("x-amz-sso_bearer_token"), token)]);
-        let reply = self.asker.ask(operation).await.map_err(|error| match &error {
+        let reply = self.client.ask(operation).await.map_err(|error| match &error {
             Error::Source(source) => match &**source {
                 SourceError::Refused { error, .. } if error.code == "UnauthorizedException" => unauthorized(),
                 _ => Error::Source(source.clone()),
@@ -63,11 +63,11 @@ impl SsoSource {
         })?;
         let reply = object(METHOD, &reply)?;
         let found = reply.get("roleCredentials").and_then(|found| found.as_object());
-        let found = found.ok_or_else(|| retrieval(METHOD, "Missing required key in response: 'roleCredentials'"))?;
+        let found = found.ok_or_else(|| missing(METHOD, "roleCredentials"))?;
         let required = |name: &str| required(METHOD, found, name);
         let expiry = found.get("expiration").and_then(serde_json::Value::as_u64).map(Duration::from_millis);
         let expiry = expiry.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since));
-        let expiry = expiry.ok_or_else(|| retrieval(METHOD, "Missing required key in response: 'expiration'"))?;
+        let expiry = expiry.ok_or_else(|| missing(METHOD, "expiration"))?;
         let token = Some(required("sessionToken")?.to_owned());
         checked(Keys::new(required("accessKeyId")?, required("secretAccessKey")?, token, Some(expiry), METHOD), METHOD)
     }
@@ -131,14 +131,14 @@ impl SsoSource {
         });
         let operation =
             ServiceOperation::post("CreateToken", format!("{}/token", self.oidc), "application/json", body.to_string());
-        let reply = match self.asker.ask(operation).await {
+        let reply = match self.client.ask(operation).await {
             Ok(reply) => object(METHOD, &reply)?,
             Err(Error::Source(error)) if matches!(*error, SourceError::Refused { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
         let access = required(METHOD, &reply, "accessToken")?;
         let life = reply.get("expiresIn").and_then(serde_json::Value::as_u64);
-        let life = life.ok_or_else(|| retrieval(METHOD, "Missing required key in response: 'expiresIn'"))?;
+        let life = life.ok_or_else(|| missing(METHOD, "expiresIn"))?;
         let mut fresh = json!({
             "startUrl": settings.start_url, "region": settings.region, "accessToken": access,
             "expiresAt": written(now + Duration::from_secs(life)),
