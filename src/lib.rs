@@ -3,7 +3,7 @@
 //! The rooms, outermost first; each uses what stands below it, never what stands above (`tests/layers.rs` reads this list):
 //!
 //! - `py`        the Python binding: conversion and registration (feature `python`)
-//! - `poll`      concurrent long polls of one queue: how many, leases of what is held, handing over
+//! - `poll`      concurrent long polls of one queue: how many, leases of what is held, handing over; leases without polls
 //! - `client`    the facade: settings, and operations set going
 //! - `receive`   ReceiveMessage calls that share requests
 //! - `send`      entries that share requests: windows, batchers, writers

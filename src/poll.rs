@@ -2,6 +2,7 @@
 //!
 //! [`scaler`] decides how many polls there are, [`leases`] what becomes of each message; this is what drives them. Whoever
 //! makes something happen (a taker, a reply, a timer) holds the lock for that moment and sets going what follows.
+//! [`keeper`] is for those who receive by themselves: the leases without the polls.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -27,6 +28,7 @@ mod commands;
 mod dispatch;
 mod fetch;
 mod follow;
+pub(crate) mod keeper;
 pub(crate) mod leases;
 pub(crate) mod scaler;
 #[cfg(test)]
@@ -527,10 +529,21 @@ impl PollerCore {
 
 impl KeepsMessages for PollerCore {
     fn is_changed(self: Arc<Self>, handle: &str, seconds: u32) {
+        let now = self.now();
         let mut state = self.lock();
-        state.leases.leave_alone(self.now(), handle, seconds);
+        for id in state.leases.handed_over(now, handle) {
+            state.leases.leave_alone(now, id, seconds);
+        }
         // What cannot be asked for is told to its callers.
         let _ = self.follow(state, Vec::new());
+    }
+
+    fn is_deleted(self: Arc<Self>, handle: &str) {
+        let now = self.now();
+        let mut state = self.lock();
+        for id in state.leases.handed_over(now, handle) {
+            state.leases.is_deleted(id);
+        }
     }
 }
 

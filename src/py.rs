@@ -20,6 +20,7 @@ mod entries;
 mod error;
 mod fork;
 mod journal;
+mod keeper;
 mod local;
 mod log;
 mod marshal;
@@ -48,6 +49,8 @@ mod _core {
     use super::config::{chosen_profile, default_region, profiles};
     #[pymodule_export]
     use super::error::Failure;
+    #[pymodule_export]
+    use super::keeper::Keeper;
     #[pymodule_export]
     use super::local::LocalServer;
     #[pymodule_export]

@@ -16,6 +16,7 @@ The modules, outermost first; each imports what stands below it, never what stan
 - `aio` clients, writers, iterators and consumers for asyncio
 - `session` sessions, and the clients made from them
 - `sqs` the client
+- `keeping` ``keep_invisible``: messages that a program has received by itself stay its own
 - `consuming` consumers that run a handler for each message
 - `polling` iterators over messages
 - `writer` `batch_writer`: many messages from one who does not wait for each answer

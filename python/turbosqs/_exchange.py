@@ -138,6 +138,12 @@ class Exchange:
         self._completions.await_background_errors(number, core, poller)
         return number, self._expect(number)
 
+    def await_lost(self, core: _core.Client, keeper: _core.Keeper) -> tuple[int, Future[Any]]:
+        """The answer comes when a keeper has lost a message, or is closed."""
+        number = next(self._numbers)
+        self._completions.await_lost(number, core, keeper)
+        return number, self._expect(number)
+
     def sleep(self, core: _core.Client, seconds: float) -> tuple[int, Future[Any]]:
         """The answer comes when so many seconds are over."""
         number = next(self._numbers)

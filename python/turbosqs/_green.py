@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
-from ._core import CompletionQueue, Poller, monotonic
+from ._core import CompletionQueue, Keeper, Poller, monotonic
 from ._logs import flush, is_debugged
 
 TYPE_CHECKING = False
@@ -54,15 +54,18 @@ if TYPE_CHECKING:
     def waits_of(core: Client, of: Poller) -> Poller | GreenPoller: ...
 
     @overload
+    def waits_of(core: Client, of: Keeper) -> Keeper | GreenKeeper: ...
+
+    @overload
     def waits_of(core: Client, of: Writer) -> Writer | GreenWriter: ...
 
 
-def waits_of(core: Client, of: Poller | Writer | None = None) -> Any:
-    """The blocking methods of a core client, or of a poller or writer that it was made with.
+def waits_of(core: Client, of: Poller | Keeper | Writer | None = None) -> Any:
+    """The blocking methods of a core client, or of a poller, keeper or writer that it was made with.
 
     Args:
         core: the client.
-        of: the poller or writer; None for the client itself.
+        of: the poller, keeper or writer; None for the client itself.
 
     Returns:
         The object itself where threads are threads; else something with the methods by which it is waited for.
@@ -73,6 +76,8 @@ def waits_of(core: Client, of: Poller | Writer | None = None) -> Any:
     client = GreenClient(core, select)
     if of is None:
         return client
+    if isinstance(of, Keeper):
+        return GreenKeeper(client, of)
     return GreenPoller(client, of) if isinstance(of, Poller) else GreenWriter(client, of)
 
 
@@ -205,6 +210,17 @@ class GreenPoller(_Wrapper):
                 return False
             self._await(CompletionQueue.await_quiet, timeout=left)
         return True
+
+
+class GreenKeeper(_Wrapper):
+    """The blocking method of a keeper, for greenlets."""
+
+    _of: Keeper
+
+    def watch(self) -> bool:
+        """See ``_core.Keeper.watch``."""
+        self._await(CompletionQueue.await_lost)
+        return not self._of.is_closed
 
 
 class GreenWriter(_Wrapper):

@@ -13,9 +13,17 @@ if TYPE_CHECKING:
     from . import _core
     from ._delegate import Delegate
 
-#: What goes from a writer or a poller to SQS without a call of the client in between.
-WRITTEN = ("SendMessage", "SendMessageBatch", "DeleteMessage", "DeleteMessageBatch", "ChangeMessageVisibility")
-POLLED = ("ReceiveMessage", "DeleteMessage", "DeleteMessageBatch", "ChangeMessageVisibility")
+#: What goes from a writer, a keeper or a poller to SQS without a call of the client in between.
+WRITTEN = (
+    "SendMessage",
+    "SendMessageBatch",
+    "DeleteMessage",
+    "DeleteMessageBatch",
+    "ChangeMessageVisibility",
+    "ChangeMessageVisibilityBatch",
+)
+KEPT = ("ChangeMessageVisibility", "ChangeMessageVisibilityBatch")
+POLLED = ("ReceiveMessage", "DeleteMessage", "DeleteMessageBatch", *KEPT)
 
 
 class Listened:

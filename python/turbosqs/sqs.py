@@ -8,7 +8,7 @@ from . import _watching
 from ._at_exit import flush_at_exit
 from ._core import Failure
 from ._green import waits_of
-from ._listened import POLLED, WRITTEN, Listened
+from ._listened import KEPT, POLLED, WRITTEN, Listened
 from ._lock import lock
 from ._logs import flush
 from ._operations import Operations
@@ -19,10 +19,12 @@ from .telemetry import switch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from . import _core
     from ._delegate import Delegate
+    from .keeping import Keeper
     from .paginate import Paginator
     from .polling import Messages
     from .writer import BatchWriter
@@ -216,6 +218,61 @@ class SQS(Operations, BaseClient):
         # As long as they come, somebody sees to the core's credentials.
         messages._client = self  # type: ignore[attr-defined]
         return messages
+
+    def keep_invisible(
+        self,
+        *,
+        QueueUrl: str,  # noqa: N803
+        ReceiptHandle: str | Iterable[str] = (),  # noqa: N803
+        VisibilityTimeout: int | None = None,  # noqa: N803
+        on_lost: Callable[[str, Exception], Any] | None = None,
+    ) -> Keeper:
+        """Keep messages invisible for as long as they are handled, however long that takes.
+
+            reply = sqs.receive_message(QueueUrl=url, VisibilityTimeout=30)
+            for message in reply.get("Messages", []):
+                with sqs.keep_invisible(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=30):
+                    work(message)
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+
+        For programs that receive messages by themselves; ``Consumer`` does it by itself. Worker threads may share one
+        keeper, and call its ``add`` and ``remove``. What all keepers of a client, queue and ``VisibilityTimeout`` keep
+        is extended together, ten messages in a request. It is the core's thread that does it, whatever Python's
+        threads are busy with.
+
+        A message is lost when its visibility timeout runs out all the same: no request got through in time, the
+        service refused it, or twelve hours were over, the longest that SQS permits. Nothing is asked for a lost message
+        any more. One that is deleted by this client is not lost; nor is one whose visibility timeout the program
+        changes with it: that is left as it is from then on.
+
+        Args:
+            QueueUrl: the queue.
+            ReceiptHandle: a receipt handle, or several: of messages to be kept from now on; see ``Keeper.add``.
+            VisibilityTimeout: for how many seconds a message is invisible each time that it is extended, from 1 to
+                43,200, which is when half of them are over. As a rule, what the messages were received with. None: the
+                queue's own, which the queue is asked for once in five minutes; 30 if that is not permitted.
+            on_lost: called with the receipt handle and the error when a message was lost, in a thread of the keeper's
+                own. Without it that is logged. ``Keeper.is_lost`` and ``turbosqs.lease_lost`` say it too.
+
+        Returns:
+            A context manager with ``add``, ``remove``, ``is_lost``, ``stats`` and ``close``, which work without a
+            ``with`` block as well.
+
+        Raises:
+            TypeError, ValueError: an argument is not as described above.
+        """
+        from .keeping import Keeper
+
+        keeper = Keeper(
+            self._core_for("keep_invisible", KEPT),
+            QueueUrl=QueueUrl,
+            ReceiptHandle=ReceiptHandle,
+            VisibilityTimeout=VisibilityTimeout,
+            on_lost=on_lost,
+        )
+        # As long as it is there, somebody sees to the core's credentials.
+        keeper._client = self
+        return keeper
 
     def close(self) -> None:
         """Send what lingers, wait until it is answered, and close idle connections.

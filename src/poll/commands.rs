@@ -61,21 +61,17 @@ impl PollerCore {
 
     fn answered(self: &Arc<Self>, answered: &CommandSink, answer: Result<Reply, Error>) {
         let now = self.now();
+        if let Err(error) = &answer {
+            self.renew_if_expired(error);
+        }
         let mut state = self.lock();
         state.unanswered -= 1;
         // First what has run out by now: an answer that comes after that does not count any more.
         let mut commands = state.leases.tick(now);
         commands.extend(match (answered.kind, answer) {
             (CommandKind::Extend(seconds), answer) => {
-                let extension = match answer {
-                    Ok(_) => {
-                        state.counts.extended += 1;
-                        Extension::Done(answered.sent, seconds)
-                    }
-                    Err(error) if is_gone(&error) => Extension::Gone(error),
-                    Err(error) => Extension::Failed(error),
-                };
-                state.leases.extended(now, answered.id, extension)
+                state.counts.extended += u64::from(answer.is_ok());
+                state.leases.extended(now, answered.id, extension(answer, answered.sent, seconds))
             }
             (kind, answer) => {
                 let settled = match answer {
@@ -122,7 +118,16 @@ impl PollerState {
     }
 }
 
-fn run_out() -> Error {
+/// What has become of an extension that was asked for at `sent`.
+pub(super) fn extension(answer: Result<Reply, Error>, sent: Duration, seconds: u32) -> Extension {
+    match answer {
+        Ok(_) => Extension::Done(sent, seconds),
+        Err(error) if is_gone(&error) => Extension::Gone(error),
+        Err(error) => Extension::Failed(error),
+    }
+}
+
+pub(super) fn run_out() -> Error {
     let detail = "its visibility timeout ran out before it could be extended: the service did not answer in time, or \
                   this process stood still";
     Error::Runtime(detail.into())

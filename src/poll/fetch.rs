@@ -152,7 +152,7 @@ impl PollerCore {
         done
     }
 
-    fn renew_if_expired(&self, error: &Error) {
+    pub(super) fn renew_if_expired(&self, error: &Error) {
         if is_expired(error) {
             self.transport.renew_credentials();
         }

@@ -13,10 +13,10 @@
 //!   act on SQS, and would act on what is somebody else's by then. What was handed over is told as lost ([`Told`]).
 //! - A handler that changes its message's visibility timeout by itself has chosen when that ends: it is neither extended nor lost.
 //!   When the handler returns the message is deleted, whoever has it by then; when it raises, nothing is asked for.
+//! - One that its handler deletes by itself goes on being extended until the service says that it is gone; then it is not lost.
 //! - A delete that fails for a reason that may pass is asked for again for as long as the lease can be kept.
 //! - In a FIFO queue no message overtakes another of its group. What is given back takes the rest of its group along.
 
-use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +25,7 @@ use crate::protocol::error::Error;
 
 mod deadlines;
 mod groups;
+mod own;
 mod release;
 
 use deadlines::LeaseDeadlines;
@@ -212,7 +213,9 @@ struct Lease<M> {
     settling: bool,
     /// Its handler has changed its visibility timeout by itself.
     own: bool,
-    /// An extension was under way then, and may arrive after that change.
+    /// Its handler has asked for its deletion by itself.
+    deleted: bool,
+    /// An extension was under way when its visibility timeout was changed, and may arrive after that change.
     overtakes: bool,
     /// It is not to be extended before.
     again: Duration,
@@ -233,6 +236,13 @@ struct Lease<M> {
 impl<M> Lease<M> {
     fn waits(&self) -> bool {
         matches!(self.place, Place::Ready | Place::Pending)
+    }
+
+    /// Why something has failed. What the service has said tells more than that it was not heard of, or not asked any more.
+    fn note(&mut self, error: Error) {
+        if !matches!((&self.error, &error), (Some(Error::Service(_)), Error::Lost(_))) {
+            self.error = Some(error);
+        }
     }
 
     /// For how many seconds it can be invisible from `now` on, at most.
@@ -322,6 +332,11 @@ impl<M: Clone> Leases<M> {
         self.by_id.values().filter(|lease| lease.place.is_handed_over()).count()
     }
 
+    /// A message that is held.
+    pub(crate) fn message(&self, id: u64) -> Option<&M> {
+        self.by_id.get(&id).map(|lease| &lease.message)
+    }
+
     /// Whether a taker has this message.
     pub(crate) fn is_handed_over(&self, id: u64) -> bool {
         self.by_id.get(&id).is_some_and(|lease| lease.place.is_handed_over())
@@ -365,38 +380,51 @@ impl<M: Clone> Leases<M> {
         messages: impl IntoIterator<Item = Incoming<M>>,
     ) {
         for Incoming { message, handle, group, bytes } in messages {
-            let id = self.next;
-            self.next += 1;
             let group = group.filter(|_| self.policy.groups != GroupMode::None);
-            let lease = Lease {
-                message,
-                handle,
-                group: group.clone(),
-                bytes,
-                sent,
-                received: now,
-                since: now,
-                expires: sent + visibility,
-                place: Place::Ready,
-                extending: false,
-                settling: false,
-                own: false,
-                overtakes: false,
-                again: Duration::ZERO,
-                retry: Duration::ZERO,
-                gone: false,
-                unknown: false,
-                failures: 0,
-                error: None,
-                wanted: None,
-                due: None,
-            };
-            self.by_id.insert(id, lease);
+            let id = self.insert(now, sent, visibility, Place::Ready, Incoming { message, handle, group, bytes });
             self.buffered += 1;
             self.bytes += bytes;
-            self.queue(id, group);
+            self.queue(id);
             self.schedule(id);
         }
+    }
+
+    /// A message that its taker has received by itself, with a request that left at `sent`: it is handed over as it comes.
+    pub(crate) fn hold(&mut self, now: Duration, sent: Duration, message: Incoming<M>) -> u64 {
+        let id = self.insert(now, sent, self.policy.visibility, Place::Handed, message);
+        self.schedule(id);
+        id
+    }
+
+    fn insert(&mut self, now: Duration, sent: Duration, visibility: Duration, place: Place, it: Incoming<M>) -> u64 {
+        let id = self.next;
+        self.next += 1;
+        let lease = Lease {
+            message: it.message,
+            handle: it.handle,
+            group: it.group,
+            bytes: it.bytes,
+            sent,
+            received: now,
+            since: now,
+            expires: sent + visibility,
+            place,
+            extending: false,
+            settling: false,
+            own: false,
+            deleted: false,
+            overtakes: false,
+            again: Duration::ZERO,
+            retry: Duration::ZERO,
+            gone: false,
+            unknown: false,
+            failures: 0,
+            error: None,
+            wanted: None,
+            due: None,
+        };
+        self.by_id.insert(id, lease);
+        id
     }
 
     /// The next message that is ours for long enough.
@@ -616,7 +644,11 @@ impl<M: Clone> Leases<M> {
             Extension::Done(..) => {}
             Extension::Failed(error) => {
                 lease.again = now + pause(self.policy.visibility);
-                lease.error = Some(error);
+                lease.note(error);
+            }
+            // Its handler is still at it, but it will not come again.
+            Extension::Gone(_) if lease.deleted => {
+                (lease.again, lease.expires) = (Duration::MAX, lease.sent + LONGEST);
             }
             Extension::Gone(error) => {
                 lease.error = Some(error);
@@ -643,21 +675,6 @@ impl<M: Clone> Leases<M> {
                 self.ready.iter().filter(fresh).take(most).map(taken).sum::<usize>().min(most)
             }
             GroupMode::None | GroupMode::Locked => self.ready.iter().filter(fresh).take(most).count(),
-        }
-    }
-
-    /// The handler changes the visibility timeout of its message by itself: that is the last word, and it is not extended any
-    /// more. What it lets run out is not lost. One whose lease has run out before is.
-    pub(crate) fn leave_alone(&mut self, now: Duration, handle: &str, seconds: u32) {
-        let same = |json: &str| serde_json::from_str::<Cow<'_, str>>(json).is_ok_and(|other| other == handle);
-        let theirs = |lease: &Lease<M>| lease.place == Place::Handed && lease.expires > now && same(&lease.handle);
-        let ids: Vec<u64> = self.by_id.iter().filter(|(_, lease)| theirs(lease)).map(|(id, _)| *id).collect();
-        for id in ids {
-            if let Some(lease) = self.by_id.get_mut(&id) {
-                (lease.own, lease.again, lease.overtakes) = (true, Duration::MAX, lease.extending);
-                lease.expires = now + Duration::from_secs(seconds.into());
-            }
-            self.schedule(id);
         }
     }
 

@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 mod cases;
+mod keepers;
 mod laws;
 mod plan;
 mod senders;

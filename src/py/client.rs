@@ -13,6 +13,7 @@ use super::{arguments, config, error, journal, nested, reply, stats, wait};
 use crate::client::Client as Core;
 use crate::config::{Credentials, StaticCredentials};
 use crate::model::Action;
+use crate::poll::keeper::KeeperCores;
 use crate::protocol::error::Error;
 use crate::runtime::responder::PendingResponse;
 
@@ -23,6 +24,8 @@ type Keys = (String, String, Option<String>, Option<String>, &'static str);
 #[pyclass(frozen, weakref, module = "turbosqs._core")]
 pub(super) struct Client {
     core: Arc<Core>,
+    /// What its keepers stand on.
+    keepers: Arc<KeeperCores>,
 }
 
 #[pymethods]
@@ -37,13 +40,13 @@ impl Client {
         let own = Session::default();
         let session = session.unwrap_or(&own).core();
         let settings = nested::run(arguments.py(), || config::settings(arguments, resolved, session.found()))?;
-        Ok(Client { core: Arc::new(Core::of(settings, session)) })
+        Ok(Client { core: Arc::new(Core::of(settings, session)), keepers: Arc::default() })
     }
 
     /// The same client for another owner: connections, batches and counts are shared. How much of it may be unanswered in an
     /// event loop is counted for each owner.
     fn share(&self) -> Self {
-        Client { core: Arc::clone(&self.core) }
+        Client { core: Arc::clone(&self.core), keepers: Arc::clone(&self.keepers) }
     }
 
     /// What requests are signed with from now on; for clients that were made `resolved`.
@@ -206,5 +209,9 @@ impl Client {
 impl Client {
     pub(super) fn core(&self) -> &Core {
         &self.core
+    }
+
+    pub(super) fn keepers(&self) -> &KeeperCores {
+        &self.keepers
     }
 }

@@ -13,6 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use super::client::Client;
+use super::keeper::Keeper;
 use super::poller::Poller;
 use super::reply::Replies;
 use super::writer::Writer;
@@ -300,6 +301,17 @@ impl CompletionQueue {
     ) -> PyResult<()> {
         let wait = poller.get().core().watch(self.expect(number, client)?).map_err(failed)?;
         self.waits_for_poller(number, poller, wait)
+    }
+
+    /// The answer comes when a keeper has lost something, or is closed.
+    fn await_lost(&self, number: u64, client: &Bound<'_, Client>, keeper: &Bound<'_, Keeper>) -> PyResult<()> {
+        let place = keeper.get().core().tell_lost(self.expect(number, client)?).map_err(failed)?;
+        if let Some(place) = place {
+            let keeper = keeper.clone().unbind();
+            // What cannot be withdrawn is a parent's.
+            self.waits(number, Box::new(move || drop(keeper.get().core().withdraw(place))))?;
+        }
+        Ok(())
     }
 
     /// The answer comes when so many seconds are over, by a clock that nothing of Python's can replace.

@@ -9,7 +9,7 @@ from .. import _watching
 from .. import sqs as blocking
 from .._core import Failure
 from .._exchange import Exchange, current
-from .._listened import POLLED, WRITTEN
+from .._listened import KEPT, POLLED, WRITTEN
 from .._logs import flush
 from .._operations import AsyncOperations
 from ..base import BaseClient, api_name
@@ -19,12 +19,13 @@ from ..telemetry import switch
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import Future
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterable
     from types import TracebackType
     from typing import Any
 
     from typing_extensions import Self
 
+    from .keeping import Keeper
     from .paginate import Paginator
     from .polling import Messages
     from .writer import BatchWriter
@@ -176,6 +177,46 @@ class SQS(AsyncOperations, BaseClient):
         messages._next = recorder.iterate(self._core, QueueUrl, messages._next).wait  # type: ignore[method-assign]
         recorder.consumes(messages._core)
         return messages
+
+    def keep_invisible(
+        self,
+        *,
+        QueueUrl: str,  # noqa: N803
+        ReceiptHandle: str | Iterable[str] = (),  # noqa: N803
+        VisibilityTimeout: int | None = None,  # noqa: N803
+        on_lost: Callable[[str, Exception], Any] | None = None,
+    ) -> Keeper:
+        """Keep messages invisible for as long as they are handled, however long that takes.
+
+            handle = message["ReceiptHandle"]
+            async with sqs.keep_invisible(QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=30):
+                await work(message)
+            await sqs.delete_message(QueueUrl=url, ReceiptHandle=handle)
+
+        All that is said of ``turbosqs.sqs.SQS.keep_invisible`` holds here too.
+
+        Args:
+            QueueUrl, ReceiptHandle, VisibilityTimeout: see there.
+            on_lost: a function or coroutine function, called in this event loop with the receipt handle and the error
+                when a message was lost. Without it that is logged.
+
+        Returns:
+            An asynchronous context manager; ``add``, ``remove``, ``is_lost`` and ``stats`` are not awaited.
+
+        Raises:
+            TypeError, ValueError: an argument is not as described there.
+            RuntimeError: there is an ``on_lost``, and no event loop that runs.
+        """
+        from .keeping import Keeper
+
+        self._core_for("keep_invisible", KEPT)
+        return Keeper(
+            self,
+            QueueUrl=QueueUrl,
+            ReceiptHandle=ReceiptHandle,
+            VisibilityTimeout=VisibilityTimeout,
+            on_lost=on_lost,
+        )
 
     async def close(self) -> None:
         """Send what lingers, wait until it is answered, and close idle connections.

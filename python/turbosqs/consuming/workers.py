@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from weakref import WeakSet
 
 from .._core import monotonic
 from ..types import Message
 
 #: Receipt handles of messages whose lease was lost and that are still being handled.
 _lost: set[str] = set()
+
+#: What keeps messages invisible that a program has received by itself.
+_keepers: WeakSet[Any] = WeakSet()
+
+
+def keeps(keeper: Any) -> None:
+    """``lease_lost`` is to know of what a ``turbosqs.keeping.BaseKeeper`` has lost as well."""
+    _keepers.add(keeper)
 
 
 def lease_lost(message: Mapping[str, Any]) -> bool:
@@ -25,10 +35,14 @@ def lease_lost(message: Mapping[str, Any]) -> bool:
                 ...
 
     Args:
-        message: as a consumer's handler was given it, or a record of a Lambda handler's event.
+        message: as a consumer's handler was given it, or a record of a Lambda handler's event; or what a program has
+            received by itself and keeps invisible with ``keep_invisible``.
     """
     handle = message.get("ReceiptHandle") or message.get("receiptHandle")
-    return handle in _lost
+    if handle in _lost:
+        return True
+    mine = [keeper for keeper in list(_keepers) if keeper._pid == os.getpid()] if handle and _keepers else []
+    return any(keeper.is_lost(str(handle)) for keeper in mine)
 
 
 class Worker:

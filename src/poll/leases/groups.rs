@@ -19,7 +19,8 @@ pub(super) struct Queued {
 
 impl<M: Clone> Leases<M> {
     /// A message that was received joins the ready list, or those that wait for others of their group.
-    pub(super) fn queue(&mut self, id: u64, group: Option<GroupId>) {
+    pub(super) fn queue(&mut self, id: u64) {
+        let group = self.by_id.get(&id).and_then(|lease| lease.group.clone());
         let locked = group.filter(|_| self.policy.groups == GroupMode::Locked);
         match locked.as_ref().map(|group| self.groups.get_mut(group)) {
             Some(Some(queued)) => {

@@ -145,6 +145,8 @@ impl<M: Clone> Leases<M> {
         let deletes = lease.wanted.is_some_and(|wanted| wanted.visible.is_none());
         match settled {
             Settled::Done => self.leave(id, None),
+            // There is nothing left of it to be refused.
+            Settled::Refused(_) if lease.deleted => self.leave(id, None),
             Settled::Refused(error) => {
                 lease.error = Some(error);
                 self.leave(id, lease_of(&self.by_id, id));
@@ -156,7 +158,7 @@ impl<M: Clone> Leases<M> {
             }
             Settled::Failed(error) | Settled::Unknown(error) => {
                 lease.unknown |= unknown;
-                lease.error = Some(error);
+                lease.note(error);
                 if leased && lease.expires <= now {
                     self.expire(now, id, &mut commands);
                 } else {

@@ -389,10 +389,54 @@ fn two_handed_over() -> Leases<u64> {
     leases
 }
 
+/// The handler of this message changes its visibility timeout by itself.
+fn leave_alone(leases: &mut Leases<u64>, now: Duration, handle: &str, seconds: u32) {
+    for id in leases.handed_over(now, handle) {
+        leases.leave_alone(now, id, seconds);
+    }
+}
+
+#[test]
+fn what_its_handler_deletes_by_itself_is_kept_until_it_is_gone_and_is_not_lost_then() {
+    for disposition in [Disposition::Delete, Disposition::Visible(60), Disposition::Leave] {
+        let mut leases = two_handed_over();
+        assert_eq!(leases.handed_over(s(3), "a/0"), [0]);
+        leases.is_deleted(0);
+        assert_eq!(leases.tick(s(15)).len(), 2, "it may have failed");
+        assert!(leases.extended(s(16), 0, Extension::Gone(error())).is_empty());
+        assert!(leases.extended(s(16), 1, Extension::Done(s(15), 30)).is_empty());
+        assert_eq!(leases.tick(s(40)).len(), 1, "one is kept, the other is gone");
+        assert_eq!((leases.lost(), leases.told().len(), leases.is_lost(0)), (0, 0, false));
+        let commands = leases.finish(s(41), 0, disposition);
+        for _ in commands {
+            assert!(leases.settled(s(42), 0, Settled::Refused(error())).is_empty());
+        }
+        assert_eq!((leases.lost(), leases.told().len(), leases.unsettled()), (0, 0, 0));
+    }
+}
+
+#[test]
+fn what_its_taker_has_received_by_itself_is_kept_as_everything_else_is() {
+    let mut leases = leases(GroupMode::None);
+    assert_eq!(leases.hold(s(20), s(5), message(0, None)), 0, "half of its time is over");
+    assert_eq!(leases.hold(s(20), s(19), message(1, None)), 1);
+    assert_eq!((leases.in_progress(), leases.buffered()), (2, (0, 0)));
+    assert_eq!(asked(leases.tick(s(20))), [(0, EXTEND)]);
+    leases.extended(s(21), 0, Extension::Done(s(20), 30));
+    assert_eq!(asked(leases.tick(s(34))), [(0, EXTEND), (1, EXTEND)]);
+    leases.extended(s(35), 1, Extension::Gone(error()));
+    assert!(leases.is_lost(1) && !leases.is_kept(s(35), 1) && leases.is_kept(s(35), 0));
+    assert_eq!(leases.told().len(), 1);
+    for id in 0..2 {
+        assert_eq!(asked(leases.finish(s(36), id, Disposition::Leave)), []);
+    }
+    assert!(leases.is_empty() && leases.next_tick().is_none());
+}
+
 #[test]
 fn a_message_whose_handler_changed_it_is_left_alone() {
     let mut leases = two_handed_over();
-    leases.leave_alone(s(5), "a/0", 600);
+    leave_alone(&mut leases, s(5), "a/0", 600);
     let extended: Vec<u64> = leases.tick(s(15)).into_iter().map(|command| command.id).collect();
     assert_eq!(extended, [1]);
     assert!(leases.finish(s(16), 0, Disposition::Visible(5)).is_empty(), "it has chosen its delay");
@@ -401,8 +445,8 @@ fn a_message_whose_handler_changed_it_is_left_alone() {
 #[test]
 fn it_is_ours_for_as_long_as_the_handler_has_asked_for() {
     let mut leases = two_handed_over();
-    leases.leave_alone(s(5), "a/0", 600);
-    leases.leave_alone(s(5), "a/1", 3);
+    leave_alone(&mut leases, s(5), "a/0", 600);
+    leave_alone(&mut leases, s(5), "a/1", 3);
     leases.tick(s(9));
     assert_eq!((leases.lost(), leases.told().len()), (0, 0), "it is visible again, as its handler wants it");
     assert!(leases.tick(s(500)).is_empty(), "nor is the other one's business ours");
@@ -419,10 +463,10 @@ fn it_is_ours_for_as_long_as_the_handler_has_asked_for() {
 fn what_its_handler_lets_run_out_is_nobodys() {
     for disposition in [Disposition::Leave, Disposition::Visible(0), Disposition::Visible(60)] {
         let mut leases = two_handed_over();
-        leases.leave_alone(s(5), "a/0", 0);
+        leave_alone(&mut leases, s(5), "a/0", 0);
         leases.tick(s(5));
         assert!(leases.finish(s(6), 0, disposition).is_empty());
-        leases.leave_alone(s(5), "a/1", 0);
+        leave_alone(&mut leases, s(5), "a/1", 0);
         assert!(leases.finish(s(6), 1, disposition).is_empty());
         assert!(leases.is_empty() && leases.in_progress() == 0 && leases.lost() == 0);
     }
@@ -433,7 +477,7 @@ fn a_group_does_not_wait_for_one_whose_handler_let_it_run_out() {
     let mut leases = leases(GroupMode::Locked);
     leases.receive(s(0), s(0), V, (0..3).map(|number| Incoming { group: Some("a".into()), ..slashed(number) }));
     leases.take(s(0)).unwrap();
-    leases.leave_alone(s(1), "a/0", 0);
+    leave_alone(&mut leases, s(1), "a/0", 0);
     let given_back: Vec<_> = leases.tick(s(1)).into_iter().map(|command| (command.id, command.kind)).collect();
     assert_eq!(given_back, [(1, BACK), (2, BACK)], "they are to be had after it");
     assert_eq!(leases.lost(), 0);
@@ -444,11 +488,11 @@ fn a_group_does_not_wait_for_one_whose_handler_let_it_run_out() {
 fn an_extension_that_is_under_way_does_not_have_the_last_word() {
     let mut leases = two_handed_over();
     assert_eq!(leases.tick(s(15)).len(), 2);
-    leases.leave_alone(s(16), "a/0", 600);
+    leave_alone(&mut leases, s(16), "a/0", 600);
     let again = leases.extended(s(17), 0, Extension::Done(s(15), 30));
     assert_eq!((again.len(), again[0].kind), (1, CommandKind::Extend(599)));
     assert!(leases.extended(s(18), 0, Extension::Done(s(17), 599)).is_empty());
-    leases.leave_alone(s(16), "a/1", 1);
+    leave_alone(&mut leases, s(16), "a/1", 1);
     leases.tick(s(17));
     assert!(leases.extended(s(17), 1, Extension::Done(s(15), 30)).is_empty(), "it may be somebody else's by now");
     assert_eq!(leases.lost(), 0);
@@ -458,7 +502,7 @@ fn an_extension_that_is_under_way_does_not_have_the_last_word() {
 fn a_delete_of_what_its_handler_changed_is_asked_for_again_though_an_extension_was_under_way() {
     let mut leases = two_handed_over();
     assert_eq!(leases.tick(s(15)).len(), 2);
-    leases.leave_alone(s(16), "a/0", 1);
+    leave_alone(&mut leases, s(16), "a/0", 1);
     assert_eq!(leases.finish(s(16), 0, Disposition::Delete).len(), 1);
     leases.settled(s(17), 0, Settled::Failed(error()));
     leases.extended(s(18), 0, Extension::Done(s(15), 30));
@@ -468,7 +512,7 @@ fn a_delete_of_what_its_handler_changed_is_asked_for_again_though_an_extension_w
 #[test]
 fn a_lease_that_has_run_out_is_not_had_again_by_changing_it() {
     let mut leases = two_handed_over();
-    leases.leave_alone(s(31), "a/0", 600);
+    leave_alone(&mut leases, s(31), "a/0", 600);
     leases.tick(s(31));
     assert_eq!(leases.lost(), 2);
 }
@@ -477,7 +521,7 @@ fn a_lease_that_has_run_out_is_not_had_again_by_changing_it() {
 fn what_is_not_handed_over_is_nobodys_to_change() {
     let mut leases = two_handed_over();
     leases.receive(s(2), s(0), V, [slashed(2)]);
-    leases.leave_alone(s(3), "a/2", 600);
+    leave_alone(&mut leases, s(3), "a/2", 600);
     assert_eq!(leases.tick(s(15)).len(), 3);
 }
 

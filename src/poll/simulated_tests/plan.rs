@@ -391,7 +391,7 @@ impl AllLaws {
 }
 
 /// What a client has.
-fn resources(world: &World) -> Arc<Resources> {
+pub(super) fn resources(world: &World) -> Arc<Resources> {
     let limits = Limits { entries: 10, bytes: 1 << 20, linger: LINGER, max_in_flight: 8, at_once: true };
     let transport = world.transport();
     let batchers = Arc::new(Batchers::new(Arc::clone(&transport), Arc::new(Stats::new()), limits));

@@ -241,6 +241,27 @@ impl World {
         self.deliver();
     }
 
+    /// The handler of messages receives them by itself, at once: their receipt handles.
+    pub(super) fn receive(&self, most: usize, visibility: u32) -> Vec<String> {
+        let now = self.now();
+        let mut state = self.lock();
+        let body = json!({"QueueUrl": state.sqs.url, "MaxNumberOfMessages": most, "WaitTimeSeconds": 0,
+            "VisibilityTimeout": visibility});
+        let outcome = state.sqs.call(Action::ReceiveMessage, body.to_string().as_bytes(), now);
+        let Outcome::Answered(Ok(reply)) = outcome else { panic!("{outcome:?}") };
+        state.note_received(Action::ReceiveMessage, &reply);
+        messages(&reply).into_iter().map(|(handle, ..)| handle).collect()
+    }
+
+    /// It deletes one of them, past the client that keeps it.
+    pub(super) fn delete(&self, handle: &str) {
+        let now = self.now();
+        let mut state = self.lock();
+        let body = json!({"QueueUrl": state.sqs.url, "ReceiptHandle": handle});
+        let outcome = state.sqs.call(Action::DeleteMessage, body.to_string().as_bytes(), now);
+        assert!(matches!(outcome, Outcome::Answered(Ok(_))), "{outcome:?}");
+    }
+
     /// The queue is given another visibility timeout after a while, in seconds.
     pub(super) fn set_visibility_after(&self, time: Duration, seconds: u32) {
         let world = self.clone();

@@ -1,5 +1,6 @@
-//! Visibility timeouts that a handler changes by itself, through the client that its consumer uses: they are the last word.
-//! The heartbeat leaves such a message alone from then on, and a retry delay does not replace what the handler has chosen.
+//! What handlers do with their messages by themselves, through the client that keeps them: visibility timeouts that they
+//! change, which are the last word (the heartbeat leaves such a message alone from then on, and a retry delay does not replace
+//! what the handler has chosen), and deletes, after which a message that is gone is not lost.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,33 +17,31 @@ use crate::runtime::lock::lock;
 pub(crate) trait KeepsMessages: fmt::Debug + Send + Sync {
     /// The message of this receipt handle is to be invisible for so many seconds from now, by whoever handles it.
     fn is_changed(self: Arc<Self>, handle: &str, seconds: u32);
+
+    /// The message of this receipt handle is to be deleted, by whoever handles it.
+    fn is_deleted(self: Arc<Self>, handle: &str);
 }
 
-/// The pollers of one client that keep messages invisible.
+/// Those of one client that keep messages invisible.
 #[derive(Debug, Default)]
 pub(crate) struct Pollers(Mutex<Vec<Weak<dyn KeepsMessages>>>);
 
-/// What is read of a ChangeMessageVisibility, alone or in a batch.
+/// What is read of a DeleteMessage or a ChangeMessageVisibility, alone or in a batch.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Change<'a> {
+struct OwnChange<'a> {
     #[serde(borrow)]
     receipt_handle: Cow<'a, str>,
-    visibility_timeout: u32,
+    /// `None`: it is deleted.
+    visibility_timeout: Option<u32>,
 }
 
-impl Change<'_> {
-    fn owned(self) -> (String, u32) {
-        (self.receipt_handle.into_owned(), self.visibility_timeout)
-    }
-}
-
-/// What is read of a ChangeMessageVisibilityBatch.
+/// What is read of a batch of them.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Changes<'a> {
+struct OwnChanges<'a> {
     #[serde(borrow)]
-    entries: Vec<Change<'a>>,
+    entries: Vec<OwnChange<'a>>,
 }
 
 impl Pollers {
@@ -54,11 +53,12 @@ impl Pollers {
 
     /// An entry is about to leave, on behalf of a caller.
     pub(crate) fn note_entry(&self, action: Single, entry: &Entry) {
-        if action == Single::ChangeMessageVisibility {
-            self.note(|| {
+        if matches!(action, Single::ChangeMessageVisibility | Single::DeleteMessage) {
+            self.note(|keepers| {
                 let body = entry.to_object();
-                let change: Change<'_> = serde_json::from_slice(&body).ok()?;
-                Some(vec![change.owned()])
+                // What cannot be read no service will understand either.
+                let changes = serde_json::from_slice(&body).map(|change| vec![change]);
+                tell(keepers, &changes.unwrap_or_default());
             });
         }
     }
@@ -66,28 +66,33 @@ impl Pollers {
     /// A request is about to leave, on behalf of a caller.
     pub(crate) fn note_request(&self, request: &Request) {
         match request.action {
-            Action::ChangeMessageVisibility => self.note(|| {
-                let change: Change<'_> = serde_json::from_slice(&request.body).ok()?;
-                Some(vec![change.owned()])
+            Action::ChangeMessageVisibility | Action::DeleteMessage => self.note(|keepers| {
+                let changes = serde_json::from_slice(&request.body).map(|change| vec![change]);
+                tell(keepers, &changes.unwrap_or_default());
             }),
-            Action::ChangeMessageVisibilityBatch => self.note(|| {
-                let changes: Changes<'_> = serde_json::from_slice(&request.body).ok()?;
-                Some(changes.entries.into_iter().map(Change::owned).collect())
+            Action::ChangeMessageVisibilityBatch | Action::DeleteMessageBatch => self.note(|keepers| {
+                let changes = serde_json::from_slice(&request.body).map(|changes: OwnChanges<'_>| changes.entries);
+                tell(keepers, &changes.unwrap_or_default());
             }),
             _ => {}
         }
     }
 
-    /// `handles` is asked only if there is a poller; `None` is what no service will understand either.
-    fn note(&self, handles: impl FnOnce() -> Option<Vec<(String, u32)>>) {
-        let pollers = lock(&self.0).clone();
-        let pollers: Vec<_> = pollers.iter().filter_map(Weak::upgrade).collect();
-        if pollers.is_empty() {
-            return;
+    /// `change` is read only if there is somebody who wants to know.
+    fn note(&self, change: impl FnOnce(&[Arc<dyn KeepsMessages>])) {
+        let keepers: Vec<_> = lock(&self.0).iter().filter_map(Weak::upgrade).collect();
+        if !keepers.is_empty() {
+            change(&keepers);
         }
-        for (handle, seconds) in handles().unwrap_or_default() {
-            for poller in &pollers {
-                Arc::clone(poller).is_changed(&handle, seconds);
+    }
+}
+
+fn tell(keepers: &[Arc<dyn KeepsMessages>], changes: &[OwnChange<'_>]) {
+    for change in changes {
+        for keeper in keepers.iter().map(Arc::clone) {
+            match change.visibility_timeout {
+                Some(seconds) => keeper.is_changed(&change.receipt_handle, seconds),
+                None => keeper.is_deleted(&change.receipt_handle),
             }
         }
     }

@@ -179,3 +179,19 @@ def test_what_calls_meet_with_is_logged(library: str, embedded: Server, url: str
     first, second = printed.splitlines()
     assert first.startswith("SendMessage has failed with ")
     assert second == "sent"
+
+
+def test_a_keeper_tells_of_what_is_lost(library: str, embedded: Server, url: str) -> None:
+    send(embedded, url, 1)
+    script = """
+        [message] = sqs.receive_message(QueueUrl=url, VisibilityTimeout=30)["Messages"]
+        told = []
+        hook = lambda handle, error: told.append((handle == message["ReceiptHandle"], type(error).__name__))
+        with sqs.keep_invisible(QueueUrl=url, VisibilityTimeout=30, on_lost=hook) as keeper:
+            # Its time is over.
+            keeper.add(message["ReceiptHandle"], age=60)
+            while not told:
+                time.sleep(0.01)
+        print(told, keeper.is_lost(message["ReceiptHandle"]))
+        """
+    assert run(library, script, embedded, url) == "[(True, 'RuntimeError')] False\n"

@@ -1,0 +1,567 @@
+//! Messages that somebody else has received and handles, kept invisible for as long as that takes: the leases of [`super::leases`]
+//! without polls.
+//!
+//! All keepers of one client, queue and visibility timeout stand on one [`KeeperCore`], so that what they keep shares requests. It
+//! runs on the reactor alone: no thread of Python's has to be free. A task looks after it only while something is kept.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use super::commands::{extension, run_out};
+use super::leases::{Command, CommandKind, Disposition, GroupMode, Incoming, LeasePolicy, Leases, Told};
+use super::{LINGER, life};
+use crate::client::{Client, Resources};
+use crate::log::{self, Topic};
+use crate::protocol::classify::is_expired;
+use crate::protocol::entry::{Entry, QueueUrl, Single, visibility};
+use crate::protocol::error::Error;
+use crate::protocol::message::Reply;
+use crate::receive::visibility::{DEFAULT, Visibilities};
+use crate::runtime::lock::lock;
+use crate::runtime::responder::{Responder, Sink, WaitList};
+use crate::runtime::{self, ProcessBound};
+use crate::send::Limits;
+use crate::send::batcher::Batcher;
+use crate::send::batcher::own_changes::KeepsMessages;
+use crate::transport::Transport;
+
+/// A queue, and for how many seconds its messages are kept invisible at a time; `None`: for as long as the queue does.
+type KeeperKey = (QueueUrl, Option<u32>);
+
+/// The cores of a client that keepers stand on.
+#[derive(Debug, Default)]
+pub(crate) struct KeeperCores(ProcessBound<Arc<CoresByKey>>);
+
+/// What is made for each queue and visibility timeout, as long as a keeper stands on it.
+type CoresByKey = Mutex<HashMap<KeeperKey, Weak<KeeperCore>>>;
+
+/// One who keeps messages of a queue invisible for those who handle them. Dropping it closes it; it belongs to the process
+/// that made it.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    number: u64,
+    /// What was lost and had not been told when it was closed.
+    untold: Mutex<Vec<LostLease>>,
+    core: ProcessBound<Arc<KeeperCore>>,
+}
+
+/// What a keeper has done so far, and how much it keeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct KeeperCounts {
+    pub held: usize,
+    pub extended: u64,
+    pub lost: u64,
+}
+
+/// A message that was lost: its receipt handle, and why.
+#[derive(Debug)]
+pub(crate) struct LostLease {
+    pub handle: Arc<str>,
+    pub error: Error,
+}
+
+/// A message as its keeper knows it.
+#[derive(Clone, Debug)]
+struct Kept {
+    keeper: u64,
+    handle: Arc<str>,
+}
+
+/// What all keepers of one client, queue and visibility timeout have in common.
+#[derive(Debug)]
+pub(super) struct KeeperCore {
+    queue: QueueUrl,
+    visibilities: Arc<Visibilities>,
+    transport: Arc<dyn Transport>,
+    changes: Arc<Batcher>,
+    began: Instant,
+    state: Mutex<CoreState>,
+    /// The timer has to look again.
+    alarm: Notify,
+}
+
+/// What is known at a moment. Whoever changes it ends with [`KeeperCore::follow`].
+#[derive(Debug)]
+struct CoreState {
+    leases: Leases<Kept>,
+    /// By receipt handle: the keepers that keep it, and what is known of it.
+    kept: HashMap<Arc<str>, Vec<(u64, Known)>>,
+    keepers: HashMap<u64, KeeperState>,
+    next_keeper: u64,
+    /// Whether the visibility timeout is known.
+    is_known: bool,
+    /// The queue is being asked for it.
+    asks: bool,
+    /// A task looks after what is kept, and sleeps until then.
+    sleeps_until: Option<Duration>,
+}
+
+/// What is known of a message.
+#[derive(Clone, Copy, Debug)]
+enum Known {
+    /// It waits for the visibility timeout to be known; when it was received, if its keeper knows.
+    Early(Option<Duration>),
+    Lease(u64),
+}
+
+/// What one keeper has, and what it has not been told.
+#[derive(Debug, Default)]
+struct KeeperState {
+    handles: HashSet<Arc<str>>,
+    extended: u64,
+    losses: u64,
+    /// Whether it wants to be told of what is lost; else that is logged.
+    listens: bool,
+    lost: Vec<LostLease>,
+    waiting: WaitList<()>,
+}
+
+impl KeeperCores {
+    /// A new keeper. Nothing leaves before it has something to keep.
+    pub(crate) fn open(
+        &self,
+        client: &Client,
+        queue: QueueUrl,
+        visibility: Option<u32>,
+        listens: bool,
+    ) -> Result<Keeper, Error> {
+        let resources = client.resources()?;
+        let cores = self.0.get_or_try_make(|| Ok::<_, Error>(Arc::default()))?;
+        let mut cores = lock(&cores);
+        cores.retain(|_, core| core.strong_count() > 0);
+        let key = (Arc::clone(&queue), visibility);
+        let core = cores.get(&key).and_then(Weak::upgrade).unwrap_or_else(|| {
+            let core = KeeperCore::over(&resources, queue, visibility);
+            cores.insert(key, Arc::downgrade(&core));
+            core
+        });
+        Ok(Keeper::on(core, listens))
+    }
+}
+
+impl Keeper {
+    pub(super) fn on(core: Arc<KeeperCore>, listens: bool) -> Keeper {
+        let mut state = core.lock();
+        let number = state.next_keeper;
+        state.next_keeper += 1;
+        state.keepers.insert(number, KeeperState { listens, ..KeeperState::default() });
+        drop(state);
+        Keeper { number, untold: Mutex::default(), core: ProcessBound::of(core) }
+    }
+
+    /// Keep a message invisible from now on. `age`: how long ago the request was made that brought it; without it half of its
+    /// visibility timeout is taken to be over, so that it is extended at once. What is kept already is passed over.
+    pub(crate) fn add(&self, handle: &str, age: Option<Duration>) -> Result<(), Error> {
+        let core = self.own()?;
+        let now = core.now();
+        let mut state = core.lock();
+        let Some(keeper) = state.keepers.get_mut(&self.number) else {
+            return Err(Error::Runtime("this keeper is closed".into()));
+        };
+        let handle: Arc<str> = handle.into();
+        if !keeper.handles.insert(Arc::clone(&handle)) {
+            return Ok(());
+        }
+        let received = age.map(|age| now.saturating_sub(age));
+        let known = if state.is_known {
+            Known::Lease(state.hold(now, self.number, &handle, received))
+        } else {
+            Known::Early(received)
+        };
+        state.kept.entry(handle).or_default().push((self.number, known));
+        if !state.is_known {
+            core.ask_queue(&mut state)?;
+        }
+        core.follow(state, Vec::new())
+    }
+
+    /// Keep a message no longer: its handler has come to its end with it. Whether it is still ours.
+    pub(crate) fn remove(&self, handle: &str) -> Result<bool, Error> {
+        let core = self.own()?;
+        let now = core.now();
+        let mut state = core.lock();
+        if let Some(keeper) = state.keepers.get_mut(&self.number) {
+            keeper.handles.remove(handle);
+        }
+        let kept = state.forget(now, self.number, handle);
+        core.follow(state, Vec::new())?;
+        Ok(kept)
+    }
+
+    /// Whether a message that was to be kept is not ours any more.
+    pub(crate) fn is_lost(&self, handle: &str) -> Result<bool, Error> {
+        let core = self.own()?;
+        let mut state = core.lock();
+        // What has run out just now, the timer may not have looked at.
+        let commands = state.leases.tick(core.now());
+        let known = state.kept.get(handle).and_then(|all| all.iter().find(|(keeper, _)| *keeper == self.number));
+        let lost = matches!(known, Some((_, Known::Lease(id))) if state.leases.is_lost(*id));
+        core.follow(state, commands)?;
+        Ok(lost)
+    }
+
+    /// Keep nothing any more. What was kept comes back when its time is over.
+    pub(crate) fn close(&self) -> Result<(), Error> {
+        let core = self.own()?;
+        let now = core.now();
+        let mut state = core.lock();
+        let Some(mut keeper) = state.keepers.remove(&self.number) else { return Ok(()) };
+        for handle in &keeper.handles {
+            state.forget(now, self.number, handle);
+        }
+        if state.keepers.is_empty() && state.sleeps_until.is_some() {
+            state.sleeps_until = Some(Duration::ZERO);
+            core.alarm.notify_one();
+        }
+        let followed = core.follow(state, Vec::new());
+        lock(&self.untold).append(&mut keeper.lost);
+        keeper.waiting.take_all().into_iter().for_each(|responder| responder.respond(Ok(())));
+        followed
+    }
+
+    pub(crate) fn is_closed(&self) -> Result<bool, Error> {
+        Ok(!self.own()?.lock().keepers.contains_key(&self.number))
+    }
+
+    pub(crate) fn counts(&self) -> Result<KeeperCounts, Error> {
+        let core = self.own()?;
+        let state = core.lock();
+        let counts = |keeper: &KeeperState| KeeperCounts {
+            held: keeper.handles.len(),
+            extended: keeper.extended,
+            lost: keeper.losses,
+        };
+        Ok(state.keepers.get(&self.number).map(counts).unwrap_or_default())
+    }
+
+    /// What was lost and has not been told.
+    pub(crate) fn take_lost(&self) -> Result<Vec<LostLease>, Error> {
+        let core = self.own()?;
+        let mut lost = std::mem::take(&mut *lock(&self.untold));
+        if let Some(keeper) = core.lock().keepers.get_mut(&self.number) {
+            lost.append(&mut keeper.lost);
+        }
+        Ok(lost)
+    }
+
+    /// Answer the caller when something has been lost, or when the keeper is closed. `None`: that is so, and it has been answered.
+    pub(crate) fn tell_lost(&self, responder: Responder<()>) -> Result<Option<u64>, Error> {
+        let core = self.own()?;
+        let mut state = core.lock();
+        match state.keepers.get_mut(&self.number).filter(|keeper| keeper.lost.is_empty()) {
+            Some(keeper) => Ok(Some(keeper.waiting.push((), responder))),
+            None => {
+                drop(state);
+                responder.respond(Ok(()));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Nobody waits for this any more.
+    pub(crate) fn withdraw(&self, number: u64) -> Result<(), Error> {
+        let core = self.own()?;
+        let mut state = core.lock();
+        let withdrawn = state.keepers.get_mut(&self.number).and_then(|keeper| keeper.waiting.withdraw(number));
+        drop(state);
+        // Outside of the lock: it answers.
+        drop(withdrawn);
+        Ok(())
+    }
+
+    /// A forked child finds nothing of its parent's here.
+    fn own(&self) -> Result<Arc<KeeperCore>, Error> {
+        let forked = || "this keeper belongs to the process that made it, not to a child forked from it".into();
+        self.core.get().ok_or_else(|| Error::Runtime(forked()))
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        // What is the parent's is left to it.
+        let _ = self.close();
+    }
+}
+
+impl KeeperCore {
+    pub(super) fn over(resources: &Resources, queue: QueueUrl, visibility: Option<u32>) -> Arc<KeeperCore> {
+        let limits = Limits { linger: LINGER, at_once: false, ..resources.batchers.limits() };
+        let policy = LeasePolicy {
+            visibility: Duration::ZERO,
+            life: Duration::ZERO,
+            max_wait: Duration::ZERO,
+            groups: GroupMode::None,
+            keeps: true,
+        };
+        let mut state = CoreState {
+            leases: Leases::new(policy),
+            kept: HashMap::new(),
+            keepers: HashMap::new(),
+            next_keeper: 0,
+            is_known: false,
+            asks: false,
+            sleeps_until: None,
+        };
+        let known = visibility.or_else(|| resources.visibilities.known(&queue)).filter(|seconds| *seconds > 0);
+        known.into_iter().for_each(|seconds| state.set_visibility(seconds));
+        let core = Arc::new(KeeperCore {
+            changes: resources.batchers.make(Single::ChangeMessageVisibility, Arc::clone(&queue), limits),
+            visibilities: Arc::clone(&resources.visibilities),
+            transport: Arc::clone(&resources.transport),
+            queue,
+            began: runtime::now(),
+            state: Mutex::new(state),
+            alarm: Notify::new(),
+        });
+        let kept: Arc<dyn KeepsMessages> = Arc::<KeeperCore>::clone(&core);
+        resources.pollers.register(Arc::downgrade(&kept));
+        core
+    }
+
+    fn lock(&self) -> MutexGuard<'_, CoreState> {
+        // Every change is whole before anything runs that could panic.
+        lock(&self.state)
+    }
+
+    fn now(&self) -> Duration {
+        runtime::now().saturating_duration_since(self.began) + BEFORE
+    }
+
+    fn moment(&self, at: Duration) -> Option<Instant> {
+        self.began.checked_add(at.saturating_sub(BEFORE))
+    }
+
+    /// Have the queue asked for its visibility timeout, unless it is.
+    fn ask_queue(self: &Arc<Self>, state: &mut CoreState) -> Result<(), Error> {
+        if !state.asks {
+            state.asks = true;
+            let core = Arc::clone(self);
+            runtime::handle()?.spawn(async move {
+                let answer = core.visibilities.of(&*core.transport, &core.queue).await;
+                core.asked_queue(answer);
+            });
+        }
+        Ok(())
+    }
+
+    fn asked_queue(self: &Arc<Self>, answer: Result<u32, Error>) {
+        let now = self.now();
+        let mut state = self.lock();
+        if let Err(error) = &answer {
+            log::warning(Topic::Requests, || {
+                format!(
+                    "{}: its VisibilityTimeout cannot be asked for, so its messages are kept invisible for {DEFAULT} seconds \
+                     at a time. Give VisibilityTimeout, or permit sqs:GetQueueAttributes. {}",
+                    self.url(),
+                    error.cause()
+                )
+            });
+        }
+        // How long they are leased is known only if the queue has said it; else they are extended at once.
+        let known = answer.ok().filter(|seconds| *seconds > 0);
+        state.set_visibility(known.unwrap_or(DEFAULT));
+        state.asks = false;
+        state.hold_early(now, known.is_some());
+        // What cannot be asked for is told to its callers.
+        let _ = self.follow(state, Vec::new());
+    }
+
+    fn url(&self) -> String {
+        serde_json::from_slice(&self.queue).unwrap_or_default()
+    }
+
+    /// Everything that follows from a change: what is due is asked for, `commands` as well, what was lost is told, and the timer
+    /// is set.
+    fn follow(self: &Arc<Self>, mut state: MutexGuard<'_, CoreState>, mut commands: Vec<Command>) -> Result<(), Error> {
+        let now = self.now();
+        commands.extend(state.leases.tick(now));
+        let woken = self.hear(&mut state);
+        let next = state.leases.next_tick();
+        let starts = next.is_some() && state.sleeps_until.is_none();
+        if starts {
+            state.sleeps_until = Some(Duration::ZERO);
+        } else if let (Some(next), Some(until)) = (next, state.sleeps_until)
+            && next < until
+        {
+            // It sets the time anew when it looks; until then it need not be told again.
+            state.sleeps_until = Some(Duration::ZERO);
+            self.alarm.notify_one();
+        }
+        drop(state);
+        woken.into_iter().for_each(|responder| responder.respond(Ok(())));
+        if starts {
+            runtime::handle()?.spawn(Arc::clone(self).look_after());
+        }
+        let entries: Vec<_> = commands.into_iter().filter_map(|command| self.entry(command, now)).collect();
+        if !entries.is_empty() {
+            self.changes.enter_all(entries)?;
+        }
+        Ok(())
+    }
+
+    fn entry(self: &Arc<Self>, command: Command, now: Duration) -> Option<(Entry, Responder<Reply>)> {
+        // Nothing else is ever wanted of a keeper.
+        let CommandKind::Extend(seconds) = command.kind else { return None };
+        let sink = ExtensionSink { core: Arc::clone(self), id: command.id, seconds, sent: now };
+        let entry = visibility(&command.handle, seconds);
+        Some((Entry { not_after: self.moment(command.not_after), ..entry }, Responder::new(sink)))
+    }
+
+    /// What was lost goes to its keepers, who are to be woken outside of the lock, or is logged.
+    fn hear(&self, state: &mut CoreState) -> Vec<Responder<()>> {
+        let mut woken = Vec::new();
+        for told in state.leases.told() {
+            let (Told::Lost(Kept { keeper, handle }, error) | Told::Failed(Kept { keeper, handle }, _, error)) = told;
+            let Some(keeper) = state.keepers.get_mut(&keeper) else { continue };
+            let error = error.unwrap_or_else(run_out);
+            keeper.losses += 1;
+            if keeper.listens {
+                keeper.lost.push(LostLease { handle, error });
+                woken.append(&mut keeper.waiting.take_all());
+            } else {
+                log::warning(Topic::Requests, || {
+                    format!(
+                        "{}: the visibility timeout of a message that is being handled could not be extended, so others may \
+                         receive it: {}",
+                        self.url(),
+                        error.cause()
+                    )
+                });
+            }
+        }
+        woken
+    }
+
+    /// Looks after what is kept, for as long as there is something.
+    async fn look_after(self: Arc<Self>) {
+        loop {
+            let next = {
+                let mut state = self.lock();
+                let next = state.leases.next_tick();
+                if state.leases.is_empty() {
+                    state.sleeps_until = None;
+                    return;
+                }
+                state.sleeps_until = Some(next.unwrap_or(Duration::MAX));
+                next
+            };
+            let alarmed = self.alarm.notified();
+            match next.and_then(|next| self.moment(next)) {
+                None => alarmed.await,
+                Some(next) => tokio::select! {
+                    biased;
+                    () = runtime::sleep_until(next) => {}
+                    () = alarmed => continue,
+                },
+            }
+            // What cannot be asked for is told to its callers.
+            let _ = self.follow(self.lock(), Vec::new());
+        }
+    }
+}
+
+/// What came before a keeper was made came in this time: its clock does not begin with zero.
+const BEFORE: Duration = Duration::from_secs(100_000);
+
+impl KeepsMessages for KeeperCore {
+    fn is_changed(self: Arc<Self>, handle: &str, seconds: u32) {
+        let now = self.now();
+        let mut state = self.lock();
+        for id in state.leases_of(now, handle) {
+            state.leases.leave_alone(now, id, seconds);
+        }
+        // What cannot be asked for is told to its callers.
+        let _ = self.follow(state, Vec::new());
+    }
+
+    fn is_deleted(self: Arc<Self>, handle: &str) {
+        let now = self.now();
+        let mut state = self.lock();
+        for id in state.leases_of(now, handle) {
+            state.leases.is_deleted(id);
+        }
+    }
+}
+
+impl CoreState {
+    fn set_visibility(&mut self, seconds: u32) {
+        self.is_known = true;
+        self.leases.set_visibility(Duration::from_secs(seconds.into()), life(seconds, 0.5));
+    }
+
+    /// What was to be kept before the visibility timeout was known.
+    fn hold_early(&mut self, now: Duration, is_leased: bool) {
+        let mut kept = std::mem::take(&mut self.kept);
+        for (handle, all) in &mut kept {
+            for (keeper, known) in all {
+                if let Known::Early(received) = *known {
+                    *known = Known::Lease(self.hold(now, *keeper, handle, received.filter(|_| is_leased)));
+                }
+            }
+        }
+        self.kept = kept;
+    }
+
+    fn hold(&mut self, now: Duration, keeper: u64, handle: &Arc<str>, received: Option<Duration>) -> u64 {
+        let json = serde_json::Value::from(&**handle).to_string();
+        let message = Kept { keeper, handle: Arc::clone(handle) };
+        let received = received.unwrap_or_else(|| now.saturating_sub(self.leases.visibility() / 2));
+        self.leases.hold(now, received, Incoming { message, handle: json.into(), group: None, bytes: 0 })
+    }
+
+    /// A keeper keeps a message no longer. Whether it is still ours.
+    fn forget(&mut self, now: Duration, keeper: u64, handle: &str) -> bool {
+        let Some(all) = self.kept.get_mut(handle) else { return false };
+        let Some(place) = all.iter().position(|(owner, _)| *owner == keeper) else { return false };
+        let (_, known) = all.swap_remove(place);
+        if all.is_empty() {
+            self.kept.remove(handle);
+        }
+        let Known::Lease(id) = known else { return true };
+        let kept = self.leases.is_kept(now, id);
+        self.leases.finish(now, id, Disposition::Leave);
+        kept
+    }
+
+    /// The messages of this receipt handle that are ours.
+    fn leases_of(&self, now: Duration, handle: &str) -> Vec<u64> {
+        let all = self.kept.get(handle).map(Vec::as_slice).unwrap_or_default();
+        let lease = |(_, known): &(u64, Known)| match known {
+            Known::Lease(id) if self.leases.is_kept(now, *id) => Some(*id),
+            _ => None,
+        };
+        all.iter().filter_map(lease).collect()
+    }
+}
+
+/// The sink of an extension's answer.
+struct ExtensionSink {
+    core: Arc<KeeperCore>,
+    id: u64,
+    seconds: u32,
+    /// When it was asked for.
+    sent: Duration,
+}
+
+impl Sink<Reply> for ExtensionSink {
+    fn deliver(self: Box<Self>, answer: Result<Reply, Error>) {
+        let core = &self.core;
+        let now = core.now();
+        if answer.as_ref().is_err_and(is_expired) {
+            core.transport.renew_credentials();
+        }
+        let mut state = core.lock();
+        // First what has run out by now: an answer that comes after that does not count any more.
+        let mut commands = state.leases.tick(now);
+        let keeper = state.leases.message(self.id).map(|kept| kept.keeper);
+        if let Some(keeper) = keeper.and_then(|keeper| state.keepers.get_mut(&keeper)) {
+            keeper.extended += u64::from(answer.is_ok());
+        }
+        commands.extend(state.leases.extended(now, self.id, extension(answer, self.sent, self.seconds)));
+        // What cannot be asked for is told to its callers.
+        let _ = core.follow(state, commands);
+    }
+}
