@@ -38,7 +38,7 @@ LINTS := clippy rustdoc fmt ruff ruff-format mypy stubtest service-model workflo
 # Environments that tests run programs in.
 PROGRAMS := instrumentation aiobotocore aioboto3
 
-.PHONY: help build environment crate demo test test-latest test-versions check fuzz deny bench rust python lint locks lock model wheel test-wheel licences licences-check clean
+.PHONY: help build environment crate demo test test-latest test-versions test-kombu check fuzz deny bench rust python lint locks lock model wheel test-wheel licences licences-check clean
 .PHONY: $(LINTS) locked-environments $(PROGRAMS) rust-tests python-tests portable-tests
 .DEFAULT_GOAL := help
 
@@ -173,3 +173,6 @@ clean: ## all that was built
 
 test-versions: build ## patched and own clients with boto3 1.28 to the newest, each in an environment of its own (minutes)
 	$(BIN)/python scripts/test_versions.py $(VERSIONS)
+
+test-kombu: build ## kombu's own tests of its SQS transport, on ours (fetches its source distribution)
+	$(BIN)/python scripts/test_kombu.py

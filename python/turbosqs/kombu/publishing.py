@@ -36,6 +36,9 @@ _logger = logging.getLogger("turbosqs.kombu")
 
 _SEND = "SendMessage"
 
+#: As kombu's channel publishes.
+_PUT = SQS.Channel._put
+
 
 class FailedPublish:
     """A message that was not published.
@@ -184,7 +187,7 @@ class LatePublishing(Publishing):
 def put(channel: Channel, queue: str, message: dict[str, Any], options: dict[str, Any]) -> None:
     """Publish a message, as kombu's channel does."""
     standin: Any = _Standin(channel)
-    SQS.Channel._put(standin, queue, message, **options)
+    _PUT(standin, queue, message, **options)
 
 
 class _Standin:
