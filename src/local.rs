@@ -27,6 +27,7 @@ mod lock;
 mod log;
 mod message;
 mod operations;
+mod policy;
 mod polls;
 mod queue;
 mod redrive;

@@ -46,11 +46,12 @@ impl SqsError {
         )
     }
 
-    pub(crate) fn queue_name_exists(attribute: &str) -> SqsError {
+    /// `difference` names what is different: `attribute DelaySeconds`.
+    pub(crate) fn queue_name_exists(difference: &str) -> SqsError {
         SqsError::sender(
             "QueueNameExists",
             "QueueAlreadyExists",
-            format!("A queue already exists with the same name and a different value for attribute {attribute}"),
+            format!("A queue already exists with the same name and a different value for {difference}"),
         )
     }
 
@@ -115,6 +116,7 @@ impl SqsError {
             "ReceiptHandleIsInvalid",
             format!("The input receipt handle \"{handle}\" is not a valid receipt handle."),
         )
+        .with_status(404)
     }
 
     pub(crate) fn over_limit(message: impl Into<String>) -> SqsError {
@@ -172,6 +174,7 @@ impl SqsError {
             "InvalidAddress",
             format!("The address {address} is not valid for this endpoint."),
         )
+        .with_status(404)
     }
 
     pub(crate) fn unsupported(message: impl Into<String>) -> SqsError {

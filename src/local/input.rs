@@ -5,7 +5,10 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use serde_json::error::Category;
 
 use super::error::SqsError;
 
@@ -18,6 +21,45 @@ impl std::ops::Deref for Text<'_> {
     fn deref(&self) -> &str {
         &self.0
     }
+}
+
+/// Refuses kinds of JSON values, in the words of the framework that AWS's services read them with.
+macro_rules! refuse {
+    ($wanted:literal: $($kind:ident)*) => { $(refuse!(@ $kind $wanted);)* };
+    (@ boolean $wanted:literal) => {
+        fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<Self::Value, E> {
+            Err(E::custom(format_args!(concat!("{}_VALUE can not be converted to ", $wanted), if value { "TRUE" } else { "FALSE" })))
+        }
+    };
+    (@ number $wanted:literal) => {
+        fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<Self::Value, E> {
+            Err(E::custom(concat!("NUMBER_VALUE can not be converted to ", $wanted)))
+        }
+        fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<Self::Value, E> {
+            self.visit_i64(0)
+        }
+        refuse!(@ fraction $wanted);
+    };
+    (@ fraction $wanted:literal) => {
+        fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<Self::Value, E> {
+            Err(E::custom(concat!("NUMBER_VALUE can not be converted to ", $wanted)))
+        }
+    };
+    (@ string $wanted:literal) => {
+        fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<Self::Value, E> {
+            Err(E::custom(concat!("STRING_VALUE can not be converted to ", $wanted)))
+        }
+    };
+    (@ list $wanted:literal) => {
+        fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
+            Err(serde::de::Error::custom("Start of list found where not expected"))
+        }
+    };
+    (@ object $wanted:literal) => {
+        fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
+            Err(serde::de::Error::custom("Start of structure or map found where not expected."))
+        }
+    };
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
@@ -34,23 +76,109 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
             fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
                 Ok(Text(Cow::Owned(text.to_owned())))
             }
+            refuse!("a String": boolean number list object);
         }
-        deserializer.deserialize_str(TextVisitor)
+        deserializer.deserialize_any(TextVisitor)
+    }
+}
+
+/// The value of an attribute or a tag: a string, or what a client without types wrote instead, as a string.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct CastText<'a>(pub Text<'a>);
+
+impl std::ops::Deref for CastText<'_> {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for CastText<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<CastText<'a>, D::Error> {
+        struct CastVisitor;
+        impl<'de> Visitor<'de> for CastVisitor {
+            type Value = CastText<'de>;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a string, a number or a boolean")
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<CastText<'de>, E> {
+                Ok(CastText(Text(Cow::Borrowed(text))))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<CastText<'de>, E> {
+                Ok(CastText(Text(Cow::Owned(text.to_owned()))))
+            }
+            fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<CastText<'de>, E> {
+                self.visit_str(&value.to_string())
+            }
+            fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<CastText<'de>, E> {
+                self.visit_str(&value.to_string())
+            }
+            fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<CastText<'de>, E> {
+                self.visit_str(&value.to_string())
+            }
+            fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<CastText<'de>, E> {
+                self.visit_str(&value.to_string())
+            }
+            refuse!("a String": list object);
+        }
+        deserializer.deserialize_any(CastVisitor)
     }
 }
 
 /// A number; clients that take a boolean for one may send it as it is.
 fn integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Number {
-        Integer(i64),
-        Boolean(bool),
+    struct Integer(i64);
+    impl<'de> Deserialize<'de> for Integer {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Integer, D::Error> {
+            struct IntegerVisitor;
+            impl<'de> Visitor<'de> for IntegerVisitor {
+                type Value = Integer;
+                fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    formatter.write_str("an integer")
+                }
+                fn visit_bool<E>(self, value: bool) -> Result<Integer, E> {
+                    Ok(Integer(value.into()))
+                }
+                fn visit_i64<E>(self, value: i64) -> Result<Integer, E> {
+                    Ok(Integer(value))
+                }
+                fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Integer, E> {
+                    i64::try_from(value).map(Integer).or_else(|_| self.visit_f64(0.0))
+                }
+                refuse!("an Integer": fraction string list object);
+            }
+            deserializer.deserialize_any(IntegerVisitor)
+        }
     }
-    Ok(Option::<Number>::deserialize(deserializer)?.map(|number| match number {
-        Number::Integer(number) => number,
-        Number::Boolean(truth) => i64::from(truth),
-    }))
+    Ok(Option::<Integer>::deserialize(deserializer)?.map(|number| number.0))
+}
+
+/// A JSON object of known members: serde would take an array for one, its elements for the members in order.
+#[derive(Debug)]
+pub(super) struct Object<T>(T);
+
+impl<T> std::ops::Deref for Object<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Object<T>, D::Error> {
+        struct ObjectVisitor<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+            type Value = Object<T>;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, access: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(access)).map(Object)
+            }
+            refuse!("a structure": boolean number string list);
+        }
+        deserializer.deserialize_any(ObjectVisitor(PhantomData))
+    }
 }
 
 /// The most elements of a list or an object that are taken in. Those of SQS have ten, or fifty tags; a body can hold
@@ -91,8 +219,9 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
                 }
                 Ok(List(elements))
             }
+            refuse!("a list": boolean number string object);
         }
-        deserializer.deserialize_seq(ListVisitor(PhantomData))
+        deserializer.deserialize_any(ListVisitor(PhantomData))
     }
 }
 
@@ -128,13 +257,14 @@ impl<'de: 'a, 'a, T: Deserialize<'de>> Deserialize<'de> for Map<'a, T> {
                 }
                 Ok(Map(pairs))
             }
+            refuse!("a map": boolean number string list);
         }
-        deserializer.deserialize_map(MapVisitor(PhantomData))
+        deserializer.deserialize_any(MapVisitor(PhantomData))
     }
 }
 
 /// Names and values, both strings: queue attributes and tags.
-pub(super) type Pairs<'a> = Map<'a, Text<'a>>;
+pub(super) type Pairs<'a> = Map<'a, CastText<'a>>;
 
 impl Pairs<'_> {
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
@@ -158,7 +288,11 @@ pub(super) fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, SqsError
         // Without the position, which tells of the client's way to write JSON and of nothing that its caller did.
         let position = format!(" at line {} column {}", error.line(), error.column());
         let text = error.to_string();
-        SqsError::serialization(format!("The request is not valid: {}", text.strip_suffix(&position).unwrap_or(&text)))
+        let text = text.strip_suffix(&position).unwrap_or(&text);
+        SqsError::serialization(match error.classify() {
+            Category::Data => text.to_owned(),
+            Category::Syntax | Category::Eof | Category::Io => format!("The request is not valid JSON: {text}"),
+        })
     })
 }
 
@@ -174,12 +308,15 @@ pub(super) struct AttributeValue<'a> {
     #[serde(borrow)]
     pub data_type: Option<Text<'a>>,
     #[serde(borrow)]
-    pub string_value: Option<Text<'a>>,
+    pub string_value: Option<CastText<'a>>,
     #[serde(borrow)]
     pub binary_value: Option<Text<'a>>,
     pub string_list_values: Option<IgnoredAny>,
     pub binary_list_values: Option<IgnoredAny>,
 }
+
+/// Message attributes, by their names.
+pub(super) type AttributeValues<'a> = Map<'a, Object<AttributeValue<'a>>>;
 
 /// SendMessage, and an entry of SendMessageBatch.
 #[derive(Debug, Default, Deserialize)]
@@ -194,9 +331,9 @@ pub(super) struct SendInput<'a> {
     #[serde(deserialize_with = "integer")]
     pub delay_seconds: Option<i64>,
     #[serde(borrow)]
-    pub message_attributes: Option<Map<'a, AttributeValue<'a>>>,
+    pub message_attributes: Option<AttributeValues<'a>>,
     #[serde(borrow)]
-    pub message_system_attributes: Option<Map<'a, AttributeValue<'a>>>,
+    pub message_system_attributes: Option<AttributeValues<'a>>,
     #[serde(borrow)]
     pub message_deduplication_id: Option<Text<'a>>,
     #[serde(borrow)]
@@ -223,7 +360,7 @@ pub(super) struct ReceiptInput<'a> {
 pub(super) struct BatchInput<'a, T> {
     #[serde(borrow, default)]
     pub queue_url: Option<Text<'a>>,
-    pub entries: Option<List<T>>,
+    pub entries: Option<List<Object<T>>>,
 }
 
 /// ReceiveMessage.

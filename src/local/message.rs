@@ -66,8 +66,9 @@ pub(super) struct Message {
     pub receive_count: u32,
     /// The group's place in the queue's table of groups.
     pub group: u32,
-    /// Position among the messages of its queue; 0 outside of FIFO queues.
-    pub sequence: u64,
+    /// Position among the messages of its queue: in a FIFO queue from the beginning, in a standard one from when it can first be
+    /// had, and 0 until then.
+    pub place: u64,
     pub state: MessageState,
     pub extra: Option<Box<Extra>>,
 }
@@ -171,7 +172,7 @@ mod tests {
             received_at: 0,
             receive_count: 0,
             group: 0,
-            sequence: 0,
+            place: 0,
             state: MessageState::Visible,
             extra: None,
         }

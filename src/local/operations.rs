@@ -52,7 +52,12 @@ impl Service {
     }
 }
 
-/// The reply of an action that has nothing to say.
-fn nothing() -> Vec<u8> {
+/// The reply of an action whose output has no members: not even an empty object.
+fn no_output() -> Vec<u8> {
+    Vec::new()
+}
+
+/// The reply of an action whose output could have members.
+fn no_members() -> Vec<u8> {
     b"{}".to_vec()
 }

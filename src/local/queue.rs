@@ -19,6 +19,11 @@ pub(super) const MAX_IN_FLIGHT: usize = 120_000;
 /// The longest that a message can be kept invisible, counted from its receive.
 pub(super) const MAX_VISIBILITY: Millis = 43_200_000;
 
+/// How long a queue goes on with a deduplication scope that was changed: the service says that changes of attributes take up
+/// to 60 seconds, and was seen to deduplicate as before (LocalStack's `test_fifo_change_to_high_throughput_after_creation`
+/// and `test_fifo_change_to_regular_throughput_after_creation`).
+const PROPAGATION: Millis = 60_000;
+
 /// What a sender brings, checked already.
 #[derive(Debug)]
 pub(super) struct NewMessage {
@@ -109,6 +114,8 @@ pub(super) struct Queue {
     ages: Deadlines,
     last_sequence: u64,
     deduplication: TimeWindow<Sent>,
+    /// The deduplication scope that a change has not replaced yet, and until when.
+    former_scope: Option<(DeduplicationScope, Millis)>,
     attempts: TimeWindow<Attempt>,
 }
 
@@ -142,6 +149,7 @@ impl Queue {
             ages: Deadlines::default(),
             last_sequence: 0,
             deduplication: TimeWindow::default(),
+            former_scope: None,
             attempts: TimeWindow::default(),
         }
     }
@@ -169,6 +177,11 @@ impl Queue {
     /// documentation of delay queues says; that of a standard queue for new ones alone.
     pub(super) fn set(&mut self, settings: QueueSettings, now: Millis) {
         self.settle(now);
+        let wanted = settings.fifo.map(|fifo| fifo.scope);
+        if wanted != self.settings.fifo.map(|fifo| fifo.scope) {
+            let in_force = self.scope(now).filter(|scope| Some(*scope) != wanted);
+            self.former_scope = in_force.map(|scope| (scope, now + PROPAGATION));
+        }
         let delay = Millis::from(settings.delay) * 1_000;
         let retroactive = self.is_fifo() && settings.delay != self.settings.delay;
         self.settings = settings;
@@ -190,7 +203,7 @@ impl Queue {
     /// Takes a message in, unless the queue has had it already.
     pub(super) fn send(&mut self, new: NewMessage, now: Millis) -> Sent {
         self.settle(now);
-        let deduplication = self.deduplication_name(new.extra.as_deref());
+        let deduplication = self.deduplication_name(new.extra.as_deref(), now);
         if let Some((name, id)) = &deduplication {
             // Names recorded under the scope `queue` hold on when the scope is narrowed to the group.
             let known = self.deduplication.get(name, now).copied();
@@ -210,7 +223,7 @@ impl Queue {
             received_at: 0,
             receive_count: 0,
             group: 0,
-            sequence: 0,
+            place: 0,
             state,
             extra: new.extra,
         };
@@ -222,9 +235,15 @@ impl Queue {
         sent
     }
 
-    /// Under which name (by the queue's scope) and which id a message of a FIFO queue is deduplicated.
-    fn deduplication_name(&self, extra: Option<&Extra>) -> Option<(String, String)> {
+    /// The deduplication scope that is in force.
+    fn scope(&self, now: Millis) -> Option<DeduplicationScope> {
         let scope = self.settings.fifo?.scope;
+        Some(self.former_scope.filter(|(_, until)| now < *until).map_or(scope, |(former, _)| former))
+    }
+
+    /// Under which name (by the queue's scope) and which id a message of a FIFO queue is deduplicated.
+    fn deduplication_name(&self, extra: Option<&Extra>, now: Millis) -> Option<(String, String)> {
+        let scope = self.scope(now)?;
         let id = extra?.deduplication_id.as_deref()?;
         let name = match (scope, &extra?.group) {
             // Neither part can hold a line feed.
@@ -249,20 +268,21 @@ impl Queue {
     }
 
     fn add(&mut self, mut message: Message) -> u64 {
+        message.place = 0;
         if let Order::Fifo(groups) = &mut self.order {
             self.last_sequence += 1;
-            message.sequence = self.last_sequence;
+            message.place = self.last_sequence;
             if let Some(group) = message.group_id() {
                 message.group = groups.place(&group.clone());
             }
         }
-        let (state, sent_at, sequence) = (message.state, message.sent_at, message.sequence);
+        let (state, sent_at, sequence) = (message.state, message.sent_at, message.place);
         let key = self.messages.insert(message);
         *self.counts.of(state) += 1;
         self.ages.push(sent_at, key);
         match &mut self.order {
             Order::Standard(ready) if state == MessageState::Visible => {
-                ready.became_visible(key, self.counts.visible, &self.messages);
+                ready.became_visible(key, self.counts.visible, &mut self.messages);
             }
             Order::Standard(_) => {}
             Order::Fifo(groups) => {
@@ -407,7 +427,7 @@ impl Queue {
         match &mut self.order {
             Order::Standard(ready) => {
                 ready.take(1, self.counts.in_flight, &self.messages, &mut taken);
-                taken.iter().for_each(|key| ready.put_back(*key));
+                taken.iter().for_each(|key| ready.put_back(*key, &self.messages));
             }
             Order::Fifo(groups) => groups.take(1, &self.messages, &mut taken),
         }
@@ -448,7 +468,7 @@ impl Queue {
         {
             expired.push(key);
         }
-        expired.sort_by_key(|key| self.messages.get(*key).map(|message| message.sequence));
+        expired.sort_by_key(|key| self.messages.get(*key).map(|message| message.place));
         for key in expired {
             self.remove(key);
         }
@@ -463,7 +483,7 @@ impl Queue {
         // goes first.
         woken.sort_by_key(|key| {
             self.messages.get(*key).map(|message| match message.state {
-                MessageState::InFlight(until) | MessageState::Delayed(until) => (until, message.sequence),
+                MessageState::InFlight(until) | MessageState::Delayed(until) => (until, message.place),
                 MessageState::Visible => (0, 0),
             })
         });
@@ -495,7 +515,7 @@ impl Queue {
                     }
                 }
                 if to == MessageState::Visible {
-                    ready.became_visible(key, self.counts.visible, &self.messages);
+                    ready.became_visible(key, self.counts.visible, &mut self.messages);
                 }
             }
         }

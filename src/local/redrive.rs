@@ -44,7 +44,7 @@ impl Service {
 
     pub(super) fn check_redrive_of(&self, settings: &QueueSettings, source: &str) -> Result<(), SqsError> {
         let Some(policy) = &settings.redrive else { return Ok(()) };
-        let invalid = |reason: &str| Err(SqsError::invalid_value(&policy.json, "RedrivePolicy", reason));
+        let invalid = |reason: &str| Err(SqsError::invalid_value(&policy.given, "RedrivePolicy", reason));
         let Some((region, account, _)) = parse_arn(&policy.target) else {
             return invalid("Invalid value for deadLetterTargetArn.");
         };

@@ -20,7 +20,7 @@ use super::faults::{EntryFault, Fault, Faults, Plan};
 use super::guard::Guard;
 use super::held::Budget;
 use super::http as front;
-use super::input::{Map, Text};
+use super::input::{CastText, Map, Text};
 use super::limits::ServerLimits;
 use super::lock::lock;
 use super::log;
@@ -294,7 +294,7 @@ impl Server {
     /// Makes a queue as CreateQueue does, in the server's default account and region. Its URL.
     pub fn create_queue(&self, name: &str, attributes: &[(&str, &str)]) -> Result<String, SqsError> {
         let text = |text: &str| Text(text.to_owned().into());
-        let attributes = Map(attributes.iter().map(|(name, value)| (text(name), text(value))).collect());
+        let attributes = Map(attributes.iter().map(|(name, value)| (text(name), CastText(text(value)))).collect());
         let shared = &self.shared;
         let caller =
             Caller { account: &shared.account, region: &shared.region, host: &shared.host_and_port, trace: None };

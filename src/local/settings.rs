@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::error::SqsError;
 use super::input::Pairs;
+use super::policy::{AccessPolicy, Document};
 
 pub(super) const MAXIMUM_MESSAGE_SIZE: usize = 1_048_576;
 
@@ -34,8 +35,16 @@ pub(super) struct FifoSettings {
 pub(super) struct RedrivePolicy {
     pub target: Arc<str>,
     pub max_receive_count: u32,
-    /// As it was set, for reading back.
-    pub json: String,
+    /// As it was set, for refusals.
+    pub given: String,
+}
+
+impl RedrivePolicy {
+    /// As the service reads it back, however it was written.
+    fn json(&self) -> String {
+        let target = serde_json::Value::from(&*self.target);
+        format!(r#"{{"deadLetterTargetArn":{target},"maxReceiveCount":{}}}"#, self.max_receive_count)
+    }
 }
 
 /// Which queues may name this one as their dead-letter queue.
@@ -46,7 +55,7 @@ pub(super) enum RedrivePermission {
     ByQueue(Vec<String>),
 }
 
-/// `RedriveAllowPolicy`, and its text.
+/// `RedriveAllowPolicy`, and its text without blanks.
 #[derive(Clone, Debug)]
 pub(super) struct RedriveAllowPolicy {
     pub permission: RedrivePermission,
@@ -61,7 +70,7 @@ pub(super) struct QueueSettings {
     pub maximum_message_size: usize,
     pub retention: u32,
     pub receive_wait: u32,
-    pub policy: Option<String>,
+    pub policy: Option<AccessPolicy>,
     pub redrive: Option<RedrivePolicy>,
     pub redrive_allow: Option<RedriveAllowPolicy>,
     pub kms_key: Option<String>,
@@ -179,7 +188,7 @@ impl QueueSettings {
             "MaximumMessageSize" => self.maximum_message_size = number(1_024, MAXIMUM_MESSAGE_SIZE as u32)? as usize,
             "MessageRetentionPeriod" => self.retention = number(60, 1_209_600)?,
             "ReceiveMessageWaitTimeSeconds" => self.receive_wait = number(0, 20)?,
-            "Policy" => self.policy = policy_document(value, &invalid)?,
+            "Policy" => self.policy = access_policy(value, &invalid)?,
             "RedrivePolicy" => self.redrive = redrive_policy(value)?,
             "RedriveAllowPolicy" => self.redrive_allow = redrive_allow_policy(value)?,
             "KmsMasterKeyId" => self.kms_key = Some(value.to_owned()).filter(|key| !key.is_empty()),
@@ -231,8 +240,8 @@ impl QueueSettings {
             "MaximumMessageSize" => Some(self.maximum_message_size.to_string()),
             "MessageRetentionPeriod" => Some(self.retention.to_string()),
             "ReceiveMessageWaitTimeSeconds" => Some(self.receive_wait.to_string()),
-            "Policy" => self.policy.clone(),
-            "RedrivePolicy" => self.redrive.as_ref().map(|policy| policy.json.clone()),
+            "Policy" => self.policy.as_ref().map(AccessPolicy::text),
+            "RedrivePolicy" => self.redrive.as_ref().map(RedrivePolicy::json),
             "RedriveAllowPolicy" => self.redrive_allow.as_ref().map(|policy| policy.json.clone()),
             "KmsMasterKeyId" => self.kms_key.clone(),
             "KmsDataKeyReusePeriodSeconds" => self.kms_reuse.map(|seconds| seconds.to_string()),
@@ -271,13 +280,20 @@ fn meaning(document: Option<String>) -> Option<serde_json::Value> {
     document.and_then(|document| serde_json::from_str(&document).ok())
 }
 
-fn policy_document(value: &str, invalid: &dyn Fn() -> SqsError) -> Result<Option<String>, SqsError> {
+fn access_policy(value: &str, invalid: &dyn Fn() -> SqsError) -> Result<Option<AccessPolicy>, SqsError> {
     if value.is_empty() {
         return Ok(None);
     }
-    match serde_json::from_str::<serde_json::Value>(value) {
-        Ok(serde_json::Value::Object(_)) => Ok(Some(value.to_owned())),
-        _ => Err(invalid()),
+    AccessPolicy::read(value).map(Some).ok_or_else(invalid)
+}
+
+/// A JSON object, or the complaint that goes with the parameter: that one is of another kind than those about members.
+fn json_map(value: &str, parameter: &str, name: &str) -> Result<serde_json::Map<String, serde_json::Value>, SqsError> {
+    match serde_json::from_str(value) {
+        Ok(serde_json::Value::Object(map)) => Ok(map),
+        _ => Err(SqsError::invalid_attribute_value(format!(
+            "Invalid value for the parameter {parameter}. Reason: {name} is not a valid JSON map."
+        ))),
     }
 }
 
@@ -286,15 +302,16 @@ fn redrive_policy(value: &str) -> Result<Option<RedrivePolicy>, SqsError> {
         return Ok(None);
     }
     let invalid = |reason: &str| SqsError::invalid_value(value, "RedrivePolicy", reason);
-    let Ok(serde_json::Value::Object(policy)) = serde_json::from_str(value) else {
-        return Err(invalid("Redrive policy is not a valid JSON map."));
+    let policy = json_map(value, "RedrivePolicy", "Redrive policy")?;
+    let mandatory = |name: &str| {
+        let lacking = || invalid(&format!("Redrive policy does not contain mandatory attribute: {name}."));
+        policy.get(name).ok_or_else(lacking)
     };
-    let Some(target) = policy.get("deadLetterTargetArn").and_then(serde_json::Value::as_str) else {
-        return Err(invalid("Redrive policy does not contain mandatory attribute: deadLetterTargetArn."));
-    };
-    let Some(count) = policy.get("maxReceiveCount") else {
-        return Err(invalid("Redrive policy does not contain mandatory attribute: maxReceiveCount."));
-    };
+    let count = mandatory("maxReceiveCount")?;
+    let target = mandatory("deadLetterTargetArn")?;
+    if policy.len() > 2 {
+        return Err(invalid("Only following attributes are supported: [deadLetterTargetArn, maxReceiveCount]."));
+    }
     let number = count.as_u64().or_else(|| count.as_str()?.parse().ok()).filter(|count| (1..=1_000).contains(count));
     let Some(max_receive_count) = number else {
         let count = count.as_str().map_or_else(|| count.to_string(), str::to_owned);
@@ -302,12 +319,9 @@ fn redrive_policy(value: &str) -> Result<Option<RedrivePolicy>, SqsError> {
             "Invalid value for maxReceiveCount: {count}, valid values are from 1 to 1000 both inclusive."
         )));
     };
-    if let Some(unknown) = policy.keys().find(|key| !["deadLetterTargetArn", "maxReceiveCount"].contains(&key.as_str()))
-    {
-        return Err(invalid(&format!("Redrive policy contains unknown attribute: {unknown}.")));
-    }
+    let target = target.as_str().ok_or_else(|| invalid("Invalid value for deadLetterTargetArn."))?;
     let max_receive_count = max_receive_count as u32;
-    Ok(Some(RedrivePolicy { target: target.into(), max_receive_count, json: value.to_owned() }))
+    Ok(Some(RedrivePolicy { target: target.into(), max_receive_count, given: value.to_owned() }))
 }
 
 fn redrive_allow_policy(value: &str) -> Result<Option<RedriveAllowPolicy>, SqsError> {
@@ -315,9 +329,7 @@ fn redrive_allow_policy(value: &str) -> Result<Option<RedriveAllowPolicy>, SqsEr
         return Ok(None);
     }
     let invalid = |reason: &str| SqsError::invalid_value(value, "RedriveAllowPolicy", reason);
-    let Ok(serde_json::Value::Object(policy)) = serde_json::from_str(value) else {
-        return Err(invalid("Redrive allow policy is not a valid JSON map."));
-    };
+    let policy = json_map(value, "RedriveAllowPolicy", "Redrive allow policy")?;
     let sources = match policy.get("sourceQueueArns") {
         None => None,
         Some(serde_json::Value::Array(arns)) => {
@@ -336,5 +348,6 @@ fn redrive_allow_policy(value: &str) -> Result<Option<RedriveAllowPolicy>, SqsEr
         }
         _ => return Err(invalid("redrivePermission must be one of allowAll, denyAll and byQueue.")),
     };
-    Ok(Some(RedriveAllowPolicy { permission, json: value.to_owned() }))
+    let json = serde_json::from_str::<Document>(value).and_then(|document| serde_json::to_string(&document));
+    Ok(Some(RedriveAllowPolicy { permission, json: json.unwrap_or_default() }))
 }

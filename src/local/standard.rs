@@ -1,15 +1,21 @@
 //! The order in which a standard queue hands messages out.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::message::{Key, Message, MessageState, Store};
 
 /// First come, first served, except that fair queues serve quiet tenants first. The developer guide calls a tenant (a
-/// MessageGroupId) noisy above 10 % of what is in flight, with 30 or more in flight.
+/// MessageGroupId) noisy above 10 % of what is in flight, with 30 or more in flight. A message that comes back, since nobody
+/// deleted it in time, goes where it was: before those that came after it.
 #[derive(Debug, Default)]
 pub(super) struct ReadyList {
-    ready: VecDeque<Key>,
+    /// Those that nobody has had, with their places, lowest first.
+    ready: VecDeque<(u64, Key)>,
+    /// Those that came back, by their places.
+    returned: BinaryHeap<Reverse<(u64, Key)>>,
+    last_place: u64,
     /// Messages passed over because their tenant was noisy, by tenant.
     passed_over: HashMap<Arc<str>, PassedOver>,
     /// Whose turn it is among those passed over, lowest first.
@@ -37,14 +43,23 @@ fn visible(store: &Store, key: Key) -> Option<&Message> {
 }
 
 impl ReadyList {
-    /// A message can be had: at the end of the list, or where it was hidden if the list has not come to that place.
-    pub(super) fn became_visible(&mut self, key: Key, visible: usize, store: &Store) {
+    /// A message can be had: at the end of the list the first time, later at its place, which stays what it was given then. One
+    /// that was hidden is there still, if the list has not come to that place.
+    pub(super) fn became_visible(&mut self, key: Key, visible: usize, store: &mut Store) {
         if self.hidden.remove(&key) {
             return;
         }
-        self.ready.push_back(key);
-        if self.ready.len() + self.held_back > 2 * visible + 64 {
-            self.ready.retain(|key| self::visible(store, *key).is_some());
+        let Some(message) = store.get_mut(key) else { return };
+        if message.place == 0 {
+            self.last_place += 1;
+            message.place = self.last_place;
+            self.ready.push_back((message.place, key));
+        } else {
+            self.returned.push(Reverse((message.place, key)));
+        }
+        if self.ready.len() + self.returned.len() + self.held_back > 2 * visible + 64 {
+            self.ready.retain(|(_, key)| self::visible(store, *key).is_some());
+            self.returned.retain(|Reverse((_, key))| self::visible(store, *key).is_some());
             self.passed_over.retain(|_, passed| {
                 passed.keys.retain(|key| self::visible(store, *key).is_some());
                 !passed.keys.is_empty()
@@ -70,8 +85,24 @@ impl ReadyList {
     }
 
     /// Lets a message that was taken go first again.
-    pub(super) fn put_back(&mut self, key: Key) {
-        self.ready.push_front(key);
+    pub(super) fn put_back(&mut self, key: Key, store: &Store) {
+        let place = store.get(key).map_or(0, |message| message.place);
+        self.ready.push_front((place, key));
+    }
+
+    fn is_empty(&self) -> bool {
+        self.ready.is_empty() && self.returned.is_empty()
+    }
+
+    /// The key whose place is the lowest, dead or alive.
+    fn pop(&mut self) -> Option<Key> {
+        let first = self.ready.front().map(|(place, _)| *place);
+        let returned = self.returned.peek().map(|Reverse((place, _))| *place);
+        match (first, returned) {
+            (Some(first), Some(returned)) if first < returned => self.ready.pop_front().map(|(_, key)| key),
+            (_, Some(_)) => self.returned.pop().map(|Reverse((_, key))| key),
+            (_, None) => self.ready.pop_front().map(|(_, key)| key),
+        }
     }
 
     pub(super) fn entered_flight(&mut self, tenant: &Arc<str>) {
@@ -120,7 +151,7 @@ impl ReadyList {
         let (_, tenant) = self.turns.first_key_value()?;
         let tenant = tenant.clone();
         let noisy = self.is_noisy(&tenant, in_flight);
-        if noisy && !self.ready.is_empty() {
+        if noisy && !self.is_empty() {
             return None;
         }
         let passed = self.passed_over.get_mut(&tenant)?;
@@ -142,7 +173,7 @@ impl ReadyList {
                 taken.extend(self.met(key, store).map(|_| key));
                 continue;
             }
-            let Some(key) = self.ready.pop_front() else { return };
+            let Some(key) = self.pop() else { return };
             let Some(message) = self.met(key, store) else { continue };
             match message.group_id() {
                 Some(tenant) if self.is_noisy(tenant, in_flight) => self.pass_over(key, tenant),

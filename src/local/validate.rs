@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use super::error::SqsError;
-use super::input::{AttributeValue, Map};
+use super::input::{AttributeValue, AttributeValues};
 use super::message::{Attribute, TypedValue};
 
 pub(super) const MAX_BATCH: usize = 10;
@@ -81,7 +81,7 @@ pub(super) fn batch<'a, T: 'a>(
 }
 
 /// Refuses lists as values, even empty ones, which refuses a whole batch.
-pub(super) fn no_list_values(wanted: Option<&Map<'_, AttributeValue<'_>>>, action: &str) -> Result<(), SqsError> {
+pub(super) fn no_list_values(wanted: Option<&AttributeValues<'_>>, action: &str) -> Result<(), SqsError> {
     let is_list = |value: &AttributeValue<'_>| value.string_list_values.is_some() || value.binary_list_values.is_some();
     if wanted.is_some_and(|wanted| wanted.0.iter().any(|(_, value)| is_list(value))) {
         return Err(SqsError::unsupported(format!(
@@ -92,7 +92,7 @@ pub(super) fn no_list_values(wanted: Option<&Map<'_, AttributeValue<'_>>>, actio
 }
 
 /// Message attributes as they are kept: checked, decoded, sorted by name.
-pub(super) fn message_attributes(wanted: &Map<'_, AttributeValue<'_>>) -> Result<Vec<Attribute>, SqsError> {
+pub(super) fn message_attributes(wanted: &AttributeValues<'_>) -> Result<Vec<Attribute>, SqsError> {
     if wanted.0.len() > 10 {
         return Err(SqsError::invalid_parameter(format!(
             "Number of message attributes [{}] exceeds the allowed maximum [10].",
@@ -112,7 +112,7 @@ fn attribute_name(name: &str) -> Result<(), SqsError> {
     if name.is_empty() {
         return Err(SqsError::invalid_parameter("Message (user) attribute names must not be empty."));
     }
-    if name.len() > 256 {
+    if name.len() >= 256 {
         return Err(SqsError::invalid_parameter("Message (user) attribute names must be shorter than 256 Bytes"));
     }
     // The documentation says A-Z, a-z and 0-9; the service takes letters of other Latin alphabets as well.
@@ -143,11 +143,11 @@ fn attribute(name: &str, value: &AttributeValue<'_>) -> Result<Attribute, SqsErr
     let kind = data_type.split('.').next().unwrap_or_default();
     if !matches!(kind, "String" | "Number" | "Binary") {
         return Err(invalid(format!(
-            "The message attribute '{name}' has an invalid message attribute type, the set of supported type prefixes \
-             is Binary, Number, and String."
+            "The type of message (user) attribute '{name}' is invalid. You must use only the following supported type \
+             prefixes: Binary, Number, String."
         )));
     }
-    if data_type.len() > 256 {
+    if data_type.len() >= 256 {
         return Err(invalid("Message (user) attribute types must be shorter than 256 Bytes".to_owned()));
     }
     let empty =
@@ -171,13 +171,21 @@ fn attribute(name: &str, value: &AttributeValue<'_>) -> Result<Attribute, SqsErr
     Ok(Attribute { name: name.into(), data_type: data_type.into(), value: TypedValue::Text(text.into()) })
 }
 
+/// A decimal number of up to 38 digits, from -10^128 to 10^126.
 fn is_number(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.' | b'e' | b'E'))
-        && text.parse::<f64>().is_ok()
+    let of_numbers = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.' | b'e' | b'E');
+    let Ok(value) = text.parse::<f64>() else { return false };
+    if !text.bytes().all(of_numbers) || !(-1e128..=1e126).contains(&value) {
+        return false;
+    }
+    // Zeros before the first digit and after the last add nothing to the number's precision.
+    let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
+    let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+    digits.trim_matches('0').len() <= 38
 }
 
 /// The X-Ray header, the one system attribute that can be sent.
-pub(super) fn system_attributes(wanted: &Map<'_, AttributeValue<'_>>) -> Result<Option<Box<str>>, SqsError> {
+pub(super) fn system_attributes(wanted: &AttributeValues<'_>) -> Result<Option<Box<str>>, SqsError> {
     let mut header = None;
     for (name, value) in &wanted.0 {
         if &**name != "AWSTraceHeader" {
@@ -217,6 +225,21 @@ pub(super) fn size(body: &str, attributes: &[Attribute]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers() {
+        let digits = "1234567890".repeat(4);
+        let good = ["0", "-1.5e3", "+7", ".5", "1e126", "-1e128", "1e-300", &digits[..38], "000001", "1e05"];
+        let zeros = format!("1{}", "0".repeat(100));
+        for text in good.into_iter().chain([zeros.as_str()]) {
+            assert!(is_number(text), "{text}");
+        }
+        for text in
+            ["", "ten", "1e127", "-1e129", "1e400", "-1e400", "inf", "NaN", "0x1", "1 ", &digits[..39], "1e", "--1"]
+        {
+            assert!(!is_number(text), "{text}");
+        }
+    }
 
     #[test]
     fn every_character_is_taken_or_refused_as_documented() {

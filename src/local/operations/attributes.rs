@@ -1,11 +1,10 @@
 //! Queue attributes and the permissions kept in one of them.
 
-use serde_json::{Value, json};
-
-use super::nothing;
+use super::{no_members, no_output};
 use crate::local::error::SqsError;
 use crate::local::input::{Administration, Text, read, required};
 use crate::local::message::Millis;
+use crate::local::policy::{AccessPolicy, Permission};
 use crate::local::queue::Queue;
 use crate::local::reply::ReplyWriter;
 use crate::local::service::{Caller, Service, is_account};
@@ -35,7 +34,7 @@ impl Service {
             }
         }
         if values.is_empty() {
-            return Ok(nothing());
+            return Ok(no_members());
         }
         let mut reply = ReplyWriter::object(1_024);
         reply.key("Attributes").open(b'{');
@@ -63,7 +62,7 @@ impl Service {
         let queue = self.queue_mut(id)?;
         queue.set(settings, now);
         self.touched.push(id);
-        Ok(nothing())
+        Ok(no_output())
     }
 
     pub(super) fn add_permission(
@@ -79,29 +78,25 @@ impl Service {
         let actions = required(&input.actions, "Actions")?;
         check_permission(label, accounts, actions)?;
         let queue = self.queue_mut(id)?;
-        let mut policy = read_policy(queue)?;
-        let statements = statements(&mut policy)?;
-        if statements.iter().any(|statement| statement.get("Sid").and_then(Value::as_str) == Some(label)) {
+        let mut policy = queue.settings.policy.clone().unwrap_or_else(|| AccessPolicy::of_queue(&queue.arn));
+        if policy.has(label) {
             return Err(SqsError::invalid_value(&**label, "Label", "Already exists."));
         }
-        if statements.len() >= 20 {
+        if policy.statements() >= 20 {
             return Err(SqsError::over_limit(format!(
                 "{} statements were found, maximum allowed is 20.",
-                statements.len() + 1
+                policy.statements() + 1
             )));
         }
-        let principals = accounts.iter().map(|account| format!("arn:aws:iam::{}:root", &**account)).collect();
-        let actions = actions.iter().map(|action| format!("SQS:{}", &**action)).collect();
-        statements.push(json!({
-            "Sid": &**label,
-            "Effect": "Allow",
-            "Principal": {"AWS": one_or_many(principals)},
-            "Action": one_or_many(actions),
-            "Resource": &*queue.arn,
-        }));
-        queue.settings.policy = Some(policy.to_string());
+        policy.add(Permission {
+            label,
+            principals: accounts.iter().map(|account| format!("arn:aws:iam::{}:root", &**account)).collect(),
+            actions: actions.iter().map(|action| format!("SQS:{}", &**action)).collect(),
+            resource: &queue.arn,
+        });
+        queue.settings.policy = Some(policy);
         queue.modified_at = now;
-        Ok(nothing())
+        Ok(no_output())
     }
 
     pub(super) fn remove_permission(
@@ -114,17 +109,16 @@ impl Service {
         let id = self.find_by_url(input.queue_url.as_deref(), caller)?;
         let label = required(&input.label, "Label")?;
         let queue = self.queue_mut(id)?;
-        let mut policy = read_policy(queue)?;
-        let statements = statements(&mut policy)?;
-        let before = statements.len();
-        statements.retain(|statement| statement.get("Sid").and_then(Value::as_str) != Some(label));
-        if statements.len() == before {
+        let Some(policy) = queue.settings.policy.as_mut().filter(|policy| policy.has(label)) else {
             return Err(SqsError::invalid_value(&**label, "Label", "can't find label."));
-        }
+        };
+        policy.remove(label);
         // A policy without statements is no policy.
-        queue.settings.policy = (!statements.is_empty()).then(|| policy.to_string());
+        if policy.statements() == 0 {
+            queue.settings.policy = None;
+        }
         queue.modified_at = now;
-        Ok(nothing())
+        Ok(no_output())
     }
 }
 
@@ -193,38 +187,4 @@ fn check_permission(label: &str, accounts: &[Text<'_>], actions: &[Text<'_>]) ->
         return Err(SqsError::invalid_value(format!("[{}]", list.join(", ")), "PrincipalId", "Unable to verify."));
     }
     Ok(())
-}
-
-fn read_policy(queue: &Queue) -> Result<Value, SqsError> {
-    match &queue.settings.policy {
-        None => Ok(json!({
-            "Version": "2008-10-17",
-            "Id": format!("{}/SQSDefaultPolicy", queue.arn),
-            "Statement": [],
-        })),
-        Some(policy) => serde_json::from_str(policy)
-            .map_err(|_| SqsError::invalid_attribute_value("Invalid value for the parameter Policy.")),
-    }
-}
-
-fn statements(policy: &mut Value) -> Result<&mut Vec<Value>, SqsError> {
-    let statements = policy.get_mut("Statement");
-    // The policy language lets a statement stand alone.
-    let statements = statements.map(|statements| {
-        if statements.is_object() {
-            *statements = Value::Array(vec![statements.take()]);
-        }
-        statements
-    });
-    statements
-        .and_then(Value::as_array_mut)
-        .ok_or_else(|| SqsError::invalid_attribute_value("Invalid value for the parameter Policy."))
-}
-
-/// The service writes a list of one as the one.
-fn one_or_many(mut values: Vec<String>) -> Value {
-    match values.pop() {
-        Some(only) if values.is_empty() => Value::String(only),
-        last => values.into_iter().chain(last).collect(),
-    }
 }

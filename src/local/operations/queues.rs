@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use super::nothing;
+use super::{no_members, no_output};
 use crate::local::error::SqsError;
 use crate::local::input::{Administration, Pairs, read, required};
 use crate::local::message::Millis;
@@ -38,8 +38,11 @@ impl Service {
         check_tags(name, tags, 0)?;
         if let Ok(existing) = self.find_by_name(caller.account, caller.region, name) {
             return match settings.first_difference(&existing.settings, attributes) {
-                Some(attribute) => Err(SqsError::queue_name_exists(attribute)),
-                None => Ok(self.queue_url(caller, existing)),
+                Some(attribute) => Err(SqsError::queue_name_exists(&format!("attribute {attribute}"))),
+                None => match tags.iter().find(|(key, value)| existing.tags.get(*key).is_none_or(|tag| tag != value)) {
+                    Some((key, _)) => Err(SqsError::queue_name_exists(&format!("tag {key}"))),
+                    None => Ok(self.queue_url(caller, existing)),
+                },
             };
         }
         let realm = self.realm(caller.account, caller.region);
@@ -59,7 +62,7 @@ impl Service {
         let input: Administration<'_> = read(body)?;
         let id = self.find_by_url(input.queue_url.as_deref(), caller)?;
         self.remove_queue(id, now);
-        Ok(nothing())
+        Ok(no_output())
     }
 
     pub(super) fn purge_queue(&mut self, caller: &Caller<'_>, body: &[u8], now: Millis) -> Result<Vec<u8>, SqsError> {
@@ -72,7 +75,7 @@ impl Service {
         }
         queue.purge(now);
         self.touched.push(id);
-        Ok(nothing())
+        Ok(no_output())
     }
 
     pub(super) fn get_queue_url(&mut self, caller: &Caller<'_>, body: &[u8]) -> Result<Vec<u8>, SqsError> {
@@ -128,7 +131,7 @@ impl Service {
         let others = queue.tags.keys().filter(|key| tags.get(key).is_none()).count();
         check_tags(&queue.name, tags, others)?;
         queue.tags.extend(tags.iter().map(|(key, value)| (key.to_owned(), value.to_owned())));
-        Ok(nothing())
+        Ok(no_output())
     }
 
     pub(super) fn untag_queue(&mut self, caller: &Caller<'_>, body: &[u8]) -> Result<Vec<u8>, SqsError> {
@@ -142,7 +145,7 @@ impl Service {
         for key in keys.iter() {
             queue.tags.remove(&**key);
         }
-        Ok(nothing())
+        Ok(no_output())
     }
 
     pub(super) fn list_queue_tags(&mut self, caller: &Caller<'_>, body: &[u8]) -> Result<Vec<u8>, SqsError> {
@@ -150,7 +153,7 @@ impl Service {
         let id = self.find_by_url(input.queue_url.as_deref(), caller)?;
         let queue = self.queue(id)?;
         if queue.tags.is_empty() {
-            return Ok(nothing());
+            return Ok(no_members());
         }
         let mut reply = ReplyWriter::object(256);
         reply.key("Tags").open(b'{');
@@ -202,6 +205,11 @@ fn check_tags(name: &str, tags: &Pairs<'_>, others: usize) -> Result<(), SqsErro
         if value.chars().count() > 256 {
             return Err(SqsError::invalid_parameter("Tag values must be at most 256 characters in length."));
         }
+        if !key.chars().all(of_tag_keys) {
+            return Err(SqsError::invalid_parameter(
+                "Tag keys can only include Unicode letters, digits, white space and the characters _ . : / = + - @",
+            ));
+        }
         if key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:")) {
             return Err(SqsError::invalid_parameter("Tag keys beginning with aws: are reserved."));
         }
@@ -210,6 +218,11 @@ fn check_tags(name: &str, tags: &Pairs<'_>, others: usize) -> Result<(), SqsErro
         return Err(SqsError::invalid_parameter(format!("Too many tags added for queue {name}.")));
     }
     Ok(())
+}
+
+/// What keys of tags are made of, as the guide on tagging has it.
+fn of_tag_keys(character: char) -> bool {
+    character.is_alphanumeric() || character.is_whitespace() || "_.:/=+-@".contains(character)
 }
 
 /// One page of a listing. The token of the next one is the last name of this one, so that it stays right when queues

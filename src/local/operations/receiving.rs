@@ -2,8 +2,8 @@
 //! batches.
 
 use super::batches::{Outcomes, write_failure};
-use super::nothing;
 use super::sending::sequence_number;
+use super::{no_members, no_output};
 use crate::local::digest::attributes_md5;
 use crate::local::error::SqsError;
 use crate::local::handle::{Receipt as Opened, Seal};
@@ -148,7 +148,7 @@ impl Service {
         match self.try_receive(&request, now)? {
             Some(reply) => Ok(Answer::Reply(reply)),
             None if wait > 0 => Ok(Answer::Wait(request)),
-            None => Ok(Answer::Reply(nothing())),
+            None => Ok(Answer::Reply(no_members())),
         }
     }
 
@@ -190,7 +190,7 @@ impl Service {
         let input: ReceiptInput<'_> = read(body)?;
         let id = self.find_by_url(input.queue_url.as_deref(), caller)?;
         self.delete(id, &input, now)?;
-        Ok(nothing())
+        Ok(no_output())
     }
 
     pub(super) fn delete_message_batch(
@@ -213,7 +213,7 @@ impl Service {
         let input: ReceiptInput<'_> = read(body)?;
         let id = self.find_by_url(input.queue_url.as_deref(), caller)?;
         self.change_visibility(id, &input, now)?;
-        Ok(nothing())
+        Ok(no_output())
     }
 
     pub(super) fn change_message_visibility_batch(
@@ -327,7 +327,7 @@ fn write_system_attributes(reply: &mut ReplyWriter, queue: &Queue, message: &Mes
             1 => Shown::Number(message.sent_at),
             2 => Shown::Number(u64::from(message.receive_count)),
             3 => Shown::Number(message.first_received_at),
-            4 if queue.is_fifo() => Shown::Sequence(message.sequence),
+            4 if queue.is_fifo() => Shown::Sequence(message.place),
             5 => Shown::of(extra.and_then(|extra| extra.deduplication_id.as_deref())),
             6 => Shown::of(message.group_id().map(|group| &**group)),
             7 => Shown::of(extra.and_then(|extra| extra.trace_header.as_deref())),

@@ -57,12 +57,11 @@ impl Form {
         ))
     }
 
-    /// A member that this type of queue does not know.
-    fn of_another_queue_type(self, value: impl Display, parameter: &str) -> SqsError {
-        const REASON: &str = "The request include parameter that is not valid for this queue type";
+    /// A deduplication id that a standard queue does not know.
+    fn of_fifo_alone(self, id: &str) -> SqsError {
         match self {
-            Form::Alone => SqsError::invalid_value(value, parameter, &format!("{REASON}.")),
-            Form::Entry(_) => SqsError::invalid_parameter(REASON),
+            Form::Alone => of_another_queue_type(id, "MessageDeduplicationId"),
+            Form::Entry(_) => SqsError::invalid_parameter(REASON_OF_TYPE),
         }
     }
 
@@ -73,9 +72,22 @@ impl Form {
             // With another code than that of SendMessage.
             Form::Entry(_) => SqsError::invalid_parameter(format!("The request must contain the parameter {name}.")),
         })?;
+        if let Some(seconds) = input.delay_seconds
+            && seconds != 0
+            && queue.is_fifo()
+        {
+            return Err(of_another_queue_type(seconds, "DelaySeconds"));
+        }
         validate::no_list_values(input.message_attributes.as_ref(), self.action())?;
         validate::no_list_values(input.message_system_attributes.as_ref(), self.action())
     }
+}
+
+const REASON_OF_TYPE: &str = "The request include parameter that is not valid for this queue type";
+
+/// A member that this type of queue does not know.
+fn of_another_queue_type(value: impl Display, parameter: &str) -> SqsError {
+    SqsError::invalid_value(value, parameter, &format!("{REASON_OF_TYPE}."))
 }
 
 /// The first number of the service's 20-digit sequence numbers; they grow by 256.
@@ -208,20 +220,15 @@ fn prepare(
     let body = input.message_body.as_deref().filter(|body| !body.is_empty());
     let body = body.ok_or_else(|| form.without_body())?;
     validate::characters(body)?;
-    let delay = match (input.delay_seconds, queue.is_fifo()) {
-        (None, _) => None,
-        // A FIFO queue takes 0 for not given, and nothing else.
-        (Some(0), true) => None,
-        (Some(seconds), true) => return Err(form.of_another_queue_type(seconds, "DelaySeconds")),
-        (Some(seconds), false) => Some(validate::delay(seconds)?),
-    };
+    // A FIFO queue takes 0 for not given, and nothing else.
+    let delay = input.delay_seconds.filter(|_| !queue.is_fifo()).map(validate::delay).transpose()?;
     if let Some(group) = &input.message_group_id {
         validate::fifo_id(group, "MessageGroupId")?;
     }
     if let Some(id) = &input.message_deduplication_id {
         validate::fifo_id(id, "MessageDeduplicationId")?;
         if !queue.is_fifo() {
-            return Err(form.of_another_queue_type(&**id, "MessageDeduplicationId"));
+            return Err(form.of_fifo_alone(id));
         }
     }
     let attributes = match &input.message_attributes {

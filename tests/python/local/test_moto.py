@@ -45,7 +45,7 @@ OWN = {
 PASSED_OVER = {
     "Message": "moto words many refusals in its own way; ours are the service's, as recorded, and tested as such",
     "QueryErrorCode": "moto repeats Code; the service names its shapes (recorded: InvalidParameterValueException)",
-    "HTTPStatusCode": "moto takes it from the model of the query protocol in places where the JSON one says 400",
+    "HTTPStatusCode": "moto takes it from the model of the query protocol in places where the service says 400",
     "MD5OfMessageSystemAttributes": "API_SendMessage: returned with message system attributes; moto leaves it out",
     "Version": "of a policy made by AddPermission: 2008-10-17 (recorded)",
 }

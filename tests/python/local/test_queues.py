@@ -268,7 +268,7 @@ def test_a_policy_whose_statement_stands_alone_takes_permissions(sqs: Any, url: 
 
 def test_policies_are_compared_by_what_they_mean(sqs: Any) -> None:
     policies: dict[str, dict[str, Any]] = {
-        "Policy": {"Version": "2012-10-17", "Statement": []},
+        "Policy": {"Version": "2012-10-17", "Statement": [{"Effect": "Deny"}]},
         "RedriveAllowPolicy": {"redrivePermission": "denyAll"},
     }
     written = {name: json.dumps(policy) for name, policy in policies.items()}
@@ -277,7 +277,7 @@ def test_policies_are_compared_by_what_they_mean(sqs: Any) -> None:
         again = {name: json.dumps(policy, indent=indent) for name, policy in policies.items()}
         assert sqs.create_queue(QueueName="q", Attributes=again)["QueueUrl"] == url
     for name, other in (
-        ("Policy", {"Version": "2008-10-17"}),
+        ("Policy", {"Version": "2008-10-17", "Statement": [{"Effect": "Deny"}]}),
         ("RedriveAllowPolicy", {"redrivePermission": "allowAll"}),
     ):
         assert error(sqs.create_queue, QueueName="q", Attributes={name: json.dumps(other)})[0].endswith(

@@ -80,7 +80,6 @@ def test_a_fifo_group_goes_on_behind_its_dead(sqs: Any, server: Server) -> None:
 @pytest.mark.parametrize(
     ("policy", "reason"),
     [
-        ("not json", "valid JSON map"),
         ('{"maxReceiveCount": 1}', "deadLetterTargetArn"),
         (f'{{"deadLetterTargetArn": "{ARN}dead"}}', "maxReceiveCount"),
         (f'{{"deadLetterTargetArn": "{ARN}dead", "maxReceiveCount": 0}}', "valid values are from 1 to 1000"),

@@ -471,9 +471,9 @@ def test_a_log_line_is_one_line_and_drives_no_terminal() -> None:
         url = "http://h/1/q\n2026 ListQueues - 200 0.1 ms\x1b[2J\x9b31m\u202e" + "x" * 5000
         with socket.create_connection(("127.0.0.1", port), 10) as peer:
             peer.sendall(post(json.dumps({"QueueUrl": url}).encode(), SEND))
-            assert peer.recv(100).startswith(b"HTTP/1.1 400")
+            assert peer.recv(100).startswith(b"HTTP/1.1 404")
         [line] = log_of(process).splitlines()
-        assert re.fullmatch(r"SendMessage [!-~]{1,400}\.\.\. 400 \d+\.\d ms", line)
+        assert re.fullmatch(r"SendMessage [!-~]{1,400}\.\.\. 404 \d+\.\d ms", line)
         assert r"q\n2026\u{20}ListQueues\u{20}-\u{20}200" in line
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import pickle
 import signal
@@ -196,10 +197,9 @@ def test_the_least_life(server: Server, sqs: Any, url: str) -> None:
         handed[first["Body"]] = time.monotonic()
         thread = threading.Thread(target=thief)
         thread.start()
-        for message in messages:
+        # What nobody deletes comes again, before what came after it.
+        for message in itertools.islice(messages, 5):
             handed[message["Body"]] = time.monotonic()
-            if len(handed) == 6:
-                break
             time.sleep(0.6)
     time.sleep(1)
     stop.set()
