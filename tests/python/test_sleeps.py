@@ -23,6 +23,8 @@ ALLOWED = {
     "python/aio/test_calls.py": {NOTHING},
     "python/aio/test_process.py": {PROGRAM},
     "python/aio/test_writer.py": {NOTHING},
+    "python/aiobotocore_clients/test_credentials.py": {SLOW},
+    "python/aiobotocore_clients/test_processes.py": {PROGRAM},
     "python/batching/test_exit.py": {PROGRAM},
     "python/batching/test_interrupts.py": {PROGRAM},
     "python/batching/test_life.py": {PROGRAM},

@@ -16,7 +16,8 @@ import turbosqs
 TESTS = Path(__file__).parent.parent / "aiobotocore_clients"
 
 
-@pytest.mark.timeout(240)
+# Half a minute, where nothing else runs.
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("generation", ["aiobotocore", "aioboto3"])
 def test_aiobotocores_clients(generation: str) -> None:
     python = Path(sys.prefix) / generation / "bin" / "python"
@@ -27,5 +28,5 @@ def test_aiobotocores_clients(generation: str) -> None:
     # What pytest says of itself here is not for that one.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", str(TESTS)]
-    done = subprocess.run(command, capture_output=True, text=True, env={**kept, **settings}, timeout=230, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, env={**kept, **settings}, timeout=590, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
