@@ -73,16 +73,24 @@ class CallPath(Listening):
         """A call on the core, as the tools would see it. The service's errors are of the client's own classes."""
         if tools is None:
             return self._call(client, operation_name, api_params)
+        if not tools.around:
+            header = tools.header(client, operation_name, api_params)
+            return self._with_trace(client, operation_name, api_params, header)
 
-        def call(header: str | None) -> Any:
-            if header is None:
-                return self._call(client, operation_name, api_params)
-            params, traced = with_trace(operation_name, api_params, header)
-            if traced is None:
-                return self._call(client, operation_name, params, header)
-            return without_digest(self._call(client, operation_name, params), traced)
+        def call() -> Any:
+            header = tools.header(client, operation_name, api_params)
+            return self._with_trace(client, operation_name, api_params, header)
 
-        return tools.trace(client, operation_name, call)
+        return tools.run_around(client, operation_name, call)
+
+    def _with_trace(self, client: Any, operation_name: str, api_params: dict[str, Any], header: str | None) -> Any:
+        """A call whose messages, or whose request, bear a trace."""
+        if header is None:
+            return self._call(client, operation_name, api_params)
+        params, traced = with_trace(operation_name, api_params, header)
+        if traced is None:
+            return self._call(client, operation_name, params, header)
+        return without_digest(self._call(client, operation_name, params), traced)
 
     def _call(self, client: Any, operation_name: str, api_params: dict[str, Any], header: str | None = None) -> Any:
         raise NotImplementedError

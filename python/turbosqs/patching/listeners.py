@@ -23,7 +23,7 @@ from botocore.signers import RequestSigner
 from urllib3.connectionpool import HTTPConnectionPool
 
 from .._core import Watch
-from .tools import HANDLERS, NAMING, Layer, written
+from .tools import HANDLERS, IDLE, NAMING, Layer, written
 from .tracing import Tools
 
 TYPE_CHECKING = False
@@ -352,7 +352,7 @@ class Audience:
                 elif (name := written(handler)) in NAMING:
                     continue
                 elif name in HANDLERS.get(event, ()):
-                    known.setdefault(event, []).append(handler)
+                    known.setdefault(event, []).append((handler, IDLE.get(name)))
                 else:
                     way = way or f"events: {name}"
             if event == "needs-retry" and own == 0:

@@ -16,6 +16,7 @@ from types import FunctionType, MethodType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 #: By the function's name, what may stand around it.
@@ -52,6 +53,31 @@ HANDLERS = {
             "ddtrace.contrib.internal.botocore.patch._botocore_before_sign_handler",
         )
     ),
+}
+
+
+def _is_frozen(request: Any, api_params: dict[str, Any]) -> bool:  # noqa: ARG001
+    """Whether a transaction of Sentry's has fixed what it tells others, as its first call does."""
+    span = request.context.get("_sentrysdk_span")
+    # A transaction's span, or one that is streamed.
+    root = getattr(span, "containing_transaction", None) or getattr(span, "_segment", None)
+    baggage = getattr(root, "_baggage", None)
+    return baggage is not None and not baggage.mutable
+
+
+def _bears_context(request: Any, api_params: dict[str, Any]) -> bool:  # noqa: ARG001
+    """Whether Datadog has put the same context into the message, and so decided whether the trace is kept."""
+    entries = api_params.get("Entries")
+    message = entries[0] if isinstance(entries, list) and entries else api_params
+    attributes = message.get("MessageAttributes") if isinstance(message, dict) else None
+    return isinstance(attributes, dict) and "_datadog" in attributes
+
+
+#: Handlers that write headers which SQS does not heed, and when nothing else comes of them: then there is no need to
+#: have them written.
+IDLE: dict[str, Callable[[Any, dict[str, Any]], bool]] = {
+    "sentry_sdk.integrations.boto3._instrumentation._sentry_before_sign": _is_frozen,
+    "ddtrace.contrib.internal.botocore.patch._botocore_before_sign_handler": _bears_context,
 }
 
 #: Handlers that only add a name to the User-Agent, for AWS's own statistics: they are passed over.

@@ -8,12 +8,13 @@ quotas; so it is given to each message, and those that share a request keep the 
 
 from __future__ import annotations
 
-from functools import partial, wraps
+import os
+from functools import cached_property, partial, wraps
 from inspect import signature, unwrap
-from types import MethodType, SimpleNamespace
+from types import MappingProxyType, MethodType, SimpleNamespace
 
 from botocore import handlers
-from botocore.awsrequest import AWSRequest
+from botocore.awsrequest import AWSRequest, AWSRequestPreparer, HTTPHeaders
 from botocore.endpoint import Endpoint
 from botocore.exceptions import ClientError
 
@@ -21,14 +22,17 @@ from .tools import note_response
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from .tools import Layer
 
+    #: A handler of an event, and whether nothing comes of it for a request and the arguments of its call.
+    Handler = tuple[Any, Callable[[Any, dict[str, Any]], bool] | None]
+
 _HEADER = "X-Amzn-Trace-Id"
 # Not in every botocore.
-_add_lambdas = getattr(handlers, "add_recursion_detection_header", None)
+_add_invocation = getattr(handlers, "add_recursion_detection_header", None)
 _ATTRIBUTE = "AWSTraceHeader"
 #: What a reply has of a message that was sent with system attributes.
 _DIGEST = "MD5OfMessageSystemAttributes"
@@ -40,18 +44,22 @@ class Tools:
     Attributes:
         around: wrappers of ``Endpoint.make_request``, outermost first.
         preparing: wrappers of ``Endpoint.prepare_request``, outermost first.
-        handlers: handlers of events, by event.
+        handlers: handlers of events, by event: each with what tells whether it can be left out.
     """
 
     def __init__(
         self,
         around: tuple[Any, ...] = (),
         preparing: tuple[Any, ...] = (),
-        handlers: dict[str, list[Any]] | None = None,
+        handlers: dict[str, list[Handler]] | None = None,
     ) -> None:
         self.around = around
         self.preparing = preparing
         self.handlers = {} if handlers is None else handlers
+        self._created = self.handlers.get("request-created", ())
+        self._signing = self.handlers.get("before-sign", ())
+        # The trace of a function's invocation, which some tools leave as it is; elsewhere there is none.
+        self._add_invocation = _add_invocation if "AWS_LAMBDA_FUNCTION_NAME" in os.environ else None
         self._beside: tuple[Tools | None, Tools] | None = None
 
     @staticmethod
@@ -73,13 +81,13 @@ class Tools:
             self._beside = others, Tools(others.around, others.preparing, self.handlers)
         return self._beside[1]
 
-    def trace(self, client: Any, operation_name: str, call: Callable[[str | None], Any]) -> Any:
-        """Make a call of the core's as botocore would make it under these tools.
+    def run_around(self, client: Any, operation_name: str, call: Callable[[], Any]) -> Any:
+        """Have the wrappers of ``Endpoint.make_request`` run around a call of the core's.
 
         Args:
             client: botocore's client.
             operation_name: such as ``SendMessage``.
-            call: makes it, with a value for the trace header.
+            call: makes it.
 
         Returns:
             The reply.
@@ -87,9 +95,7 @@ class Tools:
         Raises:
             What ``call`` raises.
         """
-        if not self.around:
-            return call(self._header(client, operation_name))
-        asked = _Asked(self, client, operation_name, call)
+        asked = _Asked(call)
         inner: Callable[..., Any] = _make_request
         for wrapper in reversed(self.around):
             inner = partial(_around, wrapper, inner, client._endpoint)
@@ -108,19 +114,19 @@ class Tools:
             raise asked.error
         return reply
 
-    def _header(self, client: Any, operation_name: str) -> str | None:
-        """The trace header that a request would leave with, asked of a request that does not."""
+    def header(self, client: Any, operation_name: str, api_params: dict[str, Any]) -> str | None:
+        """The trace header that a request of the call would leave with, asked of one that does not."""
         if not self.preparing and not self.handlers:
             return None
-        headers: dict[str, str] = {}
-        if _add_lambdas is not None:
-            # The trace of a function's invocation, which some tools leave as it is.
-            _add_lambdas({"headers": headers})
-        request = AWSRequest(method="POST", url=_url(client), headers=headers, data=b"")
-        for handler in self.handlers.get("request-created", ()):
+        request = _Request(_url(client))
+        if self._add_invocation is not None:
+            self._add_invocation({"headers": request.headers})
+        for handler, _ in self._created:
             handler(request=request, operation_name=operation_name, event_name=f"request-created.sqs.{operation_name}")
-        signer = client._request_signer
-        for handler in self.handlers.get("before-sign", ()):
+        for handler, is_idle in self._signing:
+            if is_idle is not None and is_idle(request, api_params):
+                continue
+            signer = client._request_signer
             handler(
                 request=request,
                 signing_name=signer.signing_name,
@@ -132,8 +138,32 @@ class Tools:
             )
         for wrapper in self.preparing:
             wrapper(_prepare_request, client._endpoint, (request,), {})
-        header: str | None = request.headers.get(_HEADER)
-        return header
+        return request.trace
+
+
+class _Request(AWSRequest):  # type: ignore[misc]
+    """A request that is not sent. It is made for each call, and its headers when somebody asks for them: few do."""
+
+    _request_preparer = AWSRequestPreparer()
+    method = "POST"
+    data = b""
+    params: Mapping[str, Any] = MappingProxyType({})
+    auth_path = None
+    stream_output = False
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.context: dict[str, Any] = {}
+
+    @cached_property
+    def headers(self) -> HTTPHeaders:
+        return HTTPHeaders()
+
+    @property
+    def trace(self) -> str | None:
+        """The trace header that it would leave with."""
+        headers = self.__dict__.get("headers")
+        return None if headers is None else headers.get(_HEADER)
 
 
 #: The key of a call in the context of the request that stands for it.
@@ -147,16 +177,13 @@ class _Asked:
         error: the refusal that it came to.
     """
 
-    def __init__(self, tools: Tools, client: Any, operation_name: str, call: Callable[[str | None], Any]) -> None:
+    def __init__(self, call: Callable[[], Any]) -> None:
         self.error: ClientError | None = None
-        self._tools = tools
-        self._client = client
-        self._operation_name = operation_name
         self._call = call
 
     def make(self) -> dict[str, Any]:
         try:
-            parsed: dict[str, Any] = self._call(self._tools._header(self._client, self._operation_name))
+            parsed: dict[str, Any] = self._call()
         except ClientError as refusal:
             # For botocore a refusal is a reply up to here.
             self.error, parsed = refusal, refusal.response

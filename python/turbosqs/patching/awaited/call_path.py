@@ -135,15 +135,13 @@ class AwaitedPath(CallPath):
         return FAST
 
     async def _traced(self, client: Any, operation_name: str, api_params: dict[str, Any], tools: Tools) -> Any:
-        async def call(header: str | None) -> Any:
-            if header is None:
-                return await self._answer(client, operation_name, api_params)
-            params, traced = with_trace(operation_name, api_params, header)
-            if traced is None:
-                return await self._answer(client, operation_name, params, header)
-            return without_digest(await self._answer(client, operation_name, params), traced)
-
-        return await tools.trace(client, operation_name, call)
+        header = tools.header(client, operation_name, api_params)
+        if header is None:
+            return await self._answer(client, operation_name, api_params)
+        params, traced = with_trace(operation_name, api_params, header)
+        if traced is None:
+            return await self._answer(client, operation_name, params, header)
+        return without_digest(await self._answer(client, operation_name, params), traced)
 
     async def _answer(
         self, client: Any, operation_name: str, api_params: dict[str, Any], header: str | None = None
