@@ -7,6 +7,7 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use tokio::sync::Notify;
 
@@ -209,6 +210,8 @@ struct PollerCore {
     visibilities: Arc<Visibilities>,
     transport: Arc<dyn Transport>,
     options: PollerOptions,
+    /// What polls ask for from now on: `PollerOptions::members` to begin with.
+    members: ArcSwap<Box<[u8]>>,
     deletes: Arc<Batcher>,
     changes: Arc<Batcher>,
     began: Instant,
@@ -293,6 +296,7 @@ impl Poller {
             changes: resources.batchers.make(Single::ChangeMessageVisibility, Arc::clone(&options.queue), limits),
             transport: Arc::clone(&resources.transport),
             visibilities: Arc::clone(&resources.visibilities),
+            members: ArcSwap::from_pointee(options.members.clone()),
             options,
             began: runtime::now(),
             state: Mutex::new(state),
@@ -309,6 +313,12 @@ impl Poller {
     /// The queue's URL, as JSON.
     pub(crate) fn queue(&self) -> &[u8] {
         &self.queue
+    }
+
+    /// Have polls ask for something else from now on, as [`PollerOptions::members`] has it.
+    pub(crate) fn ask_for(&self, members: Box<[u8]>) -> Result<(), Error> {
+        self.own()?.members.store(Arc::new(members));
+        Ok(())
     }
 
     /// What there is, without waiting.

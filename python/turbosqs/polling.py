@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from time import time_ns
 from weakref import WeakKeyDictionary
 
 from ._core import Failure, Poller, is_fifo
 from ._green import waits_of
 from .errorfactory import exception
+from .telemetry import switch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from . import _core
+    from .telemetry.recorder import Recorder
     from .types import Message
 
 #: How long closing waits for what is under way, in seconds: polls have one of them, the rest is for giving back.
@@ -56,6 +59,8 @@ class Messages:
     ``close()``, or leaving the ``with`` block, is for.
     """
 
+    _recorder: Recorder | None = None
+
     def __init__(self, core: _core.Client, arguments: dict[str, Any]) -> None:
         """Check the arguments; nothing is sent before the first message is asked for.
 
@@ -66,13 +71,36 @@ class Messages:
         Raises:
             TypeError, ValueError, ParamValidationError: as ``poll_messages``.
         """
-        self._core = make_poller(core, arguments)
+        self._made_with = core
+        self._core, self._params = make_poller(core, arguments)
         self._waits = waits_of(core, self._core)
         self._pid = os.getpid()
 
+    def _record(self, recorder: Recorder | None) -> None:
+        self._recorder = recorder
+        ask(self._made_with, self._core, self._params, recorder)
+        if recorder is not None:
+            recorder.consumes(self._made_with, self._core)
+
+    def _begin(self) -> int:
+        """When somebody begins to wait, if that is to be recorded."""
+        return 0 if self._recorder is None else time_ns()
+
+    def _hand_over(self, message: Message, began: int) -> None:
+        """A message is there that somebody has waited for since then; whether it is recorded may have changed."""
+        recorder = self._recorder
+        if recorder is not None:
+            recorder.received(self._made_with, self._params["QueueUrl"], began or time_ns(), [message])
+
     def __iter__(self) -> Iterator[Message]:
+        began = self._begin()
         try:
-            yield from self._waits
+            for message in self._waits:
+                if self._recorder is not None:
+                    self._hand_over(message, began)
+                yield message
+                if self._recorder is not None:
+                    began = self._begin()
         except Failure as failure:
             error: Exception | None = exception(failure)
         else:
@@ -83,13 +111,17 @@ class Messages:
             raise error
 
     def __next__(self) -> Message:
+        began = self._begin()
         try:
-            return next(self._waits)
+            message: Message = next(self._waits)
         except StopIteration:
             self.close()
             raise
         except Failure as failure:
             error = exception(failure)
+        else:
+            self._hand_over(message, began)
+            return message
         self.close()
         raise error
 
@@ -110,6 +142,7 @@ class Messages:
         Polls under way have a second to come back, so that nothing they bring is lost from sight; it waits for them,
         and for the service to have taken everything back, five seconds at most. In a forked child it does nothing.
         """
+        switch.unfollow(self)
         if self._pid == os.getpid():
             self._core.close()
             self._waits.quiet(TIMEOUT)
@@ -130,8 +163,8 @@ class Messages:
         raise PicklingError("Can't pickle the messages of a queue: they are under way. Poll where they are used")
 
 
-def make_poller(core: _core.Client, arguments: dict[str, Any], **tracked: Any) -> Poller:
-    """A poller of the core from what a user has said.
+def make_poller(core: _core.Client, arguments: dict[str, Any], **tracked: Any) -> tuple[Poller, dict[str, Any]]:
+    """A poller of the core from what a user has said, and what it asks for in ReceiveMessage's terms.
 
     Args:
         core: what sends.
@@ -161,8 +194,20 @@ def make_poller(core: _core.Client, arguments: dict[str, Any], **tracked: Any) -
         error = exception(failure)
     else:
         track(poller)
-        return poller
+        return poller, params
     raise error
+
+
+def ask(core: _core.Client, poller: Poller, params: dict[str, Any], recorder: Recorder | None) -> None:
+    """Have messages come with what links them to their senders if they are recorded, and as they were asked for if not.
+
+    Args:
+        core: what the poller was made with.
+        poller: a poller.
+        params: what ``make_poller`` says that it asks for.
+        recorder: what records its messages from now on; None: nothing.
+    """
+    poller.ask_for(core, params if recorder is None else recorder.asking(params))
 
 
 def tell(url: str, errors: list[tuple[Any, Any, Exception]]) -> None:

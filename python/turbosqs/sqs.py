@@ -161,8 +161,7 @@ class SQS(Operations, BaseClient):
 
         writer = BatchWriter(self._core_for("batch_writer", WRITTEN), QueueUrl, progress)
         writer._client = self  # type: ignore[attr-defined]
-        if (recorder := switch.recorder_of(self)) is not None:
-            writer._record(recorder, self._core, has_room=lambda _: True)
+        switch.follow(writer, self)
         return writer
 
     def poll_messages(
@@ -208,13 +207,8 @@ class SQS(Operations, BaseClient):
 
         arguments: dict[str, Any] = {"QueueUrl": QueueUrl, "max_messages": max_messages, "idle_timeout": idle_timeout}
         arguments.update(polling)
-        recorder = switch.recorder_of(self)
-        if recorder is not None:
-            arguments = recorder.asking(arguments)
         messages = Messages(self._core_for("poll_messages", POLLED), arguments)
-        if recorder is not None:
-            messages._waits = recorder.iterate(self._core, QueueUrl, messages._waits)  # type: ignore[assignment]
-            recorder.consumes(messages._core)
+        switch.follow(messages, self)
         # As long as they come, somebody sees to the core's credentials.
         messages._client = self  # type: ignore[attr-defined]
         return messages

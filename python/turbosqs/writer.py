@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 class BaseBatchWriter:
     """The part that the sync and the asyncio writer have in common."""
 
+    _recorder: Recorder | None = None
+
     def __init__(self, core: _core.Client, queue_url: str, progress: bool = False) -> None:
         """Wrap a core client.
 
@@ -45,15 +47,25 @@ class BaseBatchWriter:
         self._url = queue_url
         self._writer = Writer(core, queue_url)
         self._waits = waits_of(core, self._writer)
-        self._put: Callable[[str, dict[str, Any]], Any] = self._waits.put
+        self._core = core
+        self._plain_put: Callable[..., Any] = self._waits.put
+        self._put: Callable[[str, dict[str, Any]], Any] = self._plain_put
         # A program without a standard error has nowhere to show it.
         self._progress = _progress() if progress and sys.stderr is not None else None
         self._left = False
         self._recorded: WriterPut | None = None
 
-    def _record(self, recorder: Recorder, core: _core.Client, has_room: Callable[[Any], bool]) -> None:
-        """Have its entries recorded; see ``turbosqs.telemetry.recorder.WriterPut``."""
-        self._put = self._recorded = recorder.writes(core, self._put, has_room)
+    def _record(self, recorder: Recorder | None) -> None:
+        self._recorder = recorder
+        self._recorded = None
+        if recorder is not None:
+            self._recorded = recorder.writes(self._core, self._plain_put, self._has_room)
+        self._put = self._recorded or self._plain_put
+
+    @staticmethod
+    def _has_room(put: Any) -> bool:  # noqa: ARG004
+        """Whether an entry was taken, by what putting it has returned."""
+        return True
 
     def __del__(self) -> None:
         writer: Any = getattr(self, "_writer", None)

@@ -228,7 +228,7 @@ impl PollerCore {
             // Without the messages of a lost reply their groups would stand still until they become visible again.
             is_repeatable: self.options.groups != GroupMode::None,
         };
-        receive(&self.options.queue, &self.options.members, params)
+        receive(&self.options.queue, &self.members.load(), params)
     }
 
     /// What a reply brings is taken in. How long to pause after it.

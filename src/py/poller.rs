@@ -58,7 +58,7 @@ impl Poller {
         let queue = members.get("QueueUrl").unwrap_or("\"\"").as_bytes();
         let options = PollerOptions {
             queue: queue.into(),
-            members: members.without(&["QueueUrl", "WaitTimeSeconds", "VisibilityTimeout"]),
+            members: asked_for(&members),
             wait: number("WaitTimeSeconds").unwrap_or(20),
             visibility: number("VisibilityTimeout"),
             life: min_life,
@@ -134,6 +134,13 @@ impl Poller {
     /// No more polls, no more messages; what is buffered goes back.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         wait::released(py, || self.core.close()).map_err(|error| failure(py, error))
+    }
+
+    /// Have polls ask for the attributes that `params` name from now on; all else stays as it is.
+    fn ask_for(&self, client: &Bound<'_, Client>, params: &Bound<'_, PyDict>) -> PyResult<()> {
+        let body = arguments::body(client.get().core(), Action::ReceiveMessage.operation(), params)?;
+        let members = Members::of(&body).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        self.core.ask_for(asked_for(&members)).map_err(|error| failure(client.py(), error))
     }
 
     /// What takers have not finished becomes visible.
@@ -255,6 +262,11 @@ impl Poller {
             }
         }
     }
+}
+
+/// Those of ReceiveMessage's members that each poll has as they are.
+fn asked_for(members: &Members<'_>) -> Box<[u8]> {
+    members.without(&["QueueUrl", "WaitTimeSeconds", "VisibilityTimeout"])
 }
 
 /// Whoever waits longer than this waits without looking up.

@@ -123,7 +123,7 @@ class _Run(Run):
     """The tasks of one run, in the event loop that it was started in."""
 
     def __init__(self, consumer: Consumer, poller: Poller) -> None:
-        super().__init__(poller, consumer._concurrency, consumer._recorded_handler())
+        super().__init__(poller, consumer._concurrency)
         self.consumer = consumer
         self.core = consumer._client._core
         self.tasks: list[asyncio.Task[None]] = []
@@ -248,7 +248,7 @@ class _Run(Run):
         self.poller.close()
 
     async def _work(self, worker: Worker) -> None:
-        take, handler, check_done = self.poller.take, self.handler, self.consumer._check_done
+        take, consumer, check_done = self.poller.take, self.consumer, self.consumer._check_done
         done = None
         taken = 0
         while (work := take(done, 0.0)) is not None:
@@ -260,14 +260,14 @@ class _Run(Run):
                 self._wake_one()
             identifier, message = work
             if identifier is None:
-                await self._tell(self.consumer._calls(self, message))
+                await self._tell(consumer._calls(self, message))
                 continue
             taken += 1
             if taken % TURN == 0:
                 await asyncio.sleep(0)
             worker.begin(message)
             try:
-                result = handler(message)
+                result = consumer._handle(message)
                 # The usual case first: to ask in general takes longer than all the rest.
                 if type(result) is CoroutineType or isawaitable(result):
                     result = await result
@@ -299,7 +299,7 @@ class _Run(Run):
             worker.begin(messages)
             try:
                 # The handler may do with its list what it wants.
-                result = self.handler(list(messages))
+                result = consumer._handle(list(messages))
                 if isawaitable(result):
                     result = await result
                 consumer._check_done(result)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from asyncio import FIRST_COMPLETED, CancelledError, sleep, wait
+from time import time_ns
 
 from .._core import Failure
 from .._exchange import Exchange, Timer, current
 from ..errorfactory import exception
-from ..polling import TIMEOUT, make_poller
+from ..polling import TIMEOUT, ask, make_poller
+from ..telemetry import switch
 from .writer import TURN
 
 TYPE_CHECKING = False
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from .. import _core
+    from ..telemetry.recorder import Recorder
     from ..types import Message
     from .sqs import SQS
 
@@ -30,6 +33,8 @@ class Messages:
     It is an asynchronous iterator and an asynchronous context manager. When the loop over it ends, however it ends,
     what was fetched and not handed over goes back to the queue; ``async with`` waits until it has.
     """
+
+    _recorder: Recorder | None = None
 
     def __init__(self, client: SQS, arguments: dict[str, Any]) -> None:
         """Check the arguments; nothing is sent before the first message is asked for.
@@ -43,9 +48,15 @@ class Messages:
         """
         self._ask = client._ask
         self._client = client._core
-        self._core = make_poller(client._core, arguments)
+        self._core, self._params = make_poller(client._core, arguments)
         self._pid = os.getpid()
         self._taken = 0
+
+    def _record(self, recorder: Recorder | None) -> None:
+        self._recorder = recorder
+        ask(self._client, self._core, self._params, recorder)
+        if recorder is not None:
+            recorder.consumes(self._client, self._core)
 
     async def __aiter__(self) -> AsyncIterator[Message]:
         try:
@@ -69,6 +80,7 @@ class Messages:
         return message
 
     async def _next(self) -> Message | None:
+        began = 0 if self._recorder is None else time_ns()
         self._taken += 1
         if self._taken % TURN == 0:
             # While there is always something to take, others want their turn too.
@@ -80,6 +92,9 @@ class Messages:
                     continue
                 if work:
                     message: Message = work[1]
+                    # Whether it is recorded may have changed meanwhile.
+                    if (recorder := self._recorder) is not None:
+                        recorder.received(self._client, self._params["QueueUrl"], began or time_ns(), [message])
                     return message
                 await self._ask(Exchange.await_messages, self._core, 1)
         except Failure as failure:
@@ -101,6 +116,7 @@ class Messages:
 
     async def close(self) -> None:
         """Stop polling and give back what was not handed over; see ``turbosqs.polling.Messages.close``."""
+        switch.unfollow(self)
         if self._pid == os.getpid():
             self._core.close()
             await until_quiet(self._client, self._core, TIMEOUT)

@@ -141,8 +141,7 @@ class SQS(AsyncOperations, BaseClient):
 
         self._core_for("batch_writer", WRITTEN)
         writer = BatchWriter(self, QueueUrl, progress)
-        if (recorder := switch.recorder_of(self)) is not None:
-            writer._record(recorder, self._core, has_room=lambda weight: not weight)
+        switch.follow(writer, self)
         return writer
 
     def poll_messages(
@@ -170,12 +169,8 @@ class SQS(AsyncOperations, BaseClient):
         self._core_for("poll_messages", POLLED)
         arguments: dict[str, Any] = {"QueueUrl": QueueUrl, "max_messages": max_messages, "idle_timeout": idle_timeout}
         arguments.update(polling)
-        recorder = switch.recorder_of(self)
-        if recorder is None:
-            return Messages(self, arguments)
-        messages = Messages(self, recorder.asking(arguments))
-        messages._next = recorder.iterate(self._core, QueueUrl, messages._next).wait  # type: ignore[method-assign]
-        recorder.consumes(messages._core)
+        messages = Messages(self, arguments)
+        switch.follow(messages, self)
         return messages
 
     def keep_invisible(

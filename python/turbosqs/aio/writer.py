@@ -43,8 +43,12 @@ class BatchWriter(BaseBatchWriter):
         """
         super().__init__(client._core, queue_url, progress)
         self._ask = client._ask
-        self._put = self._writer.offer
+        self._put = self._plain_put = self._writer.offer
         self._taken = 0
+
+    @staticmethod
+    def _has_room(put: Any) -> bool:
+        return not put
 
     async def __aenter__(self) -> Self:
         self._left = False

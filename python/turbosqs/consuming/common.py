@@ -13,8 +13,9 @@ from typing import Any, TypedDict
 from .. import _core
 from .._core import Failure, Poller
 from .._listened import POLLED
+from .._lock import lock
 from ..errorfactory import exception
-from ..polling import count, make_poller, number, with_attribute
+from ..polling import ask, count, make_poller, number, with_attribute
 from ..telemetry import switch
 from ..types import Message
 from . import logs
@@ -23,6 +24,10 @@ from .batches import failures_of
 from .functions import check, check_done
 from .lambdas import BATCH_SIZE, LambdaHandler, answer_of
 from .workers import Worker, mark_lost, times
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..telemetry.recorder import Recorder
 
 RetryDelay = Callable[[Message, BaseException], "float | None"]
 
@@ -75,21 +80,18 @@ class Run:
         poller: what messages come from.
         workers: who handles them.
         error: why it could not go on.
-        handler: what it calls.
         draining: no more messages are handed to handlers.
         over: it has come to its end.
     """
 
-    def __init__(self, poller: Poller, concurrency: int, handler: Any) -> None:
+    def __init__(self, poller: Poller, concurrency: int) -> None:
         """Nothing is asked for yet.
 
         Args:
             poller: a new one.
             concurrency: how many workers there are.
-            handler: what they call.
         """
         self.poller = poller
-        self.handler = handler
         self.workers = [Worker() for _ in range(concurrency)]
         self.error: BaseException | None = None
         self.draining = False
@@ -104,6 +106,7 @@ class Base:
     _name = "turbosqs.Consumer"
 
     _run: Any = None
+    _recorder: Recorder | None = None
 
     def __init__(
         self,
@@ -219,8 +222,11 @@ class Base:
             batch_size=batch_size,
             batch_window=float(batch_window),
         )
-        self._poller = self._make_poller()
+        self._poller, self._params = self._new_poller(arguments)
         self._handler: Any = handler if lambda_handler is None else LambdaHandler(lambda_handler, core, QueueUrl)
+        # What workers call: the handler, as it is recorded at the moment.
+        self._handle: Any = self._handler
+        switch.follow(self, client)
 
     def stats(self) -> ConsumerStats:
         """What has been done since the latest start, and what there is at this moment.
@@ -261,26 +267,26 @@ class Base:
         run: Run | None = self._run
         if run is not None and not run.over:
             raise RuntimeError("this consumer runs already; stop() it before it is started again")
-        # One that was made before calls were recorded does not ask for what links messages to their senders.
-        if run is not None or self._is_recorded is not (switch.recorder_of(self._client) is not None):
-            self._poller = self._make_poller()
+        # Whether it is recorded must not change in between.
+        with lock():
+            if run is not None:
+                self._poller, self._params = self._new_poller(self._arguments)
+            if self._recorder is not None:
+                ask(self._client._core, self._poller, self._params, self._recorder)
+                self._recorder.consumes(self._client._core, self._poller)
         return self._poller
 
-    def _make_poller(self) -> Poller:
-        recorder = switch.recorder_of(self._client)
-        self._is_recorded = recorder is not None
+    def _record(self, recorder: Recorder | None) -> None:
+        self._recorder = recorder
+        core = self._client._core
+        ask(core, self._poller, self._params, recorder)
         if recorder is None:
-            return self._new_poller(self._arguments)
-        poller = self._new_poller(recorder.asking(self._arguments))
-        recorder.consumes(poller)
-        return poller
-
-    def _recorded_handler(self) -> Any:
-        """The handler for a run."""
-        recorder = switch.recorder_of(self._client)
-        if recorder is None:
-            return self._handler
-        return recorder.handler(self._client._core, self._url, self._handler, self._in_batches, self._awaits)
+            self._handle = self._handler
+            return
+        self._handle = recorder.handler(core, self._url, self._handler, self._in_batches, self._awaits)
+        run: Run | None = self._run
+        if run is not None and not run.over:
+            recorder.consumes(core, self._poller)
 
     def _delay(self, message: Message, error: BaseException) -> int | None:
         """After how many seconds a message that failed is to be visible; None: when its time is over."""

@@ -145,7 +145,7 @@ class _Run(Run):
     """The threads of one run, and the one who waits for them."""
 
     def __init__(self, consumer: Consumer, poller: Poller) -> None:
-        super().__init__(poller, consumer._concurrency, consumer._recorded_handler())
+        super().__init__(poller, consumer._concurrency)
         self.consumer = consumer
         self.waits = waits_of(consumer._client._core, poller)
         self.threads: list[threading.Thread] = []
@@ -255,7 +255,7 @@ class _Run(Run):
         self.news.put(None)
 
     def _work(self, worker: Worker) -> None:
-        take, handler, check_done = self.waits.take, self.handler, self.consumer._check_done
+        take, consumer, check_done = self.waits.take, self.consumer, self.consumer._check_done
         done = None
         while (work := take(done, _FOREVER)) is not None:
             done = None
@@ -263,11 +263,11 @@ class _Run(Run):
                 continue
             identifier, message = work
             if identifier is None:
-                self._tell(self.consumer._calls(self, message))
+                self._tell(consumer._calls(self, message))
                 continue
             worker.begin(message)
             try:
-                result = handler(message)
+                result = consumer._handle(message)
                 if result is not None:
                     check_done(result)
             except BaseException as error:
@@ -290,7 +290,7 @@ class _Run(Run):
             worker.begin(messages)
             try:
                 # The handler may do with its list what it wants.
-                result = self.handler(list(messages))
+                result = consumer._handle(list(messages))
                 consumer._check_done(result)
                 done, failed, failures = consumer._divide(result, identifiers, messages)
             except BaseException as error:

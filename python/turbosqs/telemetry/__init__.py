@@ -27,8 +27,8 @@ def instrument(
 ) -> None:
     """Record the calls of all clients in spans and metrics, and send the spans' contexts along in messages.
 
-    Clients that exist are included, asyncio's too, but for those made with ``telemetry=False``. Iterators over
-    messages, writers and runs of consumers are recorded if they begin after this.
+    Clients that exist are included, asyncio's too, but for those made with ``telemetry=False``, and so are their
+    writers, their iterators over messages and consumers that run. What long polls under way bring has no links yet.
 
     A message that is sent bears the context of its sender's span as the configured propagator writes it: in message
     attributes (``traceparent`` and ``tracestate``), unless it has ten already or would become larger than 1 MiB;

@@ -1,8 +1,8 @@
-"""Messages that are handed over: by an iterator, and to a consumer's handler."""
+"""Messages that are handed over to a consumer's handler."""
 
 from __future__ import annotations
 
-from time import perf_counter, time_ns
+from time import perf_counter
 
 from opentelemetry import context, trace
 from opentelemetry.trace import SpanKind
@@ -20,37 +20,6 @@ if TYPE_CHECKING:
 
     from .. import _core
     from .recorder import Recorder
-
-
-class RecordedMessages:
-    """An iterator's source of messages, recorded as they are handed over."""
-
-    def __init__(self, recorder: Recorder, core: _core.Client, url: str, messages: Any) -> None:
-        """Wrap one."""
-        self._recorder = recorder
-        self._core = core
-        self._url = url
-        self._messages = messages
-
-    def __iter__(self) -> RecordedMessages:
-        return self
-
-    def __next__(self) -> Any:
-        began = time_ns()
-        message = next(self._messages)
-        self._recorder.received(self._core, self._url, began, [message])
-        return message
-
-    async def wait(self) -> Any:
-        """The same for a source that is awaited, a function; None when there are no more."""
-        began = time_ns()
-        message = await self._messages()
-        if message is not None:
-            self._recorder.received(self._core, self._url, began, [message])
-        return message
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._messages, name)
 
 
 class Process:

@@ -14,7 +14,7 @@ from opentelemetry.trace import Link, SpanKind
 from .._core import __version__
 from . import contexts, names, switch
 from .calls import OPERATIONS, Call, WriterPut
-from .handing import Process, RecordedMessages
+from .handing import Process
 from .metrics import Instruments
 from .spans import attributes_of, attributes_of_metric, fail, links_to, title
 
@@ -126,8 +126,9 @@ class Recorder:
 
         return handle_and_wait if awaits else handle
 
-    def consumes(self, poller: _core.Poller) -> None:
+    def consumes(self, core: _core.Client, poller: _core.Poller) -> None:
         """Count what becomes of a poller's messages."""
+        self._keep(core)
         self.metrics.pollers.add(poller)
 
     def asking(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -140,11 +141,6 @@ class Recorder:
         self._tagged.clear()
         for core in list(self.metrics.clients):
             core.read_journal()
-
-    def iterate(self, core: _core.Client, url: str, messages: Any) -> RecordedMessages:
-        """Messages that are recorded as they are handed over."""
-        self._keep(core)
-        return RecordedMessages(self, core, url, messages)
 
     def writes(self, core: _core.Client, put: Callable[..., Any], has_room: Callable[[Any], bool]) -> WriterPut:
         """A writer's way of putting entries that is recorded."""

@@ -7,15 +7,25 @@ nobody has asked for costs nothing. This module imports nothing of OpenTelemetry
 from __future__ import annotations
 
 import os
+from weakref import WeakKeyDictionary
 
 from .._lock import lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, Protocol
 
     from .recorder import Recorder
+
+    class Follower(Protocol):
+        """Something that does more than calls."""
+
+        _recorder: Recorder | None
+
+        def _record(self, recorder: Recorder | None) -> None:
+            """Be recorded from now on; None: not any more."""
+
 
 #: The tag of calls that nobody is to be told of: those of an exporter, for one.
 UNTOLD = (1 << 64) - 1
@@ -28,6 +38,23 @@ _single: Recorder | None = None
 
 #: The classes of clients, each with its plain ``_make_api_call`` and the one that records.
 _classes: list[tuple[Any, Callable[..., Any], Callable[..., Any]]] = []
+
+
+#: Writers, iterators and consumers, each with its client.
+_followers: WeakKeyDictionary[Follower, Any] = WeakKeyDictionary()
+
+
+def follow(follower: Follower, client: Any) -> None:
+    """Have a writer, an iterator or a consumer recorded for as long as its client is."""
+    with lock():
+        _followers[follower] = client
+        _tell(follower, client)
+
+
+def unfollow(follower: Follower) -> None:
+    """It has come to its end."""
+    with lock():
+        _followers.pop(follower, None)
 
 
 def take_part(cls: Any, recorded: Callable[..., Any]) -> None:
@@ -115,9 +142,19 @@ def _settle() -> None:
     is_on = _general is not None or _single is not None
     for cls, plain, recorded in _classes:
         cls._make_api_call = recorded if is_on else plain
+    for follower, client in list(_followers.items()):
+        _tell(follower, client)
+
+
+def _tell(follower: Follower, client: Any) -> None:
+    recorder = recorder_of(client)
+    if follower._recorder is not recorder:
+        follower._record(recorder)
 
 
 def _after_fork_in_child() -> None:
+    # They are the parent's.
+    _followers.clear()
     for recorder in (_general, _single):
         if recorder is not None:
             recorder.after_fork()

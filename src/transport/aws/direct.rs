@@ -193,7 +193,8 @@ impl Direct {
         *outgoing.headers_mut() =
             self.headers(target, request, invocation_id, number).await.map_err(NoReply::Unsent)?;
         let read_timeout = self.read_timeout.map(|timeout| timeout + request.long_poll);
-        self.stats.requested(request.action, number);
+        // That entries of a batch are asked for again was counted when it was decided.
+        self.stats.requested(request.action, number - request.attempts);
         let began = log::is_debugged(Topic::Requests).then(Instant::now);
         let response = self.pool.send(outgoing, self.connect_timeout, read_timeout).await;
         log::debug(Topic::Requests, || {
