@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .tools import Layer
 
     #: A handler of an event, and whether nothing comes of it for a request and the arguments of its call.
-    Handler = tuple[Any, Callable[[Any, dict[str, Any]], bool] | None]
+    _Handler = tuple[Any, Callable[[Any, dict[str, Any]], bool] | None]
 
 _HEADER = "X-Amzn-Trace-Id"
 # Not in every botocore.
@@ -51,7 +51,7 @@ class Tools:
         self,
         around: tuple[Any, ...] = (),
         preparing: tuple[Any, ...] = (),
-        handlers: dict[str, list[Handler]] | None = None,
+        handlers: dict[str, list[_Handler]] | None = None,
     ) -> None:
         self.around = around
         self.preparing = preparing

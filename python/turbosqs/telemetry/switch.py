@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from .recorder import Recorder
 
-    class Follower(Protocol):
+    class _Follower(Protocol):
         """Something that does more than calls."""
 
         _recorder: Recorder | None
@@ -41,17 +41,17 @@ _classes: list[tuple[Any, Callable[..., Any], Callable[..., Any]]] = []
 
 
 #: Writers, iterators and consumers, each with its client.
-_followers: WeakKeyDictionary[Follower, Any] = WeakKeyDictionary()
+_followers: WeakKeyDictionary[_Follower, Any] = WeakKeyDictionary()
 
 
-def follow(follower: Follower, client: Any) -> None:
+def follow(follower: _Follower, client: Any) -> None:
     """Have a writer, an iterator or a consumer recorded for as long as its client is."""
     with lock():
         _followers[follower] = client
         _tell(follower, client)
 
 
-def unfollow(follower: Follower) -> None:
+def unfollow(follower: _Follower) -> None:
     """It has come to its end."""
     with lock():
         _followers.pop(follower, None)
@@ -146,7 +146,7 @@ def _settle() -> None:
         _tell(follower, client)
 
 
-def _tell(follower: Follower, client: Any) -> None:
+def _tell(follower: _Follower, client: Any) -> None:
     recorder = recorder_of(client)
     if follower._recorder is not recorder:
         follower._record(recorder)
