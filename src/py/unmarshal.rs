@@ -27,7 +27,7 @@ pub(super) fn from_json<'py>(py: Python<'py>, body: &[u8], output: &'static Stru
     // Of the whole, also of what is passed over: boto3 decodes all of it before it looks for JSON. The parser need not look then.
     let Ok(text) = std::str::from_utf8(body) else { return through_python(py, body, output) };
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let parsed = Members { py, structure: output }.deserialize(&mut deserializer);
+    let parsed = ShapedStructure { py, structure: output }.deserialize(&mut deserializer);
     match parsed.and_then(|dict| deserializer.end().map(|()| dict)) {
         Ok(dict) => Ok(dict),
         Err(_) => through_python(py, body, output),
@@ -192,12 +192,12 @@ impl<'de, 'py> Visitor<'de> for Shaped<'py> {
 }
 
 /// The object at the root.
-struct Members<'py> {
+struct ShapedStructure<'py> {
     py: Python<'py>,
     structure: &'static Structure,
 }
 
-impl<'de, 'py> DeserializeSeed<'de> for Members<'py> {
+impl<'de, 'py> DeserializeSeed<'de> for ShapedStructure<'py> {
     type Value = Bound<'py, PyDict>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -205,7 +205,7 @@ impl<'de, 'py> DeserializeSeed<'de> for Members<'py> {
     }
 }
 
-impl<'de, 'py> Visitor<'de> for Members<'py> {
+impl<'de, 'py> Visitor<'de> for ShapedStructure<'py> {
     type Value = Bound<'py, PyDict>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -9,8 +9,8 @@ use super::entries::Entries;
 use super::nested;
 use crate::model::{Shape, Structure};
 
-/// Text in UTF-8, and halves of surrogate pairs, which have none, as Python's `surrogatepass` spells them.
-type Text = Vec<u8>;
+/// Text in WTF-8: UTF-8, and halves of surrogate pairs, which have none, as Python's `surrogatepass` spells them.
+type Wtf8 = Vec<u8>;
 
 /// The report that goes into a `ParamValidationError`; none when nothing is wrong.
 pub(super) fn report<'py>(
@@ -27,7 +27,7 @@ pub(super) fn report<'py>(
     PyString::from_encoded_object(&report, Some(c"utf-8"), Some(c"surrogatepass")).map(Some)
 }
 
-fn check(value: &Bound<'_, PyAny>, shape: &'static Shape, name: &[u8], complaints: &mut Vec<Text>) -> PyResult<()> {
+fn check(value: &Bound<'_, PyAny>, shape: &'static Shape, name: &[u8], complaints: &mut Vec<Wtf8>) -> PyResult<()> {
     let valid = match shape {
         Shape::String if !value.is_instance_of::<PyString>() => "<class 'str'>",
         Shape::Integer if !value.is_instance_of::<PyInt>() => "<class 'int'>",
@@ -45,7 +45,7 @@ fn structure(
     value: &Bound<'_, PyAny>,
     structure: &'static Structure,
     name: &[u8],
-    complaints: &mut Vec<Text>,
+    complaints: &mut Vec<Wtf8>,
 ) -> PyResult<()> {
     let Ok(dict) = value.cast::<PyDict>() else {
         return invalid_type(value, name, "<class 'dict'>", complaints);
@@ -78,7 +78,7 @@ fn structure(
     Ok(())
 }
 
-fn list(value: &Bound<'_, PyAny>, member: &'static Shape, name: &[u8], complaints: &mut Vec<Text>) -> PyResult<()> {
+fn list(value: &Bound<'_, PyAny>, member: &'static Shape, name: &[u8], complaints: &mut Vec<Wtf8>) -> PyResult<()> {
     if !value.is_instance_of::<PyList>() && !value.is_instance_of::<PyTuple>() {
         return invalid_type(value, name, "<class 'list'>, <class 'tuple'>", complaints);
     }
@@ -88,7 +88,7 @@ fn list(value: &Bound<'_, PyAny>, member: &'static Shape, name: &[u8], complaint
     Ok(())
 }
 
-fn map(value: &Bound<'_, PyAny>, member: &'static Shape, name: &[u8], complaints: &mut Vec<Text>) -> PyResult<()> {
+fn map(value: &Bound<'_, PyAny>, member: &'static Shape, name: &[u8], complaints: &mut Vec<Wtf8>) -> PyResult<()> {
     let Ok(dict) = value.cast::<PyDict>() else {
         return invalid_type(value, name, "<class 'dict'>", complaints);
     };
@@ -108,7 +108,7 @@ fn is_blob(value: &Bound<'_, PyAny>) -> PyResult<bool> {
         || value.hasattr("read")?)
 }
 
-fn invalid_type(value: &Bound<'_, PyAny>, name: &[u8], valid: &str, complaints: &mut Vec<Text>) -> PyResult<()> {
+fn invalid_type(value: &Bound<'_, PyAny>, name: &[u8], valid: &str, complaints: &mut Vec<Wtf8>) -> PyResult<()> {
     let (shown_value, kind) = (text(value)?, text(value.get_type().as_any())?);
     let words: [&[u8]; 8] = [
         b"Invalid type for parameter ",
@@ -125,7 +125,7 @@ fn invalid_type(value: &Bound<'_, PyAny>, name: &[u8], valid: &str, complaints: 
 }
 
 /// `str()` of a value.
-fn text(value: &Bound<'_, PyAny>) -> PyResult<Text> {
+fn text(value: &Bound<'_, PyAny>) -> PyResult<Wtf8> {
     let text = value.str()?;
     match text.to_str() {
         Ok(text) => Ok(text.as_bytes().to_vec()),
