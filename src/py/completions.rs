@@ -4,10 +4,8 @@
 //! reactor touches no Python object and needs no interpreter. What the loop begins within one of its ticks leaves at
 //! the tick's end, in order, and the entries of one queue together.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -17,20 +15,25 @@ use super::keeper::Keeper;
 use super::poller::Poller;
 use super::reply::Replies;
 use super::writer::Writer;
-use super::{arguments, error, wait};
+use super::{arguments, wait};
 use crate::client::{Call, Underway};
 use crate::model::{Action, Operation};
 use crate::poll::PollerWait;
-use crate::protocol::entry::Single;
 use crate::protocol::error::Error;
 use crate::protocol::message::Reply;
-use crate::runtime::admission::{Admission, Weight};
+use crate::runtime::admission::Weight;
 use crate::runtime::completions::CompletionQueue as Core;
 use crate::runtime::lock::lock;
-use crate::runtime::responder::{Responder, Sink};
+use crate::runtime::responder::Responder;
 use crate::runtime::wake::Descriptor;
 use crate::runtime::{self, ProcessBound};
 use crate::send::writer::WaitFor;
+
+mod answers;
+mod calls;
+
+use answers::{Address, Completion};
+use calls::{CallStage, LoopState, Withdraw};
 
 /// `CompletionQueue`: the calls of an event loop, and the answers that it has not taken.
 #[pyclass(frozen, module = "turbosqs._core")]
@@ -38,101 +41,6 @@ pub(super) struct CompletionQueue {
     completions: Arc<Core<Completion>>,
     /// No Python runs while it is locked, and nothing panics.
     state: ProcessBound<Arc<Mutex<LoopState>>>,
-}
-
-/// The unanswered calls of a loop.
-#[derive(Default)]
-struct LoopState {
-    calls: HashMap<u64, Begun>,
-    /// What was begun since the last tick's end.
-    tick: Vec<u64>,
-    /// What is unanswered, by the client's address, which a call keeps.
-    admission: Admission<usize>,
-}
-
-impl Drop for LoopState {
-    /// The loop is gone: nobody waits for its requests any more, such as long polls. Entries leave as their callers wanted it.
-    fn drop(&mut self) {
-        for begun in std::mem::take(&mut self.calls).into_values() {
-            match begun.stage {
-                CallStage::Underway(underway @ (Underway::Task(_) | Underway::Received(_))) => underway.abandon(),
-                CallStage::Waits(withdraw) => withdraw(),
-                _ => {}
-            }
-        }
-    }
-}
-
-/// A call without an answer.
-struct Begun {
-    client: Py<Client>,
-    weight: Weight,
-    stage: CallStage,
-}
-
-/// How far a call is.
-enum CallStage {
-    /// It leaves at the end of this tick.
-    Here(Call),
-    /// It cannot be taken back.
-    Away,
-    Underway(Underway),
-    /// It waits to be told something, and can be withdrawn.
-    Waits(Withdraw),
-    /// Nobody waits for it any more.
-    Abandoned,
-}
-
-/// Tells those who would answer a call that nobody waits for it any more.
-type Withdraw = Box<dyn FnOnce() + Send>;
-
-/// A call's number and its answer.
-struct Completion {
-    number: u64,
-    answer: Payload,
-}
-
-/// What a call has come to, before it is a Python object.
-enum Payload {
-    Reply(&'static Operation, Reply),
-    Text(String),
-    Done,
-    Failed(Action, Error),
-}
-
-/// The sink of one call: a number of a loop.
-struct Address {
-    completions: Arc<Core<Completion>>,
-    number: u64,
-    operation: &'static Operation,
-}
-
-impl Address {
-    fn send<T>(&self, answer: Result<T, Error>, wrap: impl FnOnce(T) -> Payload) {
-        let answer = match answer {
-            Ok(answer) => wrap(answer),
-            Err(error) => Payload::Failed(self.operation.action, error),
-        };
-        self.completions.push(Completion { number: self.number, answer });
-    }
-}
-
-impl Sink<Reply> for Address {
-    fn deliver(self: Box<Self>, answer: Result<Reply, Error>) {
-        self.send(answer, |reply| Payload::Reply(self.operation, reply));
-    }
-}
-
-impl Sink<String> for Address {
-    fn deliver(self: Box<Self>, answer: Result<String, Error>) {
-        self.send(answer, Payload::Text);
-    }
-}
-
-impl Sink<()> for Address {
-    fn deliver(self: Box<Self>, answer: Result<(), Error>) {
-        self.send(answer, |()| Payload::Done);
-    }
 }
 
 #[pymethods]
@@ -175,7 +83,7 @@ impl CompletionQueue {
         let operation = arguments::find(operation)?;
         let core = client.get().core();
         let state = self.state()?;
-        if is_full(&lock(&state), client, operation.action) {
+        if lock(&state).is_full(client, operation.action) {
             return Ok(false);
         }
         // What follows may run the caller's own code, so nothing is locked.
@@ -366,7 +274,7 @@ impl CompletionQueue {
             let begun = lock(&state).remove(number);
             // To make a Python object may run a collection, and with it anybody's finalizers: nothing is locked here.
             if begun.is_some_and(|begun| !matches!(begun.stage, CallStage::Abandoned)) {
-                answers.push((number, value(py, &mut replies, answer)?));
+                answers.push((number, answer.into_python(py, &mut replies)?));
             }
         }
         PyList::new(py, answers)
@@ -417,47 +325,11 @@ impl CompletionQueue {
     }
 }
 
-/// Whether as much of a client is unanswered as may be.
-fn is_full(state: &LoopState, client: &Bound<'_, Client>, action: Action) -> bool {
-    let (settings, key) = (client.get().core().settings(), address_of(client));
-    match &settings.batching {
-        Some(bounds) if Single::of(action).is_some() => state.admission.is_full_of_entries(&key, bounds),
-        _ => state.admission.is_full_of_requests(&key, settings.max_pool_connections),
-    }
-}
-
-fn address_of(client: &Bound<'_, Client>) -> usize {
-    client.as_ptr().addr()
-}
-
-impl LoopState {
-    fn insert(&mut self, number: u64, client: &Bound<'_, Client>, weight: Weight, stage: CallStage) {
-        self.admission.enter(address_of(client), weight);
-        self.calls.insert(number, Begun { client: client.clone().unbind(), weight, stage });
-    }
-
-    fn remove(&mut self, number: u64) -> Option<Begun> {
-        let begun = self.calls.remove(&number)?;
-        self.admission.leave(&begun.client.as_ptr().addr(), begun.weight);
-        Some(begun)
-    }
-}
-
 /// The calls of one tick by one client.
 struct ClientTick {
     client: Py<Client>,
     numbers: Vec<u64>,
     calls: Vec<(Call, Responder<Reply>)>,
-}
-
-fn value<'py>(py: Python<'py>, replies: &mut Replies<'py>, answer: Payload) -> PyResult<Bound<'py, PyAny>> {
-    let made = match answer {
-        Payload::Reply(operation, reply) => replies.dict(py, operation, &reply).map(Bound::into_any),
-        Payload::Text(text) => text.into_bound_py_any(py),
-        Payload::Done => Ok(py.None().into_bound(py)),
-        Payload::Failed(action, error) => Err(error::failure(py, error, action)),
-    };
-    Ok(made.unwrap_or_else(|error| error.into_value(py).into_bound(py).into_any()))
 }
 
 fn failed(error: Error) -> PyErr {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -9,6 +10,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::model::Action;
 use crate::runtime::responder::PendingResponse;
+use crate::send::Limits;
 use crate::transport::scripted::{MAX_ATTEMPTS, Scripted, TIMEOUT, bodies, echo, lost, refusal, reply};
 
 struct Bench {
