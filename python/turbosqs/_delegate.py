@@ -11,6 +11,7 @@ import os
 from time import sleep
 
 from ._lock import lock
+from .telemetry.switch import TAG
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,15 +64,21 @@ class Delegate:
 
         take(self.client, lambda client: OwnPath(client, core, self.hand_over))
 
-    def call(self, operation_name: str, api_params: dict[str, Any]) -> Any:
-        """A call that is botocore's."""
+    def call(self, operation_name: str, api_params: dict[str, Any], tag: int = 0) -> Any:
+        """A call that is botocore's; the core knows it by the tag if it comes back there."""
         from .patching.listeners import call
 
         if self._process != os.getpid():
             # The connections of botocore's pool are the parent's: on them replies would get crossed.
             self._process = os.getpid()
             self.client.close()
-        return call(self.client, operation_name, api_params)
+        if tag == 0:
+            return call(self.client, operation_name, api_params)
+        before = TAG.set(tag)
+        try:
+            return call(self.client, operation_name, api_params)
+        finally:
+            TAG.reset(before)
 
     def close(self) -> None:
         """Close idle connections."""

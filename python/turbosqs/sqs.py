@@ -90,7 +90,7 @@ class SQS(Operations, BaseClient):
             flush()
             delegate = self._listened.delegate_for(operation_name)
             if delegate is not None:
-                reply: dict[str, Any] = delegate.call(operation_name, api_params)
+                reply: dict[str, Any] = delegate.call(operation_name, api_params, tag)
                 return reply
         try:
             return self._call(operation_name, api_params, tag)

@@ -77,7 +77,7 @@ class SQS(AsyncOperations, BaseClient):
         flush()
         delegate = self._listened.delegate_for(operation_name, hand_over=False)
         if delegate is not None:
-            return await to_thread(delegate.call, operation_name, api_params)
+            return await to_thread(delegate.call, operation_name, api_params, tag)
         await self._hand_over()
         return await self._ask(Exchange.call, operation_name, api_params, tag)
 

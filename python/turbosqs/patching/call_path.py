@@ -12,6 +12,7 @@ from .._core import Client, Failure
 from .._lock import lock
 from .._logs import install
 from ..errorfactory import exception
+from ..telemetry.switch import TAG
 from .counts import FAST, Counts
 from .listeners import Listening
 from .model import Model, as_query, without_empty
@@ -213,7 +214,7 @@ class OwnPath(CallPath):
         header: str | None = None,
     ) -> Any:
         try:
-            return self.core.call(operation_name, api_params, trace=header)
+            return self.core.call(operation_name, api_params, TAG.get(), header)
         except Failure as failure:
             error = exception(failure)
         raise error

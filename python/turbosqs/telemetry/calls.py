@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from time import perf_counter, time_ns
 
-from opentelemetry import trace
+from opentelemetry import context, trace
 from opentelemetry.trace import SpanKind
 
 from . import contexts, names, switch
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from .. import _core
     from .recorder import Recorder
+
+#: Set in a context whose calls are nobody's business, by exporters among others.
+SUPPRESSED = "suppress_instrumentation"
 
 #: What is recorded of the API's operations; others have nothing to do with messages.
 OPERATIONS = {
@@ -80,6 +83,9 @@ class Call:
         return OPERATIONS[self._operation]
 
     def __enter__(self) -> Call:
+        # Tools that look at the call further down see whose it is, and OpenTelemetry's own do not record it once more.
+        span = None if self.verb == names.RECEIVE else trace.set_span_in_context(self.span)
+        self._token = context.attach(context.set_value(SUPPRESSED, True, span))
         return self
 
     def answered(self, reply: dict[str, Any]) -> dict[str, Any]:
@@ -90,6 +96,7 @@ class Call:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        context.detach(self._token)
         recorder, reply = self._recorder, self._reply or {}
         # The requests that it shared look for it.
         recorder.read(self._core)

@@ -13,7 +13,7 @@ from opentelemetry.trace import Link, SpanKind
 
 from .._core import __version__
 from . import contexts, names, switch
-from .calls import OPERATIONS, Call, WriterPut
+from .calls import OPERATIONS, SUPPRESSED, Call, WriterPut
 from .handing import Process
 from .metrics import Instruments
 from .spans import attributes_of, attributes_of_metric, fail, links_to, title
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .. import _core
-
-#: Set in a context whose calls are nobody's business, by exporters among others.
-_SUPPRESSED = "suppress_instrumentation"
 
 #: The numbers of calls, whoever records them.
 _numbers = count(1)
@@ -72,7 +69,7 @@ class Recorder:
             params: the arguments, which may not fit.
         """
         verb = OPERATIONS.get(operation)
-        if verb is None or context.get_value(_SUPPRESSED):
+        if verb is None or context.get_value(SUPPRESSED):
             return None
         self._keep(core)
         return Call(self, core, operation, verb, params)

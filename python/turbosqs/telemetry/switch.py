@@ -7,6 +7,7 @@ nobody has asked for costs nothing. This module imports nothing of OpenTelemetry
 from __future__ import annotations
 
 import os
+from contextvars import ContextVar
 from weakref import WeakKeyDictionary
 
 from .._lock import lock
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 #: The tag of calls that nobody is to be told of: those of an exporter, for one.
 UNTOLD = (1 << 64) - 1
+
+#: The tag of a call that botocore makes for a client of ours, on its way there and to the core.
+TAG: ContextVar[int] = ContextVar("turbosqs_tag", default=0)
 
 #: What records all clients.
 _general: Recorder | None = None
