@@ -36,7 +36,7 @@ export MAKE_STARTED
 
 LINTS := clippy rustdoc fmt ruff ruff-format mypy stubtest service-model workflows licences-fresh
 # Environments that tests run programs in.
-PROGRAMS := instrumentation aiobotocore aioboto3
+PROGRAMS := instrumentation instrumentation-aiobotocore aiobotocore aioboto3
 
 .PHONY: help build environment crate demo test test-latest test-versions test-kombu check fuzz deny bench rust python lint locks lock model wheel test-wheel licences licences-check clean
 .PHONY: $(LINTS) locked-environments $(PROGRAMS) rust-tests python-tests portable-tests

@@ -40,6 +40,7 @@ ENVIRONMENTS = {
     "development": (3, 10),
     "demo": (3, 10),
     "instrumentation": (3, 10),
+    "instrumentation-aiobotocore": (3, 10),
     "aiobotocore": (3, 10),
     "aioboto3": (3, 10),
     "bench-aiobotocore": (3, 10),

@@ -28,6 +28,10 @@ WRAPPERS: dict[str, frozenset[str]] = {
             "sentry_sdk.integrations.boto3._client._patch_botocore_client.<locals>.sentry_patched_make_api_call",
             "aws_xray_sdk.ext.botocore.patch._xray_traced_botocore",
             "elasticapm.instrumentation.packages.botocore.BotocoreInstrumentation.call_if_sampling",
+            # Around aiobotocore's.
+            "opentelemetry.instrumentation.botocore.AiobotocoreInstrumentor._patched_api_call",
+            "ddtrace.contrib.internal.aiobotocore.patch._wrapped_api_call",
+            "aws_xray_sdk.ext.aiobotocore.patch._xray_traced_aiobotocore",
         )
     ),
     # They add headers to the request.
@@ -51,6 +55,7 @@ HANDLERS = {
         (
             "sentry_sdk.integrations.boto3._instrumentation._sentry_before_sign",
             "ddtrace.contrib.internal.botocore.patch._botocore_before_sign_handler",
+            "ddtrace.contrib.internal.aiobotocore.patch._aiobotocore_before_sign_handler",
         )
     ),
 }
@@ -85,7 +90,10 @@ NAMING = frozenset(
     ("aws_lambda_powertools.shared.user_agent._create_feature_function.<locals>.add_powertools_feature",)
 )
 
-#: Packages whose wrappers of urllib3 and of sockets record requests of those libraries: the core makes none.
+#: Functions of urllib3, aiohttp and Python's sockets.
+_OTHERS = ("urlopen", "request", "_request", "connect", "socket", "getaddrinfo", "create_connection")
+
+#: Packages whose wrappers of them record requests of those libraries: the core makes none.
 LIBRARIES = ("ddtrace.", "elasticapm.", "newrelic.", "opentelemetry.instrumentation.", "sentry_sdk.")
 
 #: Functions that turn a tool's wrapper into one of another shape; they have it in their closure, under this name.
@@ -155,6 +163,6 @@ class Layer:
 
     def is_known(self, name: str) -> bool:
         """Whether it may stand around the function of that name."""
-        if name == "urlopen" or name in ("socket", "getaddrinfo", "create_connection"):
+        if name in _OTHERS:
             return self.name.startswith(LIBRARIES) and self.inner is not None
         return self.name in WRAPPERS.get(name, ())

@@ -27,8 +27,8 @@ Spans = Callable[[], list[Any]]
 Under = Callable[[str], AbstractContextManager[Any]]
 
 
-def opentelemetry() -> tuple[Under, Spans]:
-    from opentelemetry.instrumentation.botocore import BotocoreInstrumentor
+def opentelemetry(library: str = "botocore") -> tuple[Under, Spans]:
+    from opentelemetry.instrumentation import botocore
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import SimpleSpanProcessor
     from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -42,7 +42,8 @@ def opentelemetry() -> tuple[Under, Spans]:
     def responded(span: Any, service: str, operation: str, result: Any) -> None:
         span.set_attribute("responded", f"{service} {operation} {sorted(result or ())}")
 
-    BotocoreInstrumentor().instrument(tracer_provider=provider, request_hook=requested, response_hook=responded)  # type: ignore[no-untyped-call]
+    instrumentor = getattr(botocore, f"{library.capitalize()}Instrumentor")()
+    instrumentor.instrument(tracer_provider=provider, request_hook=requested, response_hook=responded)
 
     def spans() -> list[Any]:
         found = exporter.get_finished_spans()
@@ -62,7 +63,7 @@ def opentelemetry() -> tuple[Under, Spans]:
     return provider.get_tracer("program").start_as_current_span, spans
 
 
-def sentry() -> tuple[Under, Spans]:
+def sentry(library: str = "botocore") -> tuple[Under, Spans]:  # noqa: ARG001
     import sentry_sdk
     from sentry_sdk.transport import Transport
 
@@ -101,7 +102,7 @@ def sentry() -> tuple[Under, Spans]:
     return under, spans
 
 
-def datadog() -> tuple[Under, Spans]:
+def datadog(library: str = "botocore") -> tuple[Under, Spans]:
     os.environ["DD_INSTRUMENTATION_TELEMETRY_ENABLED"] = "false"
     os.environ["DD_REMOTE_CONFIGURATION_ENABLED"] = "false"
     from ddtrace import patch
@@ -114,7 +115,7 @@ def datadog() -> tuple[Under, Spans]:
             traces.append(trace)
 
     tracer.configure(trace_processors=[Kept()])
-    patch(botocore=True)
+    patch(**{library: True})
 
     def spans() -> list[Any]:
         return [
@@ -127,7 +128,8 @@ def datadog() -> tuple[Under, Spans]:
                 "tags": {
                     name: value
                     for name, value in {**span.get_tags(), **span.get_metrics()}.items()
-                    if not name.startswith("_dd.") and name not in ("runtime-id", "process_id")
+                    # The stack has our frames in the place of botocore's.
+                    if not name.startswith("_dd.") and name not in ("runtime-id", "process_id", "error.stack")
                 },
                 "parent": getattr(span._parent, "name", None),
             }
@@ -138,7 +140,7 @@ def datadog() -> tuple[Under, Spans]:
     return tracer.trace, spans
 
 
-def xray() -> tuple[Under, Spans]:
+def xray(library: str = "botocore") -> tuple[Under, Spans]:
     os.environ["AWS_XRAY_CONTEXT_MISSING"] = "IGNORE_ERROR"
     from aws_xray_sdk.core import patch, xray_recorder
 
@@ -148,8 +150,12 @@ def xray() -> tuple[Under, Spans]:
         def send_entity(self, entity: Any) -> None:
             sent.append(json.loads(entity.serialize()))
 
+    if library == "aiobotocore":
+        from aws_xray_sdk.core.async_context import AsyncContext
+
+        xray_recorder.configure(context=AsyncContext(use_task_factory=False))
     xray_recorder.configure(service="program", sampling=False, emitter=Kept())
-    patch(["botocore"])
+    patch([library])
 
     def walk(entity: Any, parent: str | None) -> Iterator[Any]:
         kept = {name: entity.get(name) for name in ("name", "namespace", "aws", "http", "error", "fault", "throttle")}
@@ -230,7 +236,7 @@ def newrelic() -> tuple[Under, Spans]:
     )
 
 
-TOOLS: dict[str, Callable[[], tuple[Under, Spans]]] = {
+TOOLS: dict[str, Callable[..., tuple[Under, Spans]]] = {
     "opentelemetry": opentelemetry,
     "sentry": sentry,
     "datadog": datadog,

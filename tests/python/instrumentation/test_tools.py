@@ -27,13 +27,13 @@ SYSTEM_ATTRIBUTES = ["opentelemetry", "xray"]
 
 
 @cache
-def played(tool: str, order: str, way: str) -> dict[str, Any]:
-    """What `program.py` printed."""
-    if not PYTHON.exists():
-        pytest.fail(f"there is no {PYTHON}: `make python` makes it")
+def played(tool: str, order: str, way: str, program: str = "program.py", python: Path = PYTHON) -> dict[str, Any]:
+    """What a program printed."""
+    if not python.exists():
+        pytest.fail(f"there is no {python}: `make python` makes it")
     package = Path(turbosqs.__file__).parent.parent
     environment = {**os.environ, "PYTHONPATH": str(package)}
-    command = [PYTHON, HERE / "program.py", tool, order, way]
+    command = [python, HERE / program, tool, order, way]
     done = subprocess.run(command, capture_output=True, text=True, timeout=55, env=environment, check=False)  # type: ignore[arg-type]
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
@@ -78,3 +78,27 @@ def test_what_it_records(tool: str) -> None:
         # It wraps the methods of botocore's clients, which ours has not; its span of the request is there.
         assert own["spans"] == stock["spans"]
     assert own["own"]["traced"] == calls
+
+
+#: Those that wrap aiobotocore.
+AWAITED = ["opentelemetry", "sentry", "datadog", "xray"]
+
+
+@pytest.mark.parametrize("tool", AWAITED)
+def test_what_it_records_of_aiobotocore(tool: str) -> None:
+    """The same with aiobotocore's clients: tasks that send in one tick share requests and keep their traces apart."""
+    python = Path(sys.prefix) / "instrumentation-aiobotocore" / "bin" / "python"
+    with ThreadPoolExecutor() as threads:
+        ways = [("tool", "stock"), ("tool", "patched"), ("patch", "patched")]
+        stock, *patched = threads.map(lambda way: played(tool, *way, "awaited_program.py", python), ways)
+    # Sentry's spans are those of botocore's own function alone.
+    assert len(stock["spans"]) >= (0 if tool == "sentry" else 9)
+    for each in patched:
+        for what in ("spans", "messages", "replies"):
+            assert each[what] == stock[what], what
+        assert each["stats"]["fast"] == each["stats"]["traced"] >= 42
+        assert set(each["stats"]) == {"fast", "traced"}
+        traces = 32 if tool in SYSTEM_ATTRIBUTES else 1
+        assert each["together"] == {"sent": 32, "traces": traces, "requests": 4}
+    assert stock["together"]["traces"] == traces
+    assert all(message[2] == (tool in SYSTEM_ATTRIBUTES) for message in stock["messages"])
