@@ -13,6 +13,7 @@ The modules, outermost first; each imports what stands below it, never what stan
 - `_serve` `turbosqs serve`: the embedded SQS as a process
 - `_consume` ``turbosqs consume``: a consumer as a command
 - `kombu` Celery and kombu: a transport that receives, acknowledges and publishes in batches
+- `dramatiq` a heartbeat for the workers of dramatiq-sqs
 - `aio` clients, writers, iterators and consumers for asyncio
 - `session` sessions, and the clients made from them
 - `sqs` the client

@@ -29,6 +29,8 @@ ALLOWED = {
     "python/batching/test_interrupts.py": {PROGRAM},
     "python/batching/test_life.py": {PROGRAM},
     "python/parity/test_faults.py": {SLOW},
+    "python/programs/celery_kinds.py": {SLOW},
+    "python/programs/test_celery_kinds.py": {SLOW},
     "python/programs/test_greenlets.py": {PROGRAM},
     "python/receiving/fleet_member.py": {PROGRAM},
     "python/receiving/test_asyncio.py": {SLOW, PROGRAM},

@@ -11,7 +11,7 @@
     channel.py        the channel: what of kombu's it does otherwise
     receiving.py      polls that share the prefetch limit; sharing.py has the rules
     acknowledging.py  deletes that leave in batches
-    heartbeat.py      extends what a worker holds
+    heartbeat.py      keeps invisible what a worker holds
     publishing.py     sends that share requests, and batches
     exchange.py       a channel's completion queue
     clients.py        the core behind kombu's clients

@@ -79,6 +79,8 @@ class Acknowledging:
         """
         if handle in self._unanswered:
             return True
+        # It would be extended after it was deleted.
+        self._channel.heartbeat.over(handle)
         until = monotonic() + self._channel.visibility_timeout
         entry = self._unanswered[handle] = _Delete(tag, queue, url, handle, until)
         try:

@@ -65,7 +65,7 @@ class Channel(SQS.Channel):  # type: ignore[misc]
 
     Attributes:
         deletes: acknowledgements that have no answer yet.
-        heartbeat: extends what is delivered, if ``transport_options`` ask for it.
+        heartbeat: keeps what is delivered, if ``transport_options`` ask for it.
         watching: the hub that watches for answers.
     """
 
@@ -135,6 +135,7 @@ class Channel(SQS.Channel):  # type: ignore[misc]
         for queue, url, handle in messages:
             clients = self.core_clients(None if queue is None else self.canonical_queue_name(queue))
             core = None if clients is None else clients.core(_CHANGE)
+            self.heartbeat.over(handle)
             params = {"QueueUrl": url, "ReceiptHandle": handle, "VisibilityTimeout": 0}
             if clients is None or core is None:
                 try:
@@ -265,6 +266,8 @@ class Channel(SQS.Channel):  # type: ignore[misc]
 
     def basic_reject(self, delivery_tag: Any, requeue: bool = False) -> None:
         """As kombu's; what has become free of the prefetch limit is polled for at once."""
+        # A delivery's tag is its receipt handle.
+        self.heartbeat.over(delivery_tag)
         super().basic_reject(delivery_tag, requeue=requeue)
         if self.watching is not None:
             self.watching.call_soon(self.follow)

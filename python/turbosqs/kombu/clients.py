@@ -80,6 +80,15 @@ class CoreClients:
         owner.hand_over(core)
         return core
 
+    def keep_handing_over(self, operation: str) -> None:
+        """Have a thread give the core of an operation the credentials of now, if they are refreshed by being asked for.
+
+        Args:
+            operation: One that ``core`` was asked for.
+        """
+        core, owner = self._made[operation]
+        owner.keep_handing_over(core)
+
     def count(self) -> None:
         """A call more on the core, for ``turbosqs.stats``."""
         self._counts.add(FAST, is_traced=False)

@@ -1,119 +1,119 @@
-"""Heartbeat: the visibility of what a worker holds is extended in batches for as long as it holds it.
+"""Heartbeat: what a worker holds is kept invisible by the core for as long as it holds it.
 
 So a short visibility timeout is enough for long tasks, and for tasks that wait for their ETA; those of a worker that
-dies come back after one visibility timeout.
+dies come back after one visibility timeout. The core needs no thread of Python's for it: not with ``-P solo`` either.
 """
 
 from __future__ import annotations
 
-import logging
+import sys
 
 from .._core import monotonic
-from .failures import GONE, as_exception, code
+from ..keeping import Keeper
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from .. import _core
     from .channel import Channel
     from .exchange import Exchange
 
-_logger = logging.getLogger("turbosqs.kombu")
-
 _CHANGE = "ChangeMessageVisibility"
 
-#: The longest that SQS lets a message be invisible, in seconds, from when it was received.
-LONGEST = 43_200
+#: How often credentials are asked for anew, in seconds. botocore's are refreshed from fifteen minutes before they
+#: expire.
+PERIOD = 30.0
 
 
 class Heartbeat:
-    """The heartbeat of a channel. It beats three times in a visibility timeout, so that one beat may fail."""
+    """The heartbeat of a channel."""
 
     def __init__(self, channel: Channel, exchange: Exchange) -> None:
         self._channel = channel
         self._exchange = exchange
-        # By receipt handle: when it was received and when it was last extended, or may have been.
-        self._held: dict[str, tuple[float, float]] = {}
-        self._timer: Any = None
-        self._is_beating = False
+        # By queue URL: the queue's name in SQS, what sends, and who keeps.
+        self._keepers: dict[str, tuple[str, _core.Client, Keeper]] = {}
+        # By receipt handle: the queue's URL, and since when it may have been invisible, by the core's clock.
+        self._held: dict[str, tuple[str, float]] = {}
+        self._is_timed = False
+
+    def __len__(self) -> int:
+        return len(self._held)
 
     @property
-    def period(self) -> float:
-        """Seconds between two beats."""
-        return float(max(1, self._channel.visibility_timeout)) / 3
+    def is_wanted(self) -> bool:
+        """Whether ``transport_options`` ask for it."""
+        return bool(self._channel.transport_options.get("heartbeat"))
 
-    def received(self, handles: list[str], since: float, core: _core.Client) -> None:
+    @property
+    def seconds(self) -> int:
+        """The visibility timeout that messages are received with, and kept."""
+        return max(1, min(43_200, int(self._channel.visibility_timeout)))
+
+    def received(self, queue: str, url: str, handles: list[str], since: float) -> None:
         """Messages have come.
 
         Args:
+            queue: The queue's name in SQS.
+            url: Its URL.
             handles: Their receipt handles.
             since: From when on they may have been invisible, by the core's clock.
-            core: Whose clock tells when the next beat is due.
         """
-        self._held.update(dict.fromkeys(handles, (since, since)))
-        if not self._is_beating:
-            self._is_beating = True
-            hub = self._channel.watching
-            if hub is None:
-                self._exchange.after(core, self.period, lambda _: self._beat_again(core))
-            else:
-                # Celery has the hub's timers go on while its pool ends.
-                self._timer = hub.call_repeatedly(self.period, self.beat)
+        keeper = self._keeper(queue, url)
+        if keeper is None:
+            return
+        age = monotonic() - since
+        for handle in handles:
+            self._held[handle] = url, since
+            keeper.add(handle, age=age)
 
-    def beat(self) -> None:
-        """Extend what was not extended for half a period."""
-        qos, now = self._channel.qos, monotonic()
-        delivered = {}
-        for tag, message in qos._delivered.copy().items():
-            info = message.delivery_info
-            if tag not in qos._dirty and "sqs_message" in info:
-                delivered[info["sqs_message"]["ReceiptHandle"]] = info
-        for handle in [handle for handle in self._held if handle not in delivered]:
-            self._held.pop(handle, None)
-        for handle, info in delivered.items():
-            since, extended = self._held.get(handle, (now, now - self.period))
-            if now - extended >= self.period / 2 and handle not in self._channel.deletes:
-                self._held[handle] = since, now
-                self._extend(handle, info, int(LONGEST - 1 - (now - since)), extended)
-        self._exchange.leave()
+    def over(self, handle: str) -> None:
+        """A message is not the worker's any more, or is about to be settled."""
+        url, _ = self._held.pop(handle, (None, 0.0))
+        if url is not None and self._exchange.is_mine:
+            # It may have been stopped meanwhile, by another thread.
+            found = self._keepers.get(url)
+            if found is not None:
+                found[2].remove(handle)
 
     def stop(self) -> None:
-        """Beat no more."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        """Keep nothing any more."""
         self._held.clear()
-        # What is due by the exchange finds nothing.
+        while self._keepers:
+            _, (_, _, keeper) = self._keepers.popitem()
+            keeper.close()
+        # The timer finds nothing.
 
-    def _beat_again(self, core: _core.Client) -> None:
-        self._is_beating = bool(self._held)
-        if self._held:
-            self.beat()
-            self._exchange.after(core, self.period, lambda _: self._beat_again(core))
-
-    def _extend(self, handle: str, info: dict[str, Any], most: int, extended: float) -> None:
-        seconds = min(self._channel.visibility_timeout, most)
-        queue = self._channel.canonical_queue_name(info["routing_key"]) if "routing_key" in info else None
+    def _keeper(self, queue: str, url: str) -> Keeper | None:
         clients = self._channel.core_clients(queue)
         core = None if clients is None else clients.core(_CHANGE)
-        if clients is None or core is None or seconds <= 0:
-            return
-        params = {"QueueUrl": info["sqs_queue"], "ReceiptHandle": handle, "VisibilityTimeout": seconds}
-        self._exchange.call(
-            core, _CHANGE, params, lambda answer: self._answered(handle, extended, answer), lingers=True
-        )
-        clients.count()
-        self._exchange.leave()
+        if clients is None or core is None:
+            return None
+        before = self._keepers.get(url)
+        if before is not None and before[1] is core:
+            return before[2]
+        keeper = Keeper(core, QueueUrl=url, VisibilityTimeout=self.seconds)
+        self._keepers[url] = queue, core, keeper
+        if "celery.concurrency.prefork" not in sys.modules:
+            # Tasks may keep the hub's own thread busy. With processes it is free, and forks want no other thread.
+            clients.keep_handing_over(_CHANGE)
+        if before is not None:
+            # kombu has made another client, since a role's credentials are about to expire.
+            now = monotonic()
+            for handle, (its_url, since) in list(self._held.items()):
+                if its_url == url:
+                    keeper.add(handle, age=now - since if now - since < self.seconds else None)
+            before[2].close()
+        self._await_period(core)
+        return keeper
 
-    def _answered(self, handle: str, extended: float, answer: Any) -> None:
-        if not isinstance(answer, BaseException) or handle not in self._held or handle in self._channel.deletes:
-            return
-        if code(answer) in GONE:
-            # Never again: old receipt handles may act on what is another worker's.
-            self._held[handle] = self._held[handle][0], float("inf")
-            _logger.warning("a message is the worker's no more, and will be delivered again: %s", as_exception(answer))
-        else:
-            # The next beat tries again.
-            self._held[handle] = self._held[handle][0], extended
-            _logger.warning("a message's visibility could not be extended: %s", as_exception(answer))
+    def _await_period(self, core: _core.Client) -> None:
+        if not self._is_timed:
+            self._is_timed = True
+            self._exchange.after(core, PERIOD, self._renew)
+
+    def _renew(self, _: object) -> None:
+        """Hand over the credentials of now; to another client, if there is one now."""
+        self._is_timed = False
+        for url, (queue, core, _keeper) in list(self._keepers.items()):
+            self._await_period(core)
+            self._keeper(queue, url)

@@ -13,7 +13,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .. import _core
     from .channel import Channel
     from .exchange import Exchange
 
@@ -103,22 +102,22 @@ class Receiving:
         for name, wanted in channel.get_message_attributes.items():
             if wanted:
                 params[name] = ["All" if each == "ALL" else each for each in wanted]
-        if channel.transport_options.get("heartbeat"):
+        if channel.heartbeat.is_wanted:
             # Whatever the queue's own is.
-            params["VisibilityTimeout"] = channel.visibility_timeout
+            params["VisibilityTimeout"] = channel.heartbeat.seconds
         if url.endswith(".fifo"):
             # An attempt that is repeated after a lost reply brings the same messages.
             params["ReceiveRequestAttemptId"] = uuid4().hex
         begun = monotonic()
         number = self._exchange.call(
-            core, _RECEIVE, params, lambda answer: self._returned(number, poll, url, (begun, core), answer)
+            core, _RECEIVE, params, lambda answer: self._returned(number, poll, url, begun, answer)
         )
         self._polls[number] = poll
         clients.count()
 
-    def _returned(self, number: int, poll: Poll, url: str, sent: tuple[float, _core.Client], answer: Any) -> None:
+    def _returned(self, number: int, poll: Poll, url: str, begun: float, answer: Any) -> None:
         del self._polls[number]
-        now, (begun, core) = monotonic(), sent
+        now = monotonic()
         if isinstance(answer, BaseException):
             self._failed(poll, now, answer)
             return
@@ -131,8 +130,9 @@ class Receiving:
             # Nobody looked for so long that they are somebody else's by now.
             _logger.warning("%d messages of %s have waited for too long; SQS delivers them again", len(messages), url)
             return
-        if self._channel.transport_options.get("heartbeat"):
-            self._channel.heartbeat.received([message["ReceiptHandle"] for message in messages], begun, core)
+        if self._channel.heartbeat.is_wanted:
+            queue = self._channel.canonical_queue_name(poll.queue)
+            self._channel.heartbeat.received(queue, url, [message["ReceiptHandle"] for message in messages], begun)
         self.delivered += self._channel.deliver(poll.queue, url, messages)
 
     def _failed(self, poll: Poll, now: float, failure: BaseException) -> None:

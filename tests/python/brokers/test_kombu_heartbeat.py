@@ -1,21 +1,20 @@
-"""Heartbeat of a kombu channel: what is delivered stays the worker's, on clocks that the test moves."""
+"""Heartbeat of a kombu channel: what is delivered stays the worker's for as long as it has it.
+
+It goes by the machine's clock, in the core: its timing is tested there, and here that the right messages are kept.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from turbosqs.kombu import heartbeat
+from support.waiting import until
+from turbosqs.kombu import clients, heartbeat
 
 CHANGES = ["ChangeMessageVisibility", "ChangeMessageVisibilityBatch"]
 
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The heartbeat's clock: it stands until a test moves it."""
-    now = [1000.0]
-    monkeypatch.setattr(heartbeat, "monotonic", lambda: now[0])
-    return now
+#: The shortest, so that extensions fall due soon: a second, by the machine's clock.
+SHORT = 1
 
 
 def requests(broker: Any) -> int:
@@ -32,81 +31,60 @@ def holding(broker: Any, count: int, **options: Any) -> tuple[Any, list[Any]]:
     return channel, held
 
 
-def beat(broker: Any, channel: Any, clock: list[float], seconds: float) -> None:
-    """So much time passes, then the heart beats; what it asks for is answered."""
-    clock[0] += seconds
-    broker.server.advance(seconds)
-    answered: list[Any] = []
-    original = channel.heartbeat._answered
-
-    def count(*arguments: Any) -> None:
-        original(*arguments)
-        answered.append(arguments)
-
-    channel.heartbeat._answered = count
-    expected = sum(message.delivery_tag not in channel.qos._dirty for message in channel.qos._delivered.values())
-    channel.heartbeat.beat()
-    broker.drive(channel, lambda: len(answered) == expected)
-    channel.heartbeat._answered = original
+def keeper(channel: Any) -> Any:
+    [(_, _, keeper)] = channel.heartbeat._keepers.values()
+    return keeper
 
 
-def test_what_is_held_stays_the_workers_and_what_is_not_comes_back(broker: Any, clock: list[float]) -> None:
-    channel, held = holding(broker, 12)
-    for _ in range(5):
-        beat(broker, channel, clock, 10)
-        assert broker.counts("jobs") == (0, 12)
-    assert requests(broker) < 5 * 12, "in batches"
-    for message in held[:10]:
+def test_what_is_held_is_kept_though_nobody_drives_the_channel(broker: Any) -> None:
+    """As with ``-P solo``, whose hub runs the task."""
+    _, held = holding(broker, 12, visibility_timeout=SHORT)
+    channel = held[0].channel
+    until(lambda: keeper(channel).stats()["extended"] >= 3 * 12)
+    assert (keeper(channel).stats()["lost"], broker.counts("jobs")) == (0, (0, 12))
+    assert requests(broker) < 3 * 12, "in batches"
+    # Nothing is kept any more once the channel is closed, and all goes back.
+    channel.close()
+    assert (len(channel.heartbeat), broker.counts("jobs")) == (0, (12, 0))
+
+
+def test_what_is_settled_is_kept_no_longer(broker: Any) -> None:
+    channel, held = holding(broker, 6)
+    assert keeper(channel).stats()["held"] == 6
+    for message in held[:3]:
         message.ack()
+        assert message.delivery_tag not in channel.heartbeat._held
+    held[3].reject()
+    assert (len(channel.heartbeat), keeper(channel).stats()["held"]) == (2, 2)
     broker.drive(channel, lambda: not channel.deletes)
-    before = requests(broker)
-    beat(broker, channel, clock, 10)
-    assert (requests(broker) - before, broker.counts("jobs")) in [(1, (0, 2)), (2, (0, 2))]
-    # Nothing beats any more, and nothing receives.
-    for tag in list(channel._consumers):
-        channel.basic_cancel(tag)
-    broker.server.advance(31)
-    assert broker.counts("jobs") == (2, 0)
+    channel.give_back([("jobs", held[4].delivery_info["sqs_queue"], held[4].delivery_tag)], wait=True)
+    assert held[4].delivery_tag not in channel.heartbeat._held, "it may have come again, by another receipt handle"
 
 
-def test_a_beat_that_fails_is_made_up_for_by_the_next(broker: Any, clock: list[float], caplog: Any) -> None:
-    attempts = {"client-config": {"retries": {"mode": "standard", "total_max_attempts": 1}}}
-    channel, _ = holding(broker, 3, **attempts)
-    beat(broker, channel, clock, 10)
-    broker.server.faults.add("server_error", actions=CHANGES)
-    beat(broker, channel, clock, 10)
-    assert "could not be extended" in caplog.text
-    broker.server.faults.clear()
-    beat(broker, channel, clock, 9)
-    broker.server.advance(20)
-    assert broker.counts("jobs") == (0, 3)
+def test_another_client_takes_over_what_is_held(broker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """kombu makes one when a role's credentials are about to expire."""
+    monkeypatch.setattr(heartbeat, "PERIOD", 0.01)
+    channel, _ = holding(broker, 4)
+    before = keeper(channel)
+    channel._sqs = None
+    broker.drive(channel, lambda: keeper(channel) is not before)
+    assert (before.stats()["held"], keeper(channel).stats()["held"], len(channel.heartbeat)) == (0, 4, 4)
 
 
-def test_what_is_lost_is_told_and_left_alone(broker: Any, clock: list[float], caplog: Any) -> None:
-    channel, _ = holding(broker, 1)
-    broker._observer.purge_queue(QueueUrl=broker._observer.get_queue_url(QueueName="jobs")["QueueUrl"])
-    beat(broker, channel, clock, 10)
-    assert "is the worker's no more" in caplog.text
-    before = requests(broker)
-    clock[0] += 1
-    channel.heartbeat.beat()
-    assert requests(broker) == before
+@pytest.mark.parametrize("pool", ["prefork", "solo"])
+def test_credentials_are_handed_over_by_a_thread_where_the_hub_is_busy(
+    broker: Any, pool: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Forks want no thread."""
+    kept: list[str] = []
+    monkeypatch.setattr(clients.CoreClients, "keep_handing_over", lambda _, operation: kept.append(operation))
+    monkeypatch.setitem(heartbeat.sys.modules, f"celery.concurrency.{pool}", heartbeat)  # type: ignore[attr-defined]
+    if pool == "solo":
+        monkeypatch.delitem(heartbeat.sys.modules, "celery.concurrency.prefork", raising=False)  # type: ignore[attr-defined]
+    holding(broker, 1)
+    assert kept == ([] if pool == "prefork" else ["ChangeMessageVisibility"])
 
 
-def test_twelve_hours_are_the_most_that_there_are(broker: Any, clock: list[float]) -> None:
-    channel, [message] = holding(broker, 1)
-    since = channel.heartbeat._held[message.delivery_tag][0]
-    asked: list[int] = []
-    channel._exchange.call = lambda *arguments, **_: asked.append(arguments[2]["VisibilityTimeout"])
-    for after in (10.0, 43_180.0, 43_199.5):
-        channel.heartbeat._held[message.delivery_tag] = since, since
-        clock[0] = since + after
-        channel.heartbeat.beat()
-    assert asked == [30, 19]
-
-
-def test_without_the_option_nothing_is_extended(broker: Any) -> None:
+def test_without_the_option_nothing_is_kept(broker: Any) -> None:
     channel, _ = holding(broker, 1, heartbeat=False)
-    assert not channel.heartbeat._held
-    assert channel.heartbeat._timer is None
-    assert requests(broker) == 0
+    assert (len(channel.heartbeat), channel.heartbeat._keepers, requests(broker)) == (0, {}, 0)

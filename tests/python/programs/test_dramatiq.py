@@ -14,6 +14,8 @@ from typing import Any
 import dramatiq
 import pytest
 import turbosqs
+import turbosqs.dramatiq
+from dramatiq.brokers import stub
 from dramatiq_sqs import SQSBroker
 from dramatiq_sqs.exceptions import MessageDelayTooLong, MessageTooLarge
 from support.libraries import KEYS
@@ -136,6 +138,40 @@ def test_what_is_too_large_is_refused(make: Any) -> None:
     with pytest.raises(MessageTooLarge):
         large.send("x" * 2000)
     assert messages(broker, "large") == 1
+
+
+def test_a_heartbeat_keeps_what_a_worker_has(service: Service, working: Any) -> None:
+    """What is being worked on, and what waits for a thread; by boto3's own client as well."""
+    service.reset()
+    middleware = [turbosqs.dramatiq.heartbeat(visibility_timeout=1)]
+    broker = SQSBroker(namespace="tests", endpoint_url=service.url, middleware=middleware, **OPTIONS)
+    begun: list[int] = []
+
+    @dramatiq.actor(broker=broker, queue_name="long")
+    def long(number: int) -> None:
+        begun.append(number)
+        # By the time at which it is over, the others would have come back several times.
+        keeper = middleware[0]._keepers[0]
+        until(lambda: keeper.stats()["extended"] >= 12 * (number == 0))
+
+    for number in range(4):
+        long.send(number)
+    worker = working(broker, threads=1)
+    until(lambda: len(begun) == 4 and messages(broker, "long") == 0, 30)
+    worker.stop()
+    assert sorted(begun) == [0, 1, 2, 3]
+    assert not middleware[0]._keepers
+    assert "consume" not in vars(broker)
+
+
+def test_a_heartbeat_is_for_sqs_and_tells_of_long_visibility_timeouts(service: Service, caplog: Any) -> None:
+    heartbeat = turbosqs.dramatiq.heartbeat()
+    with pytest.raises(TypeError, match="SQSBroker"):
+        heartbeat.before_worker_boot(stub.StubBroker(), None)
+    with pytest.raises(ValueError, match="visibility_timeout"):
+        turbosqs.dramatiq.heartbeat(0)
+    heartbeat.before_worker_boot(SQSBroker(endpoint_url=service.url, **OPTIONS), None)
+    assert "invisible for 43200 seconds" in caplog.text
 
 
 def test_a_worker_that_stops_gives_back_what_it_has_not_begun(make: Any, working: Any) -> None:
