@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import signal
+import subprocess
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -37,8 +39,17 @@ def url(server: Server) -> str:
     return server.create_queue("q")
 
 
-def interrupt(process: Any) -> float:
+def begin(relay: Relay, script: str) -> tuple[subprocess.Popen[str], Callable[[], str]]:
+    """A script with a client of the relay, once it is ready; and what reads its next line."""
+    process = start(SUBJECT, relay.url, LINGERING + script)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process, process.stdout.readline
+
+
+def interrupt(process: subprocess.Popen[str]) -> float:
     """Send SIGINT; how long it took the script to say so."""
+    assert process.stdout is not None
     began = time.monotonic()
     process.send_signal(signal.SIGINT)
     assert process.stdout.readline() == "interrupted\n"
@@ -48,11 +59,9 @@ def interrupt(process: Any) -> float:
 def test_a_call_that_lingers_is_withdrawn(relay: Relay, boto: Any, url: str) -> None:
     """One is in flight, the next waits; interrupted, it is never sent, though the program goes on to send others."""
     relay.hold()
-    process = start(
-        SUBJECT,
-        relay.url,
-        LINGERING
-        + """
+    process, said = begin(
+        relay,
+        """
     first = threading.Thread(target=sqs.send_message, kwargs=dict(QueueUrl=url, MessageBody="first"))
     first.start()
     while not sqs.stats()["requests"]:
@@ -68,9 +77,7 @@ def test_a_call_that_lingers_is_withdrawn(relay: Relay, boto: Any, url: str) -> 
     sqs.close()
     """,
     )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    assert process.stdout.readline() == "waiting\n"
+    assert said() == "waiting\n"
     assert interrupt(process) < PROMPT
     relay.release()
     assert finish(process) == ""
@@ -82,11 +89,9 @@ def test_a_call_that_lingers_is_withdrawn(relay: Relay, boto: Any, url: str) -> 
 def test_a_call_that_has_left_stays_sent(relay: Relay, boto: Any, url: str) -> None:
     """Its neighbours in the request are not given up with it."""
     relay.hold()
-    process = start(
-        SUBJECT,
-        relay.url,
-        LINGERING
-        + """
+    process, _ = begin(
+        relay,
+        """
     def send(n):
         sqs.send_message(QueueUrl=url, MessageBody=str(n))
         say("sent", str(n))
@@ -100,13 +105,10 @@ def test_a_call_that_has_left_stays_sent(relay: Relay, boto: Any, url: str) -> N
     interrupted(lambda: sqs.send_message(QueueUrl=url, MessageBody="left"))
     """,
     )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
     until(lambda: len(relay.passed) == 2)
     assert interrupt(process) < PROMPT
     relay.release()
-    said = finish(process).splitlines()
-    assert sorted(said) == [f"sent {n}" for n in range(10)]
+    assert sorted(finish(process).splitlines()) == [f"sent {n}" for n in range(10)]
     assert held(boto, url) == Counter([*"0123456789", "left"])
 
 
@@ -116,11 +118,9 @@ def test_a_writer_that_waits(where: str, relay: Relay, boto: Any, url: str) -> N
     same when the service comes back."""
     relay.hold()
     count = 100 if where == "room" else 7
-    process = start(
-        SUBJECT,
-        relay.url,
-        LINGERING
-        + f"""
+    process, said = begin(
+        relay,
+        f"""
     batch = sqs.batch_writer(QueueUrl=url)
     def write():
         for n in range({count}):
@@ -130,12 +130,10 @@ def test_a_writer_that_waits(where: str, relay: Relay, boto: Any, url: str) -> N
     say(str(batch._writer.progress()))
     """,
     )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
     expected = 30 if where == "room" else 7
     until(lambda: sum(len(passed.entries) for passed in relay.passed) == expected)
     assert interrupt(process) < PROMPT
-    assert process.stdout.readline() == f"({expected}, 0)\n"
+    assert said() == f"({expected}, 0)\n"
     relay.release()
     assert finish(process) == ""
     assert held(boto, url) == Counter(str(n) for n in range(expected))
@@ -145,11 +143,9 @@ def test_leaving_the_block_by_an_interrupt(relay: Relay, boto: Any, url: str) ->
     """The first Ctrl-C ends the block, which then waits for its answers; the second ends that wait too. It is a
     KeyboardInterrupt in the end, and at the program's end what was accepted is sent."""
     relay.hold()
-    process = start(
-        SUBJECT,
-        relay.url,
-        LINGERING
-        + """
+    process, said = begin(
+        relay,
+        """
     def write():
         with sqs.batch_writer(QueueUrl=url) as batch:
             for n in range(7):
@@ -163,9 +159,7 @@ def test_leaving_the_block_by_an_interrupt(relay: Relay, boto: Any, url: str) ->
     interrupted(write)
     """,
     )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    assert process.stdout.readline() == "sleep\n"
+    assert said() == "sleep\n"
     assert interrupt(process) < PROMPT
     until(lambda: relay.passed)
     assert interrupt(process) < PROMPT
@@ -176,11 +170,9 @@ def test_leaving_the_block_by_an_interrupt(relay: Relay, boto: Any, url: str) ->
 
 def test_an_interrupt_in_close(relay: Relay, boto: Any, url: str) -> None:
     relay.hold()
-    process = start(
-        SUBJECT,
-        relay.url,
-        LINGERING
-        + """
+    process, _ = begin(
+        relay,
+        """
     for n in range(3):
         threading.Thread(target=sqs.send_message, kwargs=dict(QueueUrl=url, MessageBody=str(n)), daemon=True).start()
         while sqs.stats()["messages"].get("SendMessage", 0) <= n:
@@ -188,8 +180,6 @@ def test_an_interrupt_in_close(relay: Relay, boto: Any, url: str) -> None:
     interrupted(sqs.close)
     """,
     )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
     until(lambda: sum(len(passed.entries) for passed in relay.passed) == 3)
     assert interrupt(process) < PROMPT
     relay.release()
@@ -199,21 +189,17 @@ def test_an_interrupt_in_close(relay: Relay, boto: Any, url: str) -> None:
 
 def test_a_signal_handler_that_returns_does_not_end_a_wait(relay: Relay) -> None:
     relay.hold()
-    process = start(
-        SUBJECT,
-        relay.url,
-        LINGERING
-        + """
+    process, said = begin(
+        relay,
+        """
     import signal
     signal.signal(signal.SIGUSR1, lambda *_: say("handled"))
     say("ready")
     say(str(sqs.send_message(QueueUrl=url, MessageBody="x")["ResponseMetadata"]["HTTPStatusCode"]))
     """,
     )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
     until(lambda: relay.passed)
     process.send_signal(signal.SIGUSR1)
-    assert process.stdout.readline() == "handled\n"
+    assert said() == "handled\n"
     relay.release()
     assert re.fullmatch("200\n", finish(process))
