@@ -16,6 +16,8 @@ The modules, outermost first; each imports what stands below it, never what stan
 - `dramatiq` a heartbeat for the workers of dramatiq-sqs
 - `aio` clients, writers, iterators and consumers for asyncio
 - `session` sessions, and the clients made from them
+- `_session_events` `session.events`
+- `_clients` how a session's SQS clients are made
 - `sqs` the client
 - `keeping` ``keep_invisible``: messages that a program has received by itself stay its own
 - `consuming` consumers that run a handler for each message

@@ -7,7 +7,9 @@ asked of a ``boto3.Session`` made from the same arguments, when it is first need
 from __future__ import annotations
 
 from ._core import Failure, chosen_profile, default_region, profiles
+from ._core import Session as CoreSession
 from ._lock import lock
+from ._session_events import SessionEvents
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ class Session:
         # Whether somebody may have registered handlers for clients to come.
         self._is_listened_to = False
         # The core's, for all clients: credentials are found once.
-        self._core_session: Any = None
+        self._core_session = CoreSession()
         if aws_account_id is not None and (aws_access_key_id is None or aws_secret_access_key is None):
             from .exceptions import NoCredentialsError
 
@@ -193,10 +195,13 @@ class Session:
                 if value is not None:
                     raise TypeError(f"{name} is for SQS clients on the Rust core; this client is for {service_name!r}")
             return self._others(service_name, arguments)
+        from . import _clients
+
         if self._arguments["botocore_session"] is not None:
-            client = self._connect_for(self._boto3_client(service_name, arguments), batching)
+            client = _clients.connect_for(self._boto3_client(service_name, arguments), batching)
         else:
-            client = self._connect({**self._for_core(arguments), "batching": batching}, config)
+            filled = _clients.fill_up(self._arguments, arguments)
+            client = self._connect({**filled, "batching": batching}, config)
         if telemetry is not None:
             from .telemetry import switch
 
@@ -292,96 +297,14 @@ class Session:
         """The partition that a region is in; needs boto3's data."""
         return str(self._boto3("get_partition_for_region()").get_partition_for_region(region_name))
 
-    def _for_core(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """What the core needs: the client's arguments, filled up with the session's."""
-        from ._operations import API_VERSION
-
-        if arguments["api_version"] not in (None, API_VERSION):
-            from .exceptions import DataNotFoundError
-
-            raise DataNotFoundError(data_path=f"sqs/{arguments['api_version']}/service-2")
-        session = self._arguments
-        config = arguments["config"]
-        if arguments["region_name"] is None and (config is None or config.region_name is None):
-            arguments["region_name"] = session["region_name"]
-        if arguments["aws_access_key_id"] is None and arguments["aws_secret_access_key"] is None:
-            for name in ("aws_access_key_id", "aws_secret_access_key", "aws_session_token", "aws_account_id"):
-                # An empty string counts as none here and only here, as in boto3's session.
-                arguments[name] = session[name] or None
-            if arguments["aws_session_token"] is not None and arguments["aws_access_key_id"] is None:
-                from .exceptions import PartialCredentialsError
-
-                # boto3 goes on without a key and fails at the first call, with a TypeError.
-                raise PartialCredentialsError(provider="explicit", cred_var="aws_access_key_id")
-        if config is None:
-            arguments["config"] = {}
-        else:
-            from .config import as_options
-
-            arguments["config"] = options = as_options(config)
-            if config.connect_timeout is not None:
-                # Beside a config, a defaults mode of the environment or the profile has no say in it.
-                options.setdefault("connect_timeout", config.connect_timeout)
-        return {**arguments, "profile_name": session["profile_name"]}
-
     def _connect(self, arguments: dict[str, Any], config: Any) -> SQS:
-        from ._core import Client
-        from ._core import Session as CoreSession
-        from ._green import may_wait
-        from ._logs import install
-        from .batching import as_argument
-        from .sqs import SQS
+        """An SQS client of these arguments for the core."""
+        from . import _clients
 
-        install()
-
-        arguments["batching"] = as_argument(arguments["batching"])
-        if self._core_session is None:
-            with lock():
-                if self._core_session is None:
-                    self._core_session = CoreSession()
-        try:
-            core = Client(arguments, session=self._core_session)
-            if core.has_source and may_wait():
-                core.ask_source()
-            if core.general or arguments["config"]:
-                from . import _general
-
-                _general.check(core.general, arguments["config"])
-        except Failure as failure:
-            from .errorfactory import exception
-
-            error = exception(failure)
-        else:
-            if arguments["verify"] is False:
-                from .config import warn_of_no_verification
-
-                warn_of_no_verification(core.endpoint_url)
-            client = SQS(core, config, arguments["profile_name"], arguments, self._handlers())
-            if self._is_listened_to:
-                client._listened.make("events")
-            return client
-        raise error
-
-    def _connect_for(self, client: Any, batching: Batching | bool | None) -> Any:
-        """Our client for one of botocore's, which goes on resolving credentials."""
-        from ._core import Client
-        from ._delegate import Owner
-        from ._logs import install
-        from .batching import as_argument
-        from .patching.settings import UnknownSettingError, core_arguments
-        from .sqs import SQS
-
-        try:
-            arguments = core_arguments(client)
-        except UnknownSettingError as error:
-            import warnings
-
-            message = f"this client is boto3's own, not one on the Rust core, which has no setting for it: {error}"
-            warnings.warn(message, RuntimeWarning, stacklevel=3)
-            return client
-        install()
-        core = Client({**arguments, "batching": as_argument(batching)}, resolved=True)
-        return SQS(core, owner=Owner(client))
+        client = _clients.connect(self._core_session, arguments, config, self._handlers())
+        if self._is_listened_to:
+            client._listened.make("events")
+        return client
 
     def _handlers(self) -> Any:
         """The session's event emitter as it is now, for a client that is made now; None if it is botocore's own."""
@@ -402,44 +325,6 @@ class Session:
                 if self._boto3_session is None:
                     self._boto3_session = _import_boto3(wanted).Session(**given(self._arguments))
         return self._boto3_session
-
-
-class SessionEvents:
-    """A session's event emitter, boto3's. Calls of SQS clients that somebody listens to are made by botocore."""
-
-    def __init__(self, events: Any) -> None:
-        self._events = events
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._events, name)
-
-    def register(self, event_name: str, *args: Any, **kwargs: Any) -> None:
-        """As botocore's.
-
-        Raises:
-            NotImplementedError: the event is the making of an SQS client's class, which is not made here.
-        """
-        self._refuse(event_name)
-        self._events.register(event_name, *args, **kwargs)
-
-    def register_first(self, event_name: str, *args: Any, **kwargs: Any) -> None:
-        """As botocore's; see ``register``."""
-        self._refuse(event_name)
-        self._events.register_first(event_name, *args, **kwargs)
-
-    def register_last(self, event_name: str, *args: Any, **kwargs: Any) -> None:
-        """As botocore's; see ``register``."""
-        self._refuse(event_name)
-        self._events.register_last(event_name, *args, **kwargs)
-
-    def _refuse(self, event_name: str) -> None:
-        # Events are named kind.service; a handler for fewer parts hears all that begin with them.
-        kind, _, rest = event_name.partition(".")
-        if kind == "creating-client-class" and rest.partition(".")[0] in ("", "*", "sqs"):
-            raise NotImplementedError(
-                f"the class of turbosqs's SQS clients is not made anew for each, so a handler for {event_name!r} could "
-                "not change it: use boto3's own client with turbosqs.patch()"
-            )
 
 
 def _named(local: dict[str, Any], *others: str) -> dict[str, Any]:
