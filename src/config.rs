@@ -38,4 +38,4 @@ pub(crate) use services::{AwsService, Services};
 pub(crate) use settings::{Batching, Retries, RetryMode, Settings, Tls, UserAgent};
 pub(crate) use sources::{Section, SectionEntry, SharedFiles, Sources, command_words};
 pub(crate) use system::System;
-pub(crate) use url::{Url, trimmed};
+pub(crate) use url::{Url, masked, trimmed};

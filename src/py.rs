@@ -100,6 +100,12 @@ mod _core {
         crate::protocol::entry::is_fifo(format!("\"{}\"", queue_url.to_string_lossy()).as_bytes())
     }
 
+    /// A URL as a log or an exception may show it: without what may be secret in it.
+    #[pyfunction]
+    fn masked_url(url: &Bound<'_, PyString>) -> String {
+        crate::config::masked(&url.to_string_lossy()).into_owned()
+    }
+
     /// For tests: how long the I/O thread of a process that has made no call yet has nothing to do before it ends, or half of
     /// that.
     #[pyfunction]

@@ -6,7 +6,7 @@ import os
 from time import time_ns
 from weakref import WeakKeyDictionary
 
-from ._core import Failure, Poller, is_fifo
+from ._core import Failure, Poller, is_fifo, masked_url
 from ._green import waits_of
 from .errorfactory import exception
 from .telemetry import switch
@@ -224,7 +224,7 @@ def tell(url: str, errors: list[tuple[Any, Any, Exception]]) -> None:
         getLogger("turbosqs.polling").warning(
             "%s: its VisibilityTimeout cannot be asked for, so messages are received with VisibilityTimeout=%d. "
             "Give VisibilityTimeout, or permit sqs:GetQueueAttributes. %s: %s",
-            url,
+            masked_url(url),
             UNKNOWN,
             type(error).__name__,
             error,

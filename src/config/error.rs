@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::url::masked;
+
 /// A value that an exception is made with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum KwargValue {
@@ -150,7 +152,7 @@ impl ConfigError {
             ConfigError::CredentialRetrieval { provider, error_msg } => {
                 vec![("provider", text(provider)), ("error_msg", text(error_msg))]
             }
-            ConfigError::InvalidImdsEndpoint { endpoint } => vec![("endpoint", text(endpoint))],
+            ConfigError::InvalidImdsEndpoint { endpoint } => vec![("endpoint", text(&masked(endpoint)))],
             ConfigError::InvalidImdsMode { mode } => {
                 vec![("mode", text(mode)), ("valid_modes", KwargValue::Tuple(IMDS_MODES))]
             }
@@ -201,7 +203,7 @@ impl fmt::Display for ConfigError {
                 write!(f, "Error when retrieving credentials from {provider}: {error_msg}")
             }
             ConfigError::InvalidImdsEndpoint { endpoint } => {
-                write!(f, "Invalid endpoint EC2 Instance Metadata endpoint: {endpoint}")
+                write!(f, "Invalid endpoint EC2 Instance Metadata endpoint: {}", masked(endpoint))
             }
             ConfigError::InvalidImdsMode { mode } => {
                 write!(

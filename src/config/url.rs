@@ -1,5 +1,6 @@
 //! URLs as Python's `urllib.parse` takes them apart, as far as endpoints and proxies need.
 
+use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
 /// The parts of a URL that are looked at.
@@ -58,6 +59,24 @@ impl<'a> Url<'a> {
     }
 }
 
+/// A URL as an exception may show it: a user and a password before the host, and a query, are masked.
+pub(crate) fn masked(url: &str) -> Cow<'_, str> {
+    let (scheme, rest) = match url.split_once("//") {
+        Some((scheme, rest)) => (format!("{scheme}//"), rest),
+        None => (String::new(), url),
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let after = rest.strip_prefix(authority).unwrap_or_default();
+    let (path, query) = after.split_once('?').map_or((after, ""), |(path, query)| (path, query));
+    let (user, host) = authority.rsplit_once('@').map_or(("", authority), |(user, host)| (user, host));
+    if user.is_empty() && query.is_empty() {
+        return Cow::Borrowed(url);
+    }
+    let user = if user.is_empty() { "" } else { "***@" };
+    let query = if query.is_empty() { "" } else { "?***" };
+    Cow::Owned(format!("{scheme}{user}{host}{path}{query}"))
+}
+
 /// Without the blanks and control characters before it.
 pub(crate) fn trimmed(url: &str) -> &str {
     url.trim_start_matches(|character: char| character <= ' ')
@@ -75,7 +94,7 @@ pub(super) fn check_endpoint(url: &str) -> Result<(), String> {
         return Err("Invalid IPv6 URL".to_owned());
     }
     if !is_valid_endpoint(url) {
-        return Err(format!("Invalid endpoint: {url}"));
+        return Err(format!("Invalid endpoint: {}", masked(url)));
     }
     match parts.port_text() {
         Some(port) if !port.chars().all(|character| character.is_ascii_digit()) => {
@@ -121,6 +140,21 @@ mod tests {
         assert_eq!((url.host(), url.port(), url.credentials()), ("::1", Some(Some(4566)), None));
         assert_eq!(Url::split("http://host").port(), Some(None));
         assert_eq!(Url::split("http://host:x").port(), None);
+    }
+
+    #[test]
+    fn a_url_is_shown_without_what_is_secret() {
+        for (url, shown) in [
+            ("https://sqs.eu-west-1.amazonaws.com/", "https://sqs.eu-west-1.amazonaws.com/"),
+            ("http://[::1]:80/a@b", "http://[::1]:80/a@b"),
+            ("http://u:p@w@h:1/a?b=c#d", "http://***@h:1/a?***"),
+            ("http://u@h", "http://***@h"),
+            ("//u:p@h/?", "//***@h/"),
+            ("u:p@nowhere", "***@nowhere"),
+            ("http://h?token=t", "http://h?***"),
+        ] {
+            assert_eq!(masked(url), shown);
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::json::{self, Json};
 use super::message::Reply;
+use crate::config::masked;
 use crate::model::{ERRORS, ErrorShape};
 
 mod source;
@@ -71,7 +72,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Service(error) => write!(f, "{}: {}", error.code, error.message),
-            Error::Lost(lost) => write!(f, "{:?} ({}): {}", lost.failure, lost.url, lost.detail),
+            Error::Lost(lost) => write!(f, "{:?} ({}): {}", lost.failure, masked(&lost.url), lost.detail),
             Error::NoCredentials => f.write_str("Unable to locate credentials"),
             Error::Credentials { provider, detail } => {
                 write!(f, "Error when retrieving credentials from {provider}: {detail}")

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use super::{nested, reply};
-use crate::config::{self, ConfigError};
+use crate::config::{self, ConfigError, masked};
 use crate::model::Action;
 use crate::protocol::error::{Error, Failure as LostAt, Lost, ServiceError, SourceError};
 use crate::protocol::json::Json;
@@ -101,7 +101,9 @@ fn loaded<'py>(py: Python<'py>, json: &str) -> PyResult<Bound<'py, PyAny>> {
 }
 
 fn lost(py: Python<'_>, lost: &Lost) -> PyErr {
-    let (url, error) = (("endpoint_url", lost.url.as_str()), ("error", lost.detail.as_str()));
+    // boto3 quotes an endpoint with the password in it; a secret has no business in an exception.
+    let shown = masked(&lost.url);
+    let (url, error) = (("endpoint_url", shown.as_ref()), ("error", lost.detail.as_str()));
     // The order is that of botocore's keyword arguments, which the exceptions keep.
     let class = lost.failure.exception();
     match lost.failure {

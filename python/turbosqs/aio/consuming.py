@@ -143,7 +143,7 @@ class _Run(Run):
     def start(self) -> None:
         """Start the tasks."""
         work = self._work_in_batches if self.consumer._in_batches else self._work
-        logs.started(self.consumer._url, len(self.workers))
+        logs.started(self.consumer._shown, len(self.workers))
         self.watcher = asyncio.create_task(self._until_the_end(self._watch()), name="turbosqs-consumer-watcher")
         for number, worker in enumerate(self.workers):
             running = self._until_the_end(self._as_worker(work, worker))
@@ -185,7 +185,7 @@ class _Run(Run):
         if not self.over:
             self.over = True
             counts = self.poller.stats()
-            logs.stopped(self.consumer._url, counts["handled"], counts["failed"], len(pending))
+            logs.stopped(self.consumer._shown, counts["handled"], counts["failed"], len(pending))
         self.news.set()
         return finished
 
@@ -212,7 +212,7 @@ class _Run(Run):
         if not self.draining:
             self.draining = True
             counts = self.poller.stats()
-            logs.draining(self.consumer._url, counts["in_progress"], counts["buffered"])
+            logs.draining(self.consumer._shown, counts["in_progress"], counts["buffered"])
         self.stopping = True
         self.poller.close()
         self._wake_all()
@@ -244,7 +244,7 @@ class _Run(Run):
         """Nothing can go on after this."""
         if self.error is None:
             self.error = error
-            logs.ended(self.consumer._url, error)
+            logs.ended(self.consumer._shown, error)
         self.poller.close()
 
     async def _work(self, worker: Worker) -> None:

@@ -11,7 +11,7 @@ from inspect import iscoroutinefunction
 from typing import Any, TypedDict
 
 from .. import _core
-from .._core import Failure, Poller
+from .._core import Failure, Poller, masked_url
 from .._listened import POLLED
 from .._lock import lock
 from ..errorfactory import exception
@@ -203,12 +203,14 @@ class Base:
             with_attribute(arguments, "ApproximateReceiveCount")
         self._client = client
         self._url = QueueUrl
+        # In logs.
+        self._shown = masked_url(str(QueueUrl))
         self._concurrency = concurrency
         self._in_batches = batch_size is not None
         self._retry_delay = retry_delay
         self._on_error = on_error
-        self._on_delete_failed = on_delete_failed or partial(logs.not_deleted, QueueUrl)
-        self._on_lease_lost = on_lease_lost or partial(logs.lease_lost, QueueUrl)
+        self._on_delete_failed = on_delete_failed or partial(logs.not_deleted, self._shown)
+        self._on_lease_lost = on_lease_lost or partial(logs.lease_lost, self._shown)
         self._shutdown_timeout = float(shutdown_timeout)
         self._pid = os.getpid()
         self._lock = threading.Lock()
@@ -242,11 +244,11 @@ class Base:
 
     def __repr__(self) -> str:
         if self._pid != os.getpid():
-            return f"<{self._name} of {self._url}: of another process>"
+            return f"<{self._name} of {self._shown}: of another process>"
         stats, state = self.stats(), self._state()
         names = ("in_progress", "buffered", "handled", "failed", "lost")
         counts = ", ".join(f"{stats[name]} {name.replace('_', ' ')}" for name in names)  # type: ignore[literal-required]
-        return f"<{self._name} of {self._url}: {state}, {counts}>"
+        return f"<{self._name} of {self._shown}: {state}, {counts}>"
 
     def _state(self) -> str:
         run: Run | None = self._run
@@ -324,7 +326,7 @@ class Base:
 
     def _error(self, error: BaseException, messages: Sequence[Message]) -> list[Call]:
         if self._on_error is None:
-            return [("on_error", logs.not_handled, (self._url, error, messages))]
+            return [("on_error", logs.not_handled, (self._shown, error, messages))]
         return [("on_error", self._on_error, (error, message)) for message in messages]
 
     def _calls(self, run: Run, background_errors: Sequence[BackgroundError]) -> list[Call]:
@@ -333,14 +335,14 @@ class Base:
         for message, wanted, failure in background_errors:
             error = exception(failure) if isinstance(failure, Failure) else failure
             if message is None:
-                calls.append(("on_error", self._on_error or partial(logs.poll_failed, self._url), (error, None)))
+                calls.append(("on_error", self._on_error or partial(logs.poll_failed, self._shown), (error, None)))
             elif wanted == "lost":
                 mark_lost(message, run.workers)
                 calls.append(("on_lease_lost", self._on_lease_lost, (message, error)))
             elif wanted is None:
                 calls.append(("on_delete_failed", self._on_delete_failed, (error, message)))
             else:
-                calls.append(("on_error", self._on_error or partial(logs.not_delayed, self._url), (error, message)))
+                calls.append(("on_error", self._on_error or partial(logs.not_delayed, self._shown), (error, message)))
         return calls
 
     def _check_done(self, result: Any, name: str | None = None) -> None:

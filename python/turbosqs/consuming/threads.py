@@ -168,7 +168,7 @@ class _Run(Run):
             arguments = (self._as_worker, work, worker)
             self.threads.append(threading.Thread(target=self._until_the_end, args=arguments, name=name, daemon=True))
         self.alive = len(self.threads)
-        logs.started(self.consumer._url, len(self.threads))
+        logs.started(self.consumer._shown, len(self.threads))
         for thread in (self.watcher, *self.threads):
             thread.start()
 
@@ -209,7 +209,7 @@ class _Run(Run):
             self.over = True
             counts = self.poller.stats()
             busy = sum(worker.held is not None for worker in self.workers)
-            logs.stopped(self.consumer._url, counts["handled"], counts["failed"], busy)
+            logs.stopped(self.consumer._shown, counts["handled"], counts["failed"], busy)
         self.stopped = True
         self.news.put(None)
         return finished
@@ -223,7 +223,7 @@ class _Run(Run):
         if not self.draining:
             self.draining = True
             counts = self.poller.stats()
-            logs.draining(self.consumer._url, counts["in_progress"], counts["buffered"])
+            logs.draining(self.consumer._shown, counts["in_progress"], counts["buffered"])
         self.poller.close()
 
     def _until_the_end(self, work: Callable[..., None], *arguments: Any) -> None:
@@ -251,7 +251,7 @@ class _Run(Run):
                 self.error = error
         self.poller.close()
         if first:
-            logs.ended(self.consumer._url, error)
+            logs.ended(self.consumer._shown, error)
         self.news.put(None)
 
     def _work(self, worker: Worker) -> None:

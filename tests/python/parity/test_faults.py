@@ -219,9 +219,7 @@ def ask_made(library: Library, url: str, settings: dict[str, Any]) -> Outcome:
         "http://[::1",
         "//127.0.0.1",
         "",
-        "http://user:password@127.0.0.1:1",
         "http://under_score.invalid",
-        "http://127.0.0.1:1?query=1",
         "http://127.0.0.1:1#fragment",
         "http://127.0.0.1:1/path#fragment",
     ],
@@ -230,6 +228,25 @@ def ask_made(library: Library, url: str, settings: dict[str, Any]) -> Outcome:
 def test_bad_endpoint(url: Any) -> None:
     """An endpoint that is none: at the making of the client or at the call, as boto3."""
     same(*(ask_made(library, url, {"connect_timeout": 0.3}) for library in (BOTO3, SUBJECT)))
+
+
+@pytest.mark.parametrize(
+    ("url", "masked"),
+    [
+        ("http://user:password@127.0.0.1:1", "http://***@127.0.0.1:1/"),
+        ("http://127.0.0.1:1?query=1", "http://127.0.0.1:1/?***"),
+    ],
+)
+def test_an_address_with_a_secret(url: str, masked: str) -> None:
+    """It is masked in exceptions, and the same but for that."""
+    theirs, mine = (ask_made(library, url, {"connect_timeout": 0.3}) for library in (BOTO3, SUBJECT))
+    assert isinstance(theirs, Raised)
+    assert isinstance(mine, Raised)
+    assert type(mine.error).__name__ == type(theirs.error).__name__ == "EndpointConnectionError"
+    if ours("masked addresses"):
+        assert str(mine.error) == f'Could not connect to the endpoint URL: "{masked}"'
+    else:
+        assert str(mine.error) == str(theirs.error)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,8 @@ DIFFERENCES = {
     "they expire already, and asks for keys that live for less with each request",
     "product tokens": "the User-Agent names turbosqs and the Rust SDK where boto3 names itself",
     "file for a binary": "it is read and sent; boto3's validation takes it, then it is a TypeError",
+    "masked addresses": "an exception that quotes an endpoint's URL has *** for a user, a password and a query in it; "
+    "boto3's has them in clear",
     "isolated partitions": "in us-iso and us-isob, meta has the FIPS and dual-stack endpoints of the published rules, "
     "where boto3's requests go as well, while its meta names others",
     "wrong types": "a setting of the wrong type is a TypeError that names it, from client(); boto3 fails later in "

@@ -6,10 +6,13 @@ import json
 import logging
 import re
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import boto3
+import botocore.config
 import pytest
 import turbosqs
 from support.fakes import Answering, Reply, Request, fault, ok, refused_port
@@ -132,10 +135,48 @@ def test_keys_that_are_given(everything: Everything, world: World) -> None:
         calls(everything, sqs, url)
         presigned = sqs.generate_presigned_url("send_message", {"QueueUrl": url, "MessageBody": BODY})
         signature = re.findall(r"X-Amz-Signature=([0-9a-f]{64})", presigned)[0]
-        # As boto3's, exceptions name the endpoint as it was given.
-        everything.exceptions = [text for text in everything.exceptions if "endpoint_url" not in text]
         search(everything, listening)
         assert signature not in everything.text()
+
+
+@pytest.mark.parametrize("way", ["own", "adaptive", "patched"])
+def test_an_endpoint_with_a_password(everything: Everything, world: World, way: str) -> None:
+    """Nobody is there; then somebody who breaks off; then one whose name cannot be."""
+    keys = {"region_name": "us-east-1", "aws_access_key_id": ACCESS, "aws_secret_access_key": SECRET}
+    module: Any = boto3 if way == "patched" else turbosqs
+    retries = {"mode": "adaptive" if way == "adaptive" else "standard", "total_max_attempts": 2}
+    config = (botocore.config.Config if way == "patched" else turbosqs.Config)(retries=retries)
+    with turbosqs.patched(), Answering(world) as listening:
+        for host in (f"127.0.0.1:{refused_port()}", "127.0.0.1:1", "no-such-host.invalid"):
+            url = f"http://user:{PASSWORD}@{host}/?token={TOKEN}"
+            sqs = module.client("sqs", endpoint_url=url, config=config, **keys)
+            for queue in (url, f"{url}/1/q"):
+                everything.call(sqs.send_message, QueueUrl=queue, MessageBody=BODY)
+            everything.call(sqs.list_queues)
+        for wrong in (f"user:{PASSWORD}@", f"http://user:{PASSWORD}@host:x"):
+            if way != "patched":
+                everything.call(module.client, service_name="sqs", endpoint_url=wrong, **keys)
+        assert any("EndpointConnectionError" in text for text in everything.exceptions)
+        search(everything, listening)
+
+
+def test_a_queue_with_a_password(everything: Everything, world: World) -> None:
+    with Answering(world) as listening:
+        keys = {"aws_access_key_id": ACCESS, "aws_secret_access_key": SECRET}
+        sqs = turbosqs.client("sqs", region_name="us-east-1", endpoint_url=listening.url, **keys)  # type: ignore[call-overload]
+        url = f"{listening.url.replace('//', f'//user:{PASSWORD}@')}/1/q?token={TOKEN}"
+        failed = threading.Event()
+
+        def handle(_: Any) -> None:
+            failed.set()
+            raise LookupError("not this one")
+
+        consuming = turbosqs.Consumer(sqs, QueueUrl=url, handler=handle, max_messages=2)
+        consuming.run()
+        everything.exceptions.append(repr(consuming))
+        assert failed.is_set()
+        assert "were not handled" in everything.text() or "was not handled" in everything.text()
+        search(everything, listening)
 
 
 def test_a_proxy_with_a_password(everything: Everything, world: World) -> None:

@@ -9,7 +9,7 @@ use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use serde_json::Value;
 
-use crate::config::Services;
+use crate::config::{Services, masked};
 use crate::protocol::error::{Error, Lost, QueryError, ServiceError, SourceError};
 use crate::protocol::json::Json;
 use crate::protocol::message::Reply;
@@ -128,7 +128,7 @@ fn json_refusal(reply: &Reply) -> (String, String, Option<String>) {
 }
 
 pub(super) fn uri(url: &str) -> Result<Uri, Error> {
-    url.parse().map_err(|error| SourceError::Value(format!("Invalid endpoint: {url} ({error})")).into())
+    url.parse().map_err(|error| SourceError::Value(format!("Invalid endpoint: {} ({error})", masked(url))).into())
 }
 
 fn lost(failed: HttpFailure, url: &str) -> Error {
@@ -139,6 +139,7 @@ fn lost(failed: HttpFailure, url: &str) -> Error {
 /// botocore's words for a request that was lost.
 pub(super) fn connection_error(failed: &HttpFailure, url: &str) -> String {
     use crate::protocol::error::Failure::*;
+    let url = masked(url);
     match failed.kind {
         Dns | Connect => format!("Could not connect to the endpoint URL: \"{url}\""),
         ConnectTimeout => format!("Connect timeout on endpoint URL: \"{url}\""),
