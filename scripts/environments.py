@@ -33,12 +33,14 @@ VENV = ROOT / ".venv"
 #: What `check` has proven, a file for each lock and Python; it goes with the environment.
 PROOFS = VENV / "whole"
 
-#: The environments, with the oldest Python that each can do with. ``uv`` is what the others are made by. ``demo`` has
-#: the versions of ``development``, so it comes after it: an environment made for the tests is good for the demo.
+#: The environments, with the oldest Python that each can do with. ``uv`` is what the others are made by. ``demo``
+#: and ``test`` have the versions of ``development``, so they come after it: an environment made for the tests is good
+#: for the demo.
 ENVIRONMENTS = {
     "uv": (3, 10),
     "development": (3, 10),
     "demo": (3, 10),
+    "test": (3, 10),
     "instrumentation": (3, 10),
     "instrumentation-aiobotocore": (3, 10),
     "aiobotocore": (3, 10),
@@ -53,7 +55,7 @@ ENVIRONMENTS = {
     "boto3-newest": (3, 10),
     "wheel": (3, 10),
 }
-SAME_AS = {"demo": "development"}
+SAME_AS = {"demo": "development", "test": "development"}
 
 #: The versions of CPython that the project supports; a lock is checked on each that is on the machine.
 SUPPORTED = ((3, 10), (3, 11), (3, 12), (3, 13))

@@ -1,16 +1,18 @@
 """Tries the wheel in dist/ as a user has it: in bare environments of every supported Python of this machine.
 
-    python scripts/test_wheel.py [--quick | --suite] [WHEEL]
+    python scripts/test_wheel.py [--quick | --suite [--environment NAME]] [WHEEL]
 
 No compiler, no cargo and nothing of this checkout is in reach there. What is tried is ``tests/wheel/smoke.py``; boto3
 is installed, from its lock, for the last of it. ``--quick`` tries the oldest Python alone, without boto3; ``--suite``
-tries the Python that runs this, and then runs the whole test suite with the wheel in place of the checkout's package.
+tries the Python that runs this, and then runs the test suite with the wheel in place of the checkout's package: the
+whole suite, or as much of it as there are packages for on this platform.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import platform
 import subprocess
 import sys
 import sysconfig
@@ -22,15 +24,22 @@ from environments import ROOT, UnusableError, executable
 
 ALONE = ("installed", "client", "consumer", "aio", "guide", "function")
 WITH_BOTO3 = ("patch",)
-#: What needs no more than pytest and boto3. Not all that the rest needs is there for free-threaded Pythons.
-PLAIN_TESTS = (
-    "tests/python/batching",
-    "tests/python/local",
-    "tests/python/receiving",
-    "tests/python/test_exceptions.py",
-    *(f"--ignore=tests/python/{path}" for path in ("receiving/test_asyncio.py", "receiving/test_clocks.py")),
-    *("-k", "not moto"),
-)
+#: The test suite, by the environment that it is run in: as much of it as finds there what it needs.
+PARALLEL = ("--numprocesses", "logical")
+SUITES = {
+    "development": (*PARALLEL, "tests/python"),
+    # Without the programs of others that are run with our clients.
+    "test": (
+        *PARALLEL,
+        "tests/python",
+        *(f"--ignore=tests/python/{folder}" for folder in ("brokers", "instrumentation", "programs", "telemetry")),
+    ),
+    # With pytest and boto3 alone.
+    "boto3-newest": (
+        *(f"tests/python/{path}" for path in ("batching", "local", "receiving", "test_exceptions.py", "test_forks.py")),
+        *("-k", "not moto"),
+    ),
+}
 
 
 def newest() -> Path:
@@ -74,14 +83,25 @@ def try_with(version: tuple[int, int], python: str, wheel: Path, *, with_boto3: 
             smoke(folder, wheel, WITH_BOTO3)
 
 
-def run_suite(wheel: Path) -> None:
+def suite_environment() -> str:
+    """The largest environment whose packages are all published for this Python and platform."""
+    if platform.system() == "Darwin" and platform.machine() == "x86_64":
+        return "boto3-newest"  # no cryptography, and so no moto
+    is_musl = "musl" in (sysconfig.get_config_var("HOST_GNU_TYPE") or "")
+    is_free_threaded = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+    return "test" if is_free_threaded or is_musl else "development"  # no pycurl there, or no gevent
+
+
+def run_suite(wheel: Path, name: str) -> None:
     """Runs the test suite with the wheel, by this Python.
+
+    Args:
+        wheel: The wheel.
+        name: The environment.
 
     Raises:
         UnusableError: A test has failed.
     """
-    is_free_threaded = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
-    lock = environments.lock_file("boto3-newest" if is_free_threaded else "development")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "environment"
         environments.run([environments.uv(), "venv", "--quiet", "--no-project", "--python", sys.executable, folder])
@@ -94,10 +114,9 @@ def run_suite(wheel: Path) -> None:
             executable(folder, "python"),
             "--no-deps",
         ]
-        environments.run([*install, "--require-hashes", "-r", lock])
+        environments.run([*install, "--require-hashes", "-r", environments.lock_file(name)])
         environments.run([*install, "--no-index", wheel])
-        tests = PLAIN_TESTS if is_free_threaded else ("--numprocesses", "logical", "tests/python")
-        environments.run([executable(folder, "python"), "-m", "pytest", "-q", *tests])
+        environments.run([executable(folder, "python"), "-m", "pytest", "-q", *SUITES[name]])
 
 
 def main() -> int:
@@ -105,6 +124,9 @@ def main() -> int:
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--quick", action="store_true", help="the oldest Python alone, without boto3")
     how.add_argument("--suite", action="store_true", help="this Python alone, with the whole test suite")
+    parser.add_argument(
+        "--environment", choices=SUITES, help="what --suite is run in (default: what is to be had here)"
+    )
     parser.add_argument("wheel", nargs="?", type=Path, help="default: the newest in dist/")
     arguments = parser.parse_args()
     try:
@@ -117,7 +139,7 @@ def main() -> int:
         for version, python in chosen:
             try_with(version, python, wheel.resolve(), with_boto3=not arguments.quick)
         if arguments.suite:
-            run_suite(wheel.resolve())
+            run_suite(wheel.resolve(), arguments.environment or suite_environment())
     except UnusableError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 1

@@ -25,8 +25,8 @@ pub(crate) use arguments::{
     Arguments, ClientCert, Options, ProxiesConfig, RetryOptions, SignatureVersion, Timeout, Verify,
 };
 pub(crate) use credentials::{
-    Container, ContainerToken, Credentials, Found, Login, Metadata, OneTimeCode, Role, Sso, StaticCredentials,
-    WebIdentity,
+    Container, ContainerToken, Credentials, EnvironmentKeys, Found, Login, Metadata, OneTimeCode, Process, Role, Sso,
+    StaticCredentials, WebIdentity,
 };
 #[cfg(test)]
 pub(crate) use endpoint::host;

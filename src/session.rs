@@ -1,6 +1,6 @@
 //! What the clients of a session share: where their credentials come from, and the credentials.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 
@@ -10,57 +10,77 @@ use crate::runtime::ProcessBound;
 use crate::transport::aws::{Holder, Identity};
 
 /// The credentials of a session, and where they come from: found for the first of its clients that has no credentials of its
-/// own, and not looked for again, as in boto3.
+/// own, and not looked for again, as in boto3, unless their source had none to give.
 #[derive(Debug, Default)]
-pub(crate) struct Session {
-    found: ArcSwapOption<Found>,
+pub(crate) struct Session(ArcSwapOption<Kept>);
+
+/// A source of credentials, and what it has given.
+#[derive(Debug)]
+struct Kept {
+    found: Arc<Found>,
     /// Whether there is somebody to ask: looked at before each request.
-    codes: OnceLock<Vec<OneTimeCode>>,
+    codes: Vec<OneTimeCode>,
     /// A child process asks on connections of its own, but begins with what its parent has.
     holder: Holder,
     identity: ProcessBound<Option<Arc<Identity>>>,
 }
 
+impl Kept {
+    fn new(settings: &Settings) -> Arc<Kept> {
+        let found = Found { credentials: settings.credentials.clone(), services: settings.services.clone() };
+        Arc::new(Kept {
+            codes: found.credentials.codes(),
+            found: Arc::new(found),
+            holder: Holder::default(),
+            identity: ProcessBound::new(),
+        })
+    }
+
+    /// Whether boto3 would have found nothing: its next client looks again.
+    fn has_failed(&self) -> bool {
+        self.identity.get().flatten().is_some_and(|identity| identity.has_failed())
+    }
+}
+
 impl Session {
     /// Where credentials come from, if a client has found that out.
     pub(crate) fn found(&self) -> Option<Arc<Found>> {
-        self.found.load_full()
+        self.0.load().as_ref().map(|kept| Arc::clone(&kept.found))
+    }
+
+    /// The same for a client that is being made, which looks for itself if nothing came of what another has found.
+    pub(crate) fn found_for_another(&self) -> Option<Arc<Found>> {
+        self.0.load().as_ref().filter(|kept| !kept.has_failed()).map(|kept| Arc::clone(&kept.found))
     }
 
     /// The session that a client with these settings belongs to: this one, or one of its own if its credentials are. Of two
     /// clients that have looked at the same time, both go by what the first has found.
     pub(crate) fn of(self: &Arc<Self>, settings: &Settings) -> Arc<Session> {
-        let found =
-            || Arc::new(Found { credentials: settings.credentials.clone(), services: settings.services.clone() });
         if !settings.credentials.is_of_session() {
-            let own = Session::default();
-            own.found.store(Some(found()));
-            return Arc::new(own);
+            return Arc::new(Session(ArcSwapOption::new(Some(Kept::new(settings)))));
         }
-        if self.found.load().is_none() {
-            self.found.compare_and_swap(&None::<Arc<Found>>, Some(found()));
+        let known = self.0.load();
+        if known.as_ref().is_none_or(|kept| kept.has_failed()) {
+            self.0.compare_and_swap(&known, Some(Kept::new(settings)));
         }
         Arc::clone(self)
     }
 
     /// Whom requests are signed for; `None`: they are not signed.
     pub(crate) fn identity(&self) -> Result<Option<Arc<Identity>>, Error> {
-        self.identity.get_or_try_make(|| {
-            Ok(self.found().and_then(|found| Identity::new(&found, self.holder.clone())).map(Arc::new))
-        })
+        let Some(kept) = self.0.load_full() else { return Ok(None) };
+        kept.identity.get_or_try_make(|| Ok(Identity::new(&kept.found, kept.holder.clone()).map(Arc::new)))
     }
 
     /// Whether a person has to be asked for codes before a request can be signed.
     pub(crate) fn wants_codes(&self) -> bool {
-        self.codes().iter().any(OneTimeCode::is_unknown)
+        self.0.load().as_ref().is_some_and(|kept| kept.codes.iter().any(OneTimeCode::is_unknown))
     }
 
     /// The codes that nobody was asked for yet, in the order of asking.
     pub(crate) fn unknown_codes(&self) -> Vec<OneTimeCode> {
-        self.codes().iter().filter(|code| code.is_unknown()).cloned().collect()
-    }
-
-    fn codes(&self) -> &[OneTimeCode] {
-        self.codes.get_or_init(|| self.found().map(|found| found.credentials.codes()).unwrap_or_default())
+        let kept = self.0.load();
+        let codes = kept.iter().flat_map(|kept| &kept.codes);
+        codes.filter(|code| code.is_unknown()).cloned().collect()
     }
 }

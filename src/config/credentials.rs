@@ -1,6 +1,8 @@
 //! Where credentials come from, as plain data. [`chain`] settles which source it is.
 
 mod chain;
+mod environment;
+mod legacy;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,19 +11,20 @@ use std::time::Duration;
 use super::{ExternalCredentials, Services};
 
 pub(super) use chain::choose;
+pub(crate) use environment::EnvironmentKeys;
 
 /// Where credentials come from. Which source it is gets settled when a client is made, in botocore's order of asking; asking a
 /// source that is not at hand (a process, a service) is left to the first call.
 #[derive(Clone, PartialEq)]
 pub(crate) enum Credentials {
     Static(StaticCredentials),
+    /// Those of the environment, which expire.
+    Environment,
     Role(Box<Role>),
     WebIdentity(WebIdentity),
     Sso(Sso),
     Login(Login),
-    Process {
-        command: String,
-    },
+    Process(Process),
     Container(Container),
     InstanceMetadata(Metadata),
     /// The client's owner hands them over.
@@ -46,7 +49,8 @@ pub(crate) struct StaticCredentials {
     pub secret_key: String,
     pub token: Option<String>,
     pub account_id: Option<String>,
-    /// botocore's name of where they were found: `explicit`, `env`, `shared-credentials-file`, `config-file`.
+    /// botocore's name of where they were found: `explicit`, `env`, `shared-credentials-file`, `config-file`,
+    /// `ec2-credentials-file`, `boto-config`.
     pub method: &'static str,
 }
 
@@ -92,6 +96,14 @@ pub(crate) struct Login {
     pub cache: String,
 }
 
+/// A program that prints keys.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Process {
+    pub command: String,
+    /// The profile's, for a program that does not say whose its keys are.
+    pub account_id: Option<String>,
+}
+
 /// The credentials of a container, from an address of the machine that it runs on.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Container {
@@ -133,7 +145,9 @@ impl Credentials {
     /// metadata of an instance is asked by the first call, unless a role names it.
     pub(crate) fn are_asked_first(&self) -> bool {
         match self {
-            Credentials::Process { .. } | Credentials::Container(_) | Credentials::Login(_) => true,
+            Credentials::Environment | Credentials::Process(_) | Credentials::Container(_) | Credentials::Login(_) => {
+                true
+            }
             Credentials::Role(role) => {
                 role.source.are_asked_first() || matches!(role.source, Credentials::InstanceMetadata(_))
             }
@@ -145,11 +159,12 @@ impl Credentials {
     pub(crate) fn method(&self) -> &'static str {
         match self {
             Credentials::Static(found) => found.method,
+            Credentials::Environment => "env",
             Credentials::Role(_) => "assume-role",
             Credentials::WebIdentity(_) => "assume-role-with-web-identity",
             Credentials::Sso(_) => "sso",
             Credentials::Login(_) => "login",
-            Credentials::Process { .. } => "custom-process",
+            Credentials::Process(_) => "custom-process",
             Credentials::Container(_) => "container-role",
             Credentials::InstanceMetadata(_) => "iam-role",
             Credentials::External(_) => "explicit",
@@ -178,6 +193,7 @@ impl fmt::Debug for Credentials {
             Credentials::WebIdentity(identity) => identity.fmt(f),
             Credentials::Sso(sso) => sso.fmt(f),
             Credentials::Login(login) => login.fmt(f),
+            Credentials::Process(process) => process.fmt(f),
             Credentials::Container(container) => container.fmt(f),
             other => f.write_str(other.method()),
         }
@@ -205,6 +221,12 @@ impl fmt::Debug for Sso {
 impl fmt::Debug for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Login").field("session", &self.session).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Process").finish_non_exhaustive()
     }
 }
 

@@ -51,6 +51,9 @@ pub(crate) enum ConfigError {
         path: String,
         error: String,
     },
+    ConfigNotFound {
+        path: String,
+    },
     PartialCredentials {
         provider: &'static str,
         cred_var: &'static str,
@@ -106,6 +109,7 @@ impl ConfigError {
             ConfigError::InvalidRegion { .. } => "InvalidRegionError",
             ConfigError::ProfileNotFound { .. } => "ProfileNotFound",
             ConfigError::ConfigParse { .. } => "ConfigParseError",
+            ConfigError::ConfigNotFound { .. } => "ConfigNotFound",
             ConfigError::PartialCredentials { .. } => "PartialCredentialsError",
             ConfigError::InvalidRetryMode { .. } => "InvalidRetryModeError",
             ConfigError::InvalidMaxRetryAttempts { .. } => "InvalidMaxRetryAttemptsError",
@@ -129,6 +133,7 @@ impl ConfigError {
             ConfigError::InvalidRegion { region_name } => vec![("region_name", text(region_name))],
             ConfigError::ProfileNotFound { profile } => vec![("profile", text(profile))],
             ConfigError::ConfigParse { path, error } => vec![("path", text(path)), ("error", text(error))],
+            ConfigError::ConfigNotFound { path } => vec![("path", text(path))],
             ConfigError::PartialCredentials { provider, cred_var } => {
                 vec![("provider", text(provider)), ("cred_var", text(cred_var))]
             }
@@ -176,6 +181,7 @@ impl fmt::Display for ConfigError {
                 write!(f, "The config profile ({profile}) could not be found")
             }
             ConfigError::ConfigParse { path, .. } => write!(f, "Unable to parse config file: {path}"),
+            ConfigError::ConfigNotFound { path } => write!(f, "The specified config file ({path}) could not be found."),
             ConfigError::PartialCredentials { provider, cred_var } => {
                 write!(f, "Partial credentials found in {provider}, missing: {cred_var}")
             }

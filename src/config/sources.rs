@@ -15,8 +15,18 @@ pub(crate) trait Sources {
     /// The files, read and parsed at most once. Files that do not exist are empty.
     fn files(&self) -> Result<&SharedFiles, ConfigError>;
 
+    /// A file of another kind, if there is such a file.
+    fn file(&self, _path: &str) -> Result<File, ConfigError> {
+        Ok(None)
+    }
+
     /// A path with its variables and its `~` put in.
     fn expanded(&self, path: &str) -> String {
+        path.to_owned()
+    }
+
+    /// A path with its `~` put in.
+    fn expanded_home(&self, path: &str) -> String {
         path.to_owned()
     }
 }
@@ -57,7 +67,7 @@ pub(crate) struct SharedFiles {
 }
 
 /// A file that exists: its path and its contents.
-pub(super) type File = Option<(String, String)>;
+pub(crate) type File = Option<(String, String)>;
 
 impl SharedFiles {
     pub(crate) fn parse(config: File, credentials: File) -> Result<SharedFiles, ConfigError> {
@@ -98,7 +108,7 @@ impl SharedFiles {
     }
 }
 
-fn sections(file: &File) -> Result<ini::Sections, ConfigError> {
+pub(super) fn sections(file: &File) -> Result<ini::Sections, ConfigError> {
     let Some((path, contents)) = file else { return Ok(vec![]) };
     ini::parse(contents).map_err(|error| ConfigError::ConfigParse { path: path.clone(), error })
 }

@@ -33,8 +33,16 @@ impl Sources for System {
         self.files.get_or_init(load).as_ref().map_err(Clone::clone)
     }
 
+    fn file(&self, path: &str) -> Result<File, ConfigError> {
+        read_if_there(path)
+    }
+
     fn expanded(&self, path: &str) -> String {
         expand_home(&expand_variables(path))
+    }
+
+    fn expanded_home(&self, path: &str) -> String {
+        expand_home(path)
     }
 }
 
@@ -45,14 +53,17 @@ fn lossy(text: OsString) -> String {
 /// The file that `variable` or else `default` names, if there is such a file.
 fn read(variable: &str, default: &str) -> Result<File, ConfigError> {
     let path = env::var_os(variable).map_or_else(|| default.to_owned(), lossy);
-    let path = expand_home(&expand_variables(&path));
-    if !Path::new(&path).is_file() {
+    read_if_there(&expand_home(&expand_variables(&path)))
+}
+
+fn read_if_there(path: &str) -> Result<File, ConfigError> {
+    if !Path::new(path).is_file() {
         return Ok(None);
     }
-    let unusable = |error: String| ConfigError::ConfigParse { path: path.clone(), error };
-    let bytes = fs::read(&path).map_err(|error| unusable(error.to_string()))?;
+    let unusable = |error: String| ConfigError::ConfigParse { path: path.to_owned(), error };
+    let bytes = fs::read(path).map_err(|error| unusable(error.to_string()))?;
     let contents = String::from_utf8(bytes).map_err(|error| unusable(error.to_string()))?;
-    Ok(Some((path, contents)))
+    Ok(Some((path.to_owned(), contents)))
 }
 
 /// `$NAME` and `${NAME}`; what is not set stays as it is.

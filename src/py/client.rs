@@ -39,7 +39,8 @@ impl Client {
     fn new(arguments: &Bound<'_, PyDict>, resolved: bool, session: Option<&Session>) -> PyResult<Self> {
         let own = Session::default();
         let session = session.unwrap_or(&own).core();
-        let settings = nested::run(arguments.py(), || config::settings(arguments, resolved, session.found()))?;
+        let settings =
+            nested::run(arguments.py(), || config::settings(arguments, resolved, session.found_for_another()))?;
         Ok(Client { core: Arc::new(Core::of(settings, session)), keepers: Arc::default() })
     }
 

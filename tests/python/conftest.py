@@ -24,8 +24,9 @@ from support.libraries import BOTO3, SUBJECT, Library
 from support.service import Service
 
 # What runs the tests may ignore signals (``nohup``, a shell's ``&``), and programs that tests start would inherit that.
-for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
-    if signal.getsignal(_number) is signal.SIG_IGN:
+for _name, _usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+    _number = getattr(signal, _name, None)  # not all of them on every platform
+    if _number is not None and signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _usual)
 
 # What botocore reads of its data is the same for every session, and half of what it takes to make one.

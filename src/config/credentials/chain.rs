@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Container, ContainerToken, Credentials, Login, Metadata, OneTimeCode, Role, Sso, StaticCredentials, WebIdentity,
+    Container, ContainerToken, Credentials, EnvironmentKeys, Login, Metadata, OneTimeCode, Process, Role, Sso,
+    StaticCredentials, WebIdentity, legacy,
 };
 use crate::config::error::IMDS_MODES;
 use crate::config::resolve::{integer, is_true};
@@ -38,6 +39,9 @@ pub(crate) fn choose(
     }
     if let Some(found) = chain.of_profile(profile, !by_argument)? {
         return Ok(found);
+    }
+    if let Some(found) = legacy::find(sources)? {
+        return Ok(Credentials::Static(found));
     }
     if let Some(found) = chain.container()? {
         return Ok(found);
@@ -93,17 +97,15 @@ impl Chain<'_> {
     }
 
     fn environment(&self) -> Result<Option<Credentials>, ConfigError> {
-        let Some(access_key) = self.variable("AWS_ACCESS_KEY_ID") else { return Ok(None) };
-        let Some(secret_key) = self.variable("AWS_SECRET_ACCESS_KEY") else {
-            return Err(ConfigError::PartialCredentials { provider: "env", cred_var: "AWS_SECRET_ACCESS_KEY" });
-        };
-        Ok(Some(Credentials::Static(StaticCredentials {
-            access_key,
-            secret_key,
-            token: self.variable("AWS_SECURITY_TOKEN").or_else(|| self.variable("AWS_SESSION_TOKEN")),
-            account_id: self.variable("AWS_ACCOUNT_ID"),
-            method: "env",
-        })))
+        if self.variable(EnvironmentKeys::ACCESS_KEY).is_none() {
+            return Ok(None);
+        }
+        let partial = |cred_var| ConfigError::PartialCredentials { provider: "env", cred_var };
+        let found = EnvironmentKeys::find(self.sources).map_err(partial)?;
+        Ok(Some(match found.expiration {
+            Some(_) => Credentials::Environment,
+            None => Credentials::Static(found.keys),
+        }))
     }
 
     /// What a profile itself has, other than a role with a source.
@@ -126,7 +128,8 @@ impl Chain<'_> {
             return Ok(Some(Credentials::Login(Login { session: session.to_owned(), cache })));
         }
         if let Some(command) = text(section, "credential_process") {
-            return Ok(Some(Credentials::Process { command: command.to_owned() }));
+            let account_id = text(section, "aws_account_id").map(str::to_owned);
+            return Ok(Some(Credentials::Process(Process { command: command.to_owned(), account_id })));
         }
         in_file(self.files.config_profiles.get(name), "config-file")
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwapOption;
@@ -10,7 +11,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
 use tokio::sync::Mutex;
 
-use super::sources::{Source, checked, keys, not_refreshed, source};
+use super::sources::{Source, made_of, not_refreshed, source};
 use crate::config::{Credentials, ExternalCredentials, Found, StaticCredentials};
 use crate::log::{self, Topic};
 use crate::protocol::error::Error;
@@ -59,6 +60,14 @@ impl Identity {
         }
     }
 
+    /// Whether their source has given none, where boto3 would have asked it, and found nothing, when a client was made.
+    pub(crate) fn has_failed(&self) -> bool {
+        match &self.0 {
+            Kind::Cached(cached) => cached.has_failed(),
+            Kind::External(_) => false,
+        }
+    }
+
     /// The service has refused them as expired, whatever they say: the source is asked before they are used again.
     pub(super) fn renew(&self, now: SystemTime) {
         if let Kind::Cached(cached) = &self.0 {
@@ -104,7 +113,7 @@ impl FromOwner {
         if let Some(made) = made.as_ref().filter(|made| Arc::ptr_eq(&made.0, &current)) {
             return Ok(made.1.clone());
         }
-        let keys = Arc::new(checked(keys(&current), current.method)?);
+        let keys = Arc::new(made_of(&current, None)?);
         self.made.store(Some(Arc::new((current, keys.clone()))));
         Ok(keys)
     }
@@ -117,6 +126,8 @@ pub(super) struct CachedCredentials {
     /// botocore's name for it.
     method: &'static str,
     holder: Holder,
+    /// See [`Identity::has_failed`].
+    failed: AtomicBool,
     /// Held by the one task that asks the source, while others wait for what it learns.
     asking: Mutex<()>,
 }
@@ -156,12 +167,22 @@ impl CachedKeys {
 
 impl CachedCredentials {
     pub(super) fn new(source: Arc<dyn Source>, method: &'static str) -> CachedCredentials {
-        CachedCredentials { source, method, holder: Holder::default(), asking: Mutex::new(()) }
+        let (failed, asking) = (AtomicBool::new(false), Mutex::new(()));
+        CachedCredentials { source, method, holder: Holder::default(), failed, asking }
     }
 
     /// See [`Identity::prepare`].
     pub(super) async fn prepare(&self, now: SystemTime) -> Result<(), Error> {
-        if self.source.is_asked_first() { self.credentials(now).await.map(drop) } else { self.source.prepare().await }
+        if self.source.is_asked_first() {
+            return self.credentials(now).await.map(drop);
+        }
+        let prepared = self.source.prepare().await;
+        self.failed.store(prepared.is_err(), Ordering::Relaxed);
+        prepared
+    }
+
+    fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed) && self.holder.0.load().is_none()
     }
 
     pub(super) async fn credentials(&self, now: SystemTime) -> Result<Arc<Keys>, Error> {
@@ -218,6 +239,9 @@ impl CachedCredentials {
                 });
                 if expired.is_some() && self.method == "iam-role" && matches!(failure, Error::NoCredentials) {
                     return Err(not_refreshed());
+                }
+                if self.source.is_asked_first() || self.method == "iam-role" {
+                    self.failed.store(true, Ordering::Relaxed);
                 }
                 Err(failure)
             }

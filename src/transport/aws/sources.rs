@@ -15,6 +15,7 @@ use crate::config::{Credentials, Services, StaticCredentials};
 use crate::protocol::error::{Error, SourceError};
 
 mod container;
+mod environment;
 mod login;
 mod metadata;
 mod process;
@@ -50,12 +51,13 @@ pub(super) trait Source: fmt::Debug + Send + Sync {
 /// The source that the settings name; `None`: there is none, or its keys are handed over.
 pub(super) fn source(credentials: &Credentials, services: &Services) -> Option<Arc<dyn Source>> {
     Some(match credentials {
-        Credentials::Static(found) => Arc::new(Given(keys(found), found.method)),
+        Credentials::Static(found) => Arc::new(Given(found.clone())),
+        Credentials::Environment => Arc::new(environment::EnvironmentSource),
         Credentials::Role(role) => Arc::new(roles::RoleSource::new(role, services)),
         Credentials::WebIdentity(identity) => Arc::new(roles::WebIdentitySource::new(identity, services)),
         Credentials::Sso(sso) => Arc::new(sso::SsoSource::new(sso, services)),
         Credentials::Login(login) => Arc::new(login::LoginSource::new(login, services)),
-        Credentials::Process { command } => Arc::new(process::Process::new(command)),
+        Credentials::Process(process) => Arc::new(process::ProcessSource::new(process)),
         Credentials::Container(container) => Arc::new(container::ContainerSource::new(container)),
         Credentials::InstanceMetadata(metadata) => Arc::new(metadata::MetadataSource::new(metadata, services)),
         Credentials::Missing => Arc::new(Nothing),
@@ -63,25 +65,40 @@ pub(super) fn source(credentials: &Credentials, services: &Services) -> Option<A
     })
 }
 
-pub(super) fn keys(found: &StaticCredentials) -> Keys {
-    Keys::new(&found.access_key, &found.secret_key, found.token.clone(), None, found.method)
+/// Keys as their source has them, which is `method` in botocore's words; with the account that they are of, if it says so.
+///
+/// # Errors
+/// No request can be signed with them: no header can carry the access key.
+fn made(
+    method: &'static str,
+    (id, secret): (&str, &str),
+    token: Option<&str>,
+    expiry: Option<SystemTime>,
+    account: Option<&str>,
+) -> Result<Keys, Error> {
+    if HeaderValue::from_str(id).is_err() {
+        return Err(retrieval(method, "the access key has a line break or another character that no header can carry"));
+    }
+    let mut keys = Keys::builder().access_key_id(id).secret_access_key(secret).provider_name(method);
+    keys.set_session_token(token.map(str::to_owned));
+    keys.set_expiry(expiry);
+    keys.set_account_id(account.filter(|account| !account.is_empty()).map(Into::into));
+    Ok(keys.build())
 }
 
-/// What no request can be signed with: a key that no header can carry.
-pub(super) fn checked(keys: Keys, method: &'static str) -> Result<Keys, Error> {
-    if HeaderValue::from_str(keys.access_key_id()).is_ok() {
-        return Ok(keys);
-    }
-    Err(retrieval(method, "the access key has a line break or another character that no header can carry"))
+/// Keys that were found where settings are.
+pub(super) fn made_of(found: &StaticCredentials, expiry: Option<SystemTime>) -> Result<Keys, Error> {
+    let pair = (found.access_key.as_str(), found.secret_key.as_str());
+    made(found.method, pair, found.token.as_deref(), expiry, found.account_id.as_deref())
 }
 
 /// Keys that are there already.
 #[derive(Debug)]
-struct Given(Keys, &'static str);
+struct Given(StaticCredentials);
 
 impl Source for Given {
     fn find(&self) -> Finding<'_> {
-        Box::pin(std::future::ready(checked(self.0.clone(), self.1)))
+        Box::pin(std::future::ready(made_of(&self.0, None)))
     }
 }
 

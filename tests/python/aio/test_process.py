@@ -11,6 +11,7 @@ import pytest
 from support import scripts
 from support.fakes import Reply, Scripted, ok
 from support.libraries import KEYS, SUBJECT
+from support.loops import LOOPS
 from support.waiting import until
 
 SUCCESS = ok(QueueUrl="u")
@@ -42,7 +43,7 @@ def run(work):
 """
 
 
-@pytest.fixture(params=["asyncio", "uvloop"], autouse=True)
+@pytest.fixture(params=LOOPS, autouse=True)
 def kind_of_loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOOP", request.param)
 

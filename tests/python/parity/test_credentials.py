@@ -64,6 +64,11 @@ def key(result: Outcome) -> str | None:
     return found
 
 
+def outcome_name(result: Outcome) -> str:
+    assert isinstance(result, Raised), result
+    return type(result.error).__name__
+
+
 def arguments(**more: str) -> dict[str, str]:
     return {"aws_access_key_id": "AKIDARG", "aws_secret_access_key": "secret-arg", **more}
 
@@ -204,6 +209,55 @@ def test_half_a_profile(line: str, aws: Path, scripted: Scripted) -> None:
 def test_a_broken_file(content: str, aws: Path, scripted: Scripted) -> None:
     (aws / "credentials").write_text(content)
     compare(scripted)
+
+
+LINES = "AWSAccessKeyId = AKIDEC2\nno pair\nAWSSecretKey=s=1\n"
+BOTO = "[Boto]\nx = 1\n[Credentials]\naws_access_key_id = AKIDBOTO\naws_secret_access_key = s\n"
+
+
+def test_files_of_the_first_command_line_tools(
+    environment: dict[str, str], scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path(environment["HOME"]) / "keys"
+    monkeypatch.setenv("AWS_CREDENTIAL_FILE", "~/keys")
+    assert outcome_name(compare(scripted)) == "ConfigNotFound"
+    path.write_text(LINES)
+    assert key(compare(scripted)) == "AKIDEC2"
+    path.write_text("AWSAccessKeyId = AKIDEC2\n")
+    assert outcome_name(signed(scripted, BOTO3)) == "KeyError"
+    if ours("half a credential"):
+        assert outcome_name(signed(scripted, SUBJECT)) == (
+            "KeyError" if SUBJECT.is_boto3 else "PartialCredentialsError"
+        )
+    path.write_text("no keys")
+    assert outcome_name(compare(scripted)) == "NoCredentialsError"
+
+
+@pytest.mark.parametrize("how", ["at home", "named"])
+def test_files_of_boto_2(
+    how: str, environment: dict[str, str], scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path(environment["HOME"]) / (".boto" if how == "at home" else "elsewhere")
+    if how == "named":
+        monkeypatch.setenv("BOTO_CONFIG", "$HOME/elsewhere")
+        assert outcome_name(compare(scripted)) == "NoCredentialsError"
+    path.write_text(BOTO)
+    assert key(compare(scripted)) == "AKIDBOTO"
+    for text in (BOTO.rpartition("aws_secret")[0], "[Credentials]\n", "[Boto]\n", "nonsense"):
+        path.write_text(text)
+        assert isinstance(compare(scripted), Raised)
+
+
+def test_the_order_of_old_files(aws: Path, scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the shared files, before containers; the command line tools' first."""
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:1/")
+    (aws.parent / ".boto").write_text(BOTO)
+    assert key(compare(scripted)) == "AKIDBOTO"
+    (aws.parent / "keys").write_text(LINES)
+    monkeypatch.setenv("AWS_CREDENTIAL_FILE", str(aws.parent / "keys"))
+    assert key(compare(scripted)) == "AKIDEC2"
+    (aws / "credentials").write_text(CREDENTIALS)
+    assert key(compare(scripted)) == "AKIDDEFAULT"
 
 
 def script(folder: Path, text: str) -> Path:

@@ -31,13 +31,15 @@ def stamp(seconds: float) -> str:
     return (now + datetime.timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def who(scripted: Scripted, library: Library, client: Any = None, **options: Any) -> Outcome:
+def who(
+    scripted: Scripted, library: Library, client: Any = None, session: dict[str, Any] | None = None, **options: Any
+) -> Outcome:
     """Which key and token sign a call; the client is made within, unless there is one."""
     scripted.play(ok(QueueUrl="u"))
 
     def call() -> tuple[str | None, str | None]:
         settings = {"region_name": "us-east-1", "endpoint_url": scripted.url, **options}
-        asking = library.session().client("sqs", **settings) if client is None else client
+        asking = library.session(**(session or {})).client("sqs", **settings) if client is None else client
         asking.get_queue_url(QueueName="q")
         return signer(scripted.requests[-1])
 
@@ -255,6 +257,112 @@ def test_a_program_that_fails(aws: Path, scripted: Scripted) -> None:
     command = helper(aws, "import sys; sys.exit('no luck')")
     (aws / "config").write_text(f"[default]\ncredential_process = {command}\n")
     assert error(compare(scripted))[1] == "Error when retrieving credentials from custom-process: no luck\n"
+
+
+@pytest.mark.parametrize("said", [{}, {"AccountId": "123456789012"}, {"AccountId": ""}, {"AccountId": None}], ids=str)
+@pytest.mark.parametrize("profile", ["", "aws_account_id = 999999999999\n"])
+def test_the_account_of_a_program(said: dict[str, Any], profile: str, aws: Path, scripted: Scripted) -> None:
+    whole = {"Version": 1, "AccessKeyId": "A", "SecretAccessKey": "s", **said}
+    command = helper(aws, f"print({json.dumps(whole)!r})")
+    (aws / "config").write_text(f"[default]\ncredential_process = {command}\n{profile}")
+    expected = said.get("AccountId") or profile[-13:-1] or None
+    assert accounts(scripted) == expected
+
+
+def accounts(scripted: Scripted, session: dict[str, Any] | None = None, **options: Any) -> str | None:
+    """The account that a client's credentials are of, in both libraries."""
+    found = []
+    for library in (BOTO3, SUBJECT):
+        settings = {"region_name": "us-east-1", "endpoint_url": scripted.url, **options}
+        client = library.session(**(session or {})).client("sqs", **settings)
+        found.append(client._get_credentials().get_frozen_credentials().account_id)
+    same(*found)
+    account: str | None = found[0]
+    return account
+
+
+def test_the_account_of_keys(aws: Path, scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    (aws / "config").write_text("[default]\naws_access_key_id = A\naws_secret_access_key = s\naws_account_id = 1\n")
+    assert accounts(scripted) == "1"
+    (aws / "credentials").write_text("[default]\naws_access_key_id = A\naws_secret_access_key = s\n")
+    assert accounts(scripted) is None
+    for name, value in {"ACCESS_KEY_ID": "A", "SECRET_ACCESS_KEY": "s", "ACCOUNT_ID": "2"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    assert accounts(scripted) == "2"
+    keys: dict[str, Any] = {"aws_access_key_id": "A", "aws_secret_access_key": "s"}
+    assert accounts(scripted, **keys) is None
+    assert accounts(scripted, **keys, aws_account_id="3") == "3"
+
+
+def test_the_account_of_a_container(scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = {"AccessKeyId": "A", "SecretAccessKey": "s", "Token": "t", "Expiration": stamp(3600), "AccountId": "4"}
+    with Answering(lambda _: Reply(body=json.dumps(keys).encode())) as listening:
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", listening.url)
+        assert accounts(scripted) == "4"
+
+
+# The environment
+
+
+def keys_in_environment(monkeypatch: pytest.MonkeyPatch, key: str, seconds: float | None) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "t")
+    if seconds is not None:
+        monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", stamp(seconds))
+
+
+def test_keys_of_the_environment_that_expire(scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``AWS_CREDENTIAL_EXPIRATION``: whoever wrote them writes new ones, which are read when the old ones run out."""
+    for library in (BOTO3, SUBJECT):
+        keys_in_environment(monkeypatch, "AKIDOLD", -60)
+        session = library.session()
+        client = session.client("sqs", region_name="us-east-1", endpoint_url=scripted.url)
+        keys_in_environment(monkeypatch, "AKIDNEW", 3600)
+        assert who(scripted, library, client) == Returned(("AKIDNEW", "t")), library.name
+        keys_in_environment(monkeypatch, "AKIDLATER", 3600)
+        assert who(scripted, library, client) == Returned(("AKIDNEW", "t")), library.name
+        assert who(scripted, library) == Returned(("AKIDLATER", "t")), library.name
+
+
+@pytest.mark.parametrize(
+    "gone", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CREDENTIAL_EXPIRATION", None]
+)
+def test_an_environment_that_has_lost_a_key(
+    gone: str | None, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = []
+    for library in (BOTO3, SUBJECT):
+        keys_in_environment(monkeypatch, "AKIDOLD", -60)
+        client = library.session().client("sqs", region_name="us-east-1", endpoint_url=scripted.url)
+        if gone is not None:
+            keys_in_environment(monkeypatch, "AKIDNEW", 3600)
+            monkeypatch.delenv(gone)
+        results.append(who(scripted, library, client))
+    same(*results)
+    if gone == "AWS_SESSION_TOKEN":
+        assert results[0] == Returned(("AKIDNEW", None))
+    else:
+        assert error(results[0])[0] == ("RuntimeError" if gone is None else "PartialCredentialsError")
+
+
+def test_an_environment_whose_time_is_none(aws: Path, scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys_in_environment(monkeypatch, "AKIDENV", None)
+    monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", "soon")
+    results = [when(scripted, library) for library in (BOTO3, SUBJECT)]
+    for came, result in results:
+        assert isinstance(result, Raised)
+        assert isinstance(result.error, ValueError)
+        assert (came, str(result.error)) == ("client", "Unknown string format: soon")
+    monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", "")
+    assert compare(scripted) == Returned(("AKIDENV", "t"))
+    # The source of a role as well.
+    monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", stamp(3600))
+    with Answering(sts) as listening:
+        role = f"[default]\nrole_arn = {ROLE}\ncredential_source = Environment\nendpoint_url = {listening.url}\n"
+        (aws / "config").write_text(role)
+        assert compare(scripted, session={"profile_name": "default"}) == Returned(("AKIDROLE", "t&"))
+        assert accounts(scripted, session={"profile_name": "default"}) == "123456789012"
 
 
 # Roles
@@ -900,3 +1008,44 @@ def test_a_session_looks_once(way: str, aws: Path, scripted: Scripted) -> None:
         assert count.read_text() == "x"
         library.session().client("sqs", region_name="us-east-1", endpoint_url=scripted.url).get_queue_url(QueueName="q")
         assert count.read_text() == "xx"
+
+
+def test_a_session_that_has_found_nothing_looks_again(
+    aws: Path, scripted: Scripted, instance: pytest.MonkeyPatch
+) -> None:
+    """What failed when a client was made is not what the next one of the session goes by."""
+    for library in (BOTO3, SUBJECT):
+        with Answering(metadata(200, 404)) as service:
+            instance.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", service.url)
+            (aws / "config").write_text(f"[default]\n{FAILING}")
+            session = library.session()
+            settings = {"region_name": "us-east-1", "endpoint_url": scripted.url}
+            assert error(outcome(lambda: session.client("sqs", **settings)))[0] == "CredentialRetrievalError"  # noqa: B023
+            for name, value in {"ACCESS_KEY_ID": "AKIDENV", "SECRET_ACCESS_KEY": "s"}.items():
+                instance.setenv(f"AWS_{name}", value)
+            assert who(scripted, library, session.client("sqs", **settings)) == Returned(("AKIDENV", None))
+            (aws / "config").unlink()
+            for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
+                instance.delenv(f"AWS_{name}")
+            assert who(scripted, library, session.client("sqs", **settings)) == Returned(("AKIDENV", None))
+            session = library.session()
+            assert error(who(scripted, library, session.client("sqs", **settings)))[0] == "NoCredentialsError"
+            (aws / "credentials").write_text("[default]\naws_access_key_id = AKIDFILE\naws_secret_access_key = s\n")
+            # botocore keeps what it has read of the files, but not of this one.
+            assert who(scripted, library, session.client("sqs", **settings)) == Returned(("AKIDFILE", None))
+            (aws / "credentials").unlink()
+
+
+def test_a_source_that_fails_at_a_call_stays_the_sessions(
+    aws: Path, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for library in (BOTO3, SUBJECT):
+        with Answering(lambda _: sts_refused("AccessDenied", "not you")) as listening:
+            (aws / "config").write_text(f"{ASSUMED}endpoint_url = {listening.url}\n{BASE}")
+            session = library.session()
+            settings = {"region_name": "us-east-1", "endpoint_url": scripted.url}
+            assert error(who(scripted, library, session.client("sqs", **settings)))[0] == "ClientError"
+            with monkeypatch.context() as later:
+                for name, value in {"ACCESS_KEY_ID": "AKIDENV", "SECRET_ACCESS_KEY": "s"}.items():
+                    later.setenv(f"AWS_{name}", value)
+                assert error(who(scripted, library, session.client("sqs", **settings)))[0] == "ClientError"

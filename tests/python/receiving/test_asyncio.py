@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import uvloop
 from support.libraries import SUBJECT
-from support.loops import client
+from support.loops import LOOPS, client
 from support.queues import client as sync_client
 from support.queues import counts, send
 from support.scripts import finish, start
@@ -20,9 +19,9 @@ from turbosqs import aio
 from turbosqs.local import Server
 
 
-@pytest.fixture(params=["asyncio", "uvloop"])
+@pytest.fixture(params=LOOPS)
 def run(request: pytest.FixtureRequest) -> Iterator[Callable[[Any], Any]]:
-    loop = asyncio.SelectorEventLoop() if request.param == "asyncio" else uvloop.new_event_loop()
+    loop = LOOPS[request.param]()
     yield loop.run_until_complete
     loop.run_until_complete(loop.shutdown_asyncgens())
     assert not asyncio.all_tasks(loop)

@@ -7,11 +7,12 @@ import threading
 from typing import Any
 
 import pytest
-from freezegun import freeze_time
 from support.libraries import KEYS
 from support.queues import consumer, counts, send
 from turbosqs import aio
 from turbosqs.local import Server
+
+freezegun = pytest.importorskip("freezegun")
 
 
 def stop_under_a_frozen_clock(sqs: Any, url: str) -> None:
@@ -33,7 +34,7 @@ def stop_under_a_frozen_clock(sqs: Any, url: str) -> None:
 
 
 def test_freezegun(sqs: Any, url: str) -> None:
-    with freeze_time("2026-01-01"):
+    with freezegun.freeze_time("2026-01-01"):
         stop_under_a_frozen_clock(sqs, url)
 
 
@@ -70,6 +71,6 @@ def test_an_event_loop_whose_clock_stands_still(server: Server, sqs: Any, url: s
         task.cancel()
         await asyncio.wait([task])
 
-    with freeze_time("2026-01-01"):
+    with freezegun.freeze_time("2026-01-01"):
         asyncio.run(work())
     assert counts(sqs, url) == (1, 0)

@@ -32,7 +32,7 @@ DIFFERENCES = {
     "wrong types": "a setting of the wrong type is a TypeError that names it, from client(); boto3 fails later in "
     "other words, or passes it over",
     "half a credential": "half of a Session's key pair is a PartialCredentialsError from client(), as boto3 has it for "
-    "half of client()'s own; boto3 signs with None there, or fails as it does",
+    "half of client()'s own; boto3 signs with None there, or fails as it does, and as KeyError in AWS_CREDENTIAL_FILE",
     "unprintable keys": "an access key with a control character is a CredentialRetrievalError at the call; boto3's "
     "HTTP library refuses line breaks alone, with the whole header in the text",
     "impossible expiries": "ExpiresIn that is no number of seconds is a ValueError; boto3 signs what SQS will refuse",

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import turbosqs
-import uvloop
 from turbosqs import aio
 from turbosqs.local import Server
 
 from support.libraries import KEYS
 
-LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
-    "asyncio": asyncio.SelectorEventLoop,
-    "uvloop": uvloop.new_event_loop,
-}
+LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.SelectorEventLoop}
+if importlib.util.find_spec("uvloop") is not None:  # there is none for Windows
+    import uvloop
+
+    LOOPS["uvloop"] = uvloop.new_event_loop
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
 

@@ -95,7 +95,7 @@ fn files_are_asked_in_botocores_order() {
         }))
     };
     let login = || Ok(Credentials::Login(Login { session: "l".into(), cache: "~/.aws/login/cache".into() }));
-    let process = || Ok(Credentials::Process { command: "c".into() });
+    let process = || Ok(Credentials::Process(Process { command: "c".into(), account_id: None }));
     for (config, credentials, expected) in [
         ("role_arn = r\nsource_profile = default\n", pair, role("r", keys("k", "shared-credentials-file"))),
         ("sso_role_name = r\nsso_account_id = a\nsso_region = e\nsso_start_url = u\n", pair, sso()),
@@ -275,7 +275,7 @@ fn single_sign_on_is_described_by_profile_and_session() {
 #[test]
 fn what_a_session_has_found_is_not_looked_for_again() {
     let world = Fake::environment(&KEYS);
-    let credentials = Credentials::Process { command: "c".into() };
+    let credentials = Credentials::Process(Process { command: "c".into(), account_id: None });
     let services = crate::config::resolve(&Arguments { region_name: Some("r".into()), ..Default::default() }, &world)
         .unwrap()
         .services;

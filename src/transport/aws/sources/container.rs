@@ -9,7 +9,7 @@ use http::header::{ACCEPT, AUTHORIZATION};
 use http::{HeaderValue, Request, StatusCode};
 
 use super::services::{connection_error, uri};
-use super::{Finding, Source, checked, required, retrieval, time};
+use super::{Finding, Source, made, required, retrieval, text, time};
 use crate::config::{self, ContainerToken, Proxies, Verify};
 use crate::protocol::error::{Error, SourceError};
 use crate::transport::http::pool::Pool;
@@ -45,8 +45,8 @@ impl ContainerSource {
         };
         let required = |name: &str| required(METHOD, &found, name);
         let expiry = time(METHOD, required("Expiration")?)?;
-        let (id, secret) = (required("AccessKeyId")?, required("SecretAccessKey")?);
-        checked(Keys::new(id, secret, Some(required("Token")?.to_owned()), Some(expiry), METHOD), METHOD)
+        let pair = (required("AccessKeyId")?, required("SecretAccessKey")?);
+        made(METHOD, pair, Some(required("Token")?), Some(expiry), text(&found, "AccountId"))
     }
 
     /// Read anew for each request: the file is replaced now and then.

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::services::{ServiceClient, ServiceOperation};
 use super::tokens::{self, Token};
-use super::{Finding, Preparing, Source, checked, missing, named, object, required, text, time, written};
+use super::{Finding, Preparing, Source, made, missing, named, object, required, text, time, written};
 use crate::config::{self, AwsService, Services};
 use crate::protocol::error::{Error, SourceError};
 
@@ -115,9 +115,8 @@ fn expiry(token: &Token) -> Result<SystemTime, Error> {
 
 fn keys(token: &Token) -> Result<Keys, Error> {
     let member = |name: &str| required(METHOD, access(token)?, name);
-    let session = Some(member("sessionToken")?.to_owned());
-    let expiry = Some(expiry(token)?);
-    checked(Keys::new(member("accessKeyId")?, member("secretAccessKey")?, session, expiry, METHOD), METHOD)
+    let pair = (member("accessKeyId")?, member("secretAccessKey")?);
+    made(METHOD, pair, Some(member("sessionToken")?), Some(expiry(token)?), text(access(token)?, "accountId"))
 }
 
 /// A token that proves, for one request to one address, that its sender has the key.

@@ -10,7 +10,7 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use serde_json::{Map, Value};
 
 use super::services::uri;
-use super::{Finding, Source, checked, named, retrieval, text, time};
+use super::{Finding, Source, made, named, retrieval, text, time};
 use crate::config::{self, Services, Verify};
 use crate::protocol::error::{Error, Failure, Lost};
 use crate::transport::http::failure::HttpFailure;
@@ -148,7 +148,7 @@ fn read(found: &Map<String, Value>, now: SystemTime) -> Result<Keys, Error> {
         return Err(Error::NoCredentials);
     };
     let expiry = extended(time(METHOD, expiration)?, now, fastrand::u64(120..=600));
-    checked(Keys::new(id, secret, Some(token.to_owned()), Some(expiry), METHOD), METHOD)
+    made(METHOD, (id, secret), Some(token), Some(expiry), None)
 }
 
 /// While the service has nothing newer, the keys of an instance stay good beyond their time.

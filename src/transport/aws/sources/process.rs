@@ -5,41 +5,33 @@ use std::process::{Command, Stdio};
 use aws_credential_types::Credentials as Keys;
 use serde_json::Value;
 
-use super::{Finding, Source, checked, object, required, retrieval, text, time};
-use crate::config::command_words;
+use super::{Finding, Source, made, object, required, retrieval, text, time};
+use crate::config::{self, command_words};
 use crate::protocol::error::{Error, SourceError};
 
 const METHOD: &str = "custom-process";
 
 /// The keys that a program prints.
-pub(super) struct Process {
-    command: String,
-}
+#[derive(Debug)]
+pub(super) struct ProcessSource(config::Process);
 
-impl std::fmt::Debug for Process {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // A command line may hold secrets.
-        f.debug_struct("Process").finish_non_exhaustive()
+impl ProcessSource {
+    pub(super) fn new(process: &config::Process) -> ProcessSource {
+        ProcessSource(process.clone())
     }
 }
 
-impl Process {
-    pub(super) fn new(command: &str) -> Process {
-        Process { command: command.to_owned() }
-    }
-}
-
-impl Source for Process {
+impl Source for ProcessSource {
     fn is_asked_first(&self) -> bool {
         true
     }
 
     fn find(&self) -> Finding<'_> {
-        let command = self.command.clone();
+        let command = self.0.command.clone();
         Box::pin(async move {
             // A thread that waits, and not tokio's own processes: they would handle SIGCHLD, which is the program's.
             let run = tokio::task::spawn_blocking(move || run(&command)).await;
-            read(&run.map_err(|error| retrieval(METHOD, error.to_string()))??)
+            read(&run.map_err(|error| retrieval(METHOD, error.to_string()))??, self.0.account_id.as_deref())
         })
     }
 }
@@ -63,7 +55,8 @@ fn run(command: &str) -> Result<Vec<u8>, Error> {
     Err(retrieval(METHOD, String::from_utf8_lossy(&output.stderr)))
 }
 
-fn read(output: &[u8]) -> Result<Keys, Error> {
+/// `account_id`: the profile's, for a program that does not say whose its keys are.
+fn read(output: &[u8], account_id: Option<&str>) -> Result<Keys, Error> {
     let found = object(METHOD, output)?;
     let version = match found.get("Version") {
         Some(Value::Number(number)) if number.as_f64() == Some(1.0) => None,
@@ -77,6 +70,7 @@ fn read(output: &[u8]) -> Result<Keys, Error> {
         return Err(retrieval(METHOD, message));
     }
     let expiry = text(&found, "Expiration").map(|expiry| time(METHOD, expiry)).transpose()?;
-    let (id, secret) = (required(METHOD, &found, "AccessKeyId")?, required(METHOD, &found, "SecretAccessKey")?);
-    checked(Keys::new(id, secret, text(&found, "SessionToken").map(str::to_owned), expiry, METHOD), METHOD)
+    let pair = (required(METHOD, &found, "AccessKeyId")?, required(METHOD, &found, "SecretAccessKey")?);
+    let account = text(&found, "AccountId").filter(|account| !account.is_empty()).or(account_id);
+    made(METHOD, pair, text(&found, "SessionToken"), expiry, account)
 }

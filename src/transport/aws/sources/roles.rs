@@ -12,7 +12,7 @@ use http::{HeaderName, HeaderValue};
 use percent_encoding::utf8_percent_encode;
 
 use super::services::{ServiceClient, ServiceOperation, uri};
-use super::{Finding, Preparing, Source, checked, missing, named, retrieval, source, time};
+use super::{Finding, Preparing, Source, made, missing, named, retrieval, source, time};
 use crate::config::{self, AwsService, Credentials, Services};
 use crate::protocol::error::{Error, SourceError};
 use crate::protocol::message::Reply;
@@ -176,11 +176,14 @@ impl Sts {
         }
         let reply = self.client.ask(request).await?;
         let reply = String::from_utf8_lossy(&reply);
-        let found = members(&reply, &[&format!("{operation}Result"), "Credentials"]).unwrap_or_default();
-        let member = |name: &str| found.get(name).cloned().ok_or_else(|| missing(method, name));
-        let expiry = time(method, &member("Expiration")?)?;
-        let token = Some(member("SessionToken")?);
-        checked(Keys::new(member("AccessKeyId")?, member("SecretAccessKey")?, token, Some(expiry), method), method)
+        let result = format!("{operation}Result");
+        let found = members(&reply, &[&result, "Credentials"]).unwrap_or_default();
+        let user = members(&reply, &[&result, "AssumedRoleUser"]).unwrap_or_default();
+        let member = |name: &str| found.get(name).map(String::as_str).ok_or_else(|| missing(method, name));
+        let expiry = time(method, member("Expiration")?)?;
+        let pair = (member("AccessKeyId")?, member("SecretAccessKey")?);
+        let account = user.get("Arn").and_then(|arn| account_of(arn));
+        made(method, pair, Some(member("SessionToken")?), Some(expiry), account)
     }
 
     fn sign(&self, request: &mut ServiceOperation, keys: &Keys) -> Result<(), Error> {
@@ -212,6 +215,14 @@ impl Sts {
         }
         Ok(())
     }
+}
+
+/// The account in an ARN: `arn:aws:sts::123456789012:assumed-role/r/s`.
+fn account_of(arn: &str) -> Option<&str> {
+    let mut parts = arn.splitn(6, ':');
+    let account = parts.nth(4);
+    // One with less than six parts is none.
+    if arn.starts_with("arn:") && parts.next().is_some() { account } else { None }
 }
 
 fn refusal(reply: &Reply) -> (String, String, Option<String>) {
@@ -247,6 +258,19 @@ fn members(xml: &str, path: &[&str]) -> Option<BTreeMap<String, String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_account_of_a_role_is_in_its_arn() {
+        for (arn, expected) in [
+            ("arn:aws:sts::123456789012:assumed-role/r/s:t", Some("123456789012")),
+            ("arn:aws-cn:iam::1:role", Some("1")),
+            ("arn:aws:sts::123456789012", None),
+            ("urn:aws:sts::123456789012:assumed-role/r", None),
+            ("", None),
+        ] {
+            assert_eq!(account_of(arn), expected, "{arn}");
+        }
+    }
 
     #[test]
     fn replies_are_taken_apart() {

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::services::{ServiceClient, ServiceOperation};
 use super::tokens::{self, Token};
-use super::{Finding, Source, checked, missing, named, object, required, text, time, written};
+use super::{Finding, Source, made, missing, named, object, required, text, time, written};
 use crate::config::{self, AwsService, Services};
 use crate::protocol::error::{Error, SourceError};
 use crate::transport::aws::RESERVED;
@@ -68,8 +68,8 @@ impl SsoSource {
         let expiry = found.get("expiration").and_then(serde_json::Value::as_u64).map(Duration::from_millis);
         let expiry = expiry.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since));
         let expiry = expiry.ok_or_else(|| missing(METHOD, "expiration"))?;
-        let token = Some(required("sessionToken")?.to_owned());
-        checked(Keys::new(required("accessKeyId")?, required("secretAccessKey")?, token, Some(expiry), METHOD), METHOD)
+        let pair = (required("accessKeyId")?, required("secretAccessKey")?);
+        made(METHOD, pair, Some(required("sessionToken")?), Some(expiry), Some(&settings.account_id))
     }
 
     fn key(&self) -> String {

@@ -246,7 +246,7 @@ async fn without_a_token_version_1_is_asked_unless_that_is_forbidden() {
 fn keys_that_no_header_can_carry_are_refused() {
     for found in ["line\nbreak", "nul\0"] {
         assert!(matches!(
-            checked(Keys::new(found, "s", None, None, "test"), "explicit"),
+            made("explicit", (found, "s"), None, None, None),
             Err(Error::Credentials { provider: "explicit", .. })
         ));
     }
