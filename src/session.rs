@@ -12,11 +12,11 @@ use crate::transport::aws::{Holder, Identity};
 /// The credentials of a session, and where they come from: found for the first of its clients that has no credentials of its
 /// own, and not looked for again, as in boto3, unless their source had none to give.
 #[derive(Debug, Default)]
-pub(crate) struct Session(ArcSwapOption<Kept>);
+pub(crate) struct Session(ArcSwapOption<SharedSource>);
 
 /// A source of credentials, and what it has given.
 #[derive(Debug)]
-struct Kept {
+struct SharedSource {
     found: Arc<Found>,
     /// Whether there is somebody to ask: looked at before each request.
     codes: Vec<OneTimeCode>,
@@ -25,10 +25,10 @@ struct Kept {
     identity: ProcessBound<Option<Arc<Identity>>>,
 }
 
-impl Kept {
-    fn new(settings: &Settings) -> Arc<Kept> {
+impl SharedSource {
+    fn new(settings: &Settings) -> Arc<SharedSource> {
         let found = Found { credentials: settings.credentials.clone(), services: settings.services.clone() };
-        Arc::new(Kept {
+        Arc::new(SharedSource {
             codes: found.credentials.codes(),
             found: Arc::new(found),
             holder: Holder::default(),
@@ -45,42 +45,42 @@ impl Kept {
 impl Session {
     /// Where credentials come from, if a client has found that out.
     pub(crate) fn found(&self) -> Option<Arc<Found>> {
-        self.0.load().as_ref().map(|kept| Arc::clone(&kept.found))
+        self.0.load().as_ref().map(|source| Arc::clone(&source.found))
     }
 
     /// The same for a client that is being made, which looks for itself if nothing came of what another has found.
     pub(crate) fn found_for_another(&self) -> Option<Arc<Found>> {
-        self.0.load().as_ref().filter(|kept| !kept.has_failed()).map(|kept| Arc::clone(&kept.found))
+        self.0.load().as_ref().filter(|source| !source.has_failed()).map(|source| Arc::clone(&source.found))
     }
 
     /// The session that a client with these settings belongs to: this one, or one of its own if its credentials are. Of two
     /// clients that have looked at the same time, both go by what the first has found.
     pub(crate) fn of(self: &Arc<Self>, settings: &Settings) -> Arc<Session> {
         if !settings.credentials.is_of_session() {
-            return Arc::new(Session(ArcSwapOption::new(Some(Kept::new(settings)))));
+            return Arc::new(Session(ArcSwapOption::new(Some(SharedSource::new(settings)))));
         }
         let known = self.0.load();
-        if known.as_ref().is_none_or(|kept| kept.has_failed()) {
-            self.0.compare_and_swap(&known, Some(Kept::new(settings)));
+        if known.as_ref().is_none_or(|source| source.has_failed()) {
+            self.0.compare_and_swap(&known, Some(SharedSource::new(settings)));
         }
         Arc::clone(self)
     }
 
     /// Whom requests are signed for; `None`: they are not signed.
     pub(crate) fn identity(&self) -> Result<Option<Arc<Identity>>, Error> {
-        let Some(kept) = self.0.load_full() else { return Ok(None) };
-        kept.identity.get_or_try_make(|| Ok(Identity::new(&kept.found, kept.holder.clone()).map(Arc::new)))
+        let Some(source) = self.0.load_full() else { return Ok(None) };
+        source.identity.get_or_try_make(|| Ok(Identity::new(&source.found, source.holder.clone()).map(Arc::new)))
     }
 
     /// Whether a person has to be asked for codes before a request can be signed.
     pub(crate) fn wants_codes(&self) -> bool {
-        self.0.load().as_ref().is_some_and(|kept| kept.codes.iter().any(OneTimeCode::is_unknown))
+        self.0.load().as_ref().is_some_and(|source| source.codes.iter().any(OneTimeCode::is_unknown))
     }
 
     /// The codes that nobody was asked for yet, in the order of asking.
     pub(crate) fn unknown_codes(&self) -> Vec<OneTimeCode> {
-        let kept = self.0.load();
-        let codes = kept.iter().flat_map(|kept| &kept.codes);
+        let source = self.0.load();
+        let codes = source.iter().flat_map(|source| &source.codes);
         codes.filter(|code| code.is_unknown()).cloned().collect()
     }
 }
