@@ -23,7 +23,7 @@ fn ec2(sources: &dyn Sources) -> Result<Option<StaticCredentials>, ConfigError> 
     let Some((_, contents)) = sources.file(&path)? else { return Err(ConfigError::ConfigNotFound { path }) };
     let pairs = || contents.lines().filter_map(|line| line.split_once('='));
     // The last of several lines counts.
-    let value = |wanted: &str| pairs().filter(|(name, _)| name.trim() == wanted).last().map(|(_, value)| value.trim());
+    let value = |wanted: &str| pairs().rfind(|(name, _)| name.trim() == wanted).map(|(_, value)| value.trim());
     let Some(access_key) = value("AWSAccessKeyId") else { return Ok(None) };
     let missing = ConfigError::PartialCredentials { provider: EC2, cred_var: "AWSSecretKey" };
     Ok(Some(keys(access_key, value("AWSSecretKey").ok_or(missing)?, EC2)))
