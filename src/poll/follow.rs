@@ -90,11 +90,19 @@ impl PollerCore {
     /// When something is to be looked at although nothing happens before.
     fn next_look(&self, state: &mut PollerState, now: Duration) -> Option<Duration> {
         let due = state.leases.next_tick();
-        let free =
-            if state.takers.waiting() > 0 && state.leases.available() > 0 { self.free_at(state, now) } else { None };
+        let free = self.wakes_at(state, now);
         let idle = if state.ended { None } else { self.idles_until(state) };
         let breaks_off = state.breaks_off.filter(|_| state.fetches.under_way() > 0);
         [due, free, idle, breaks_off].into_iter().flatten().min()
+    }
+
+    /// When a taker that sleeps is to be woken: if it may have something by now, at once. The moment to wait for may have passed since
+    /// somebody last looked.
+    fn wakes_at(&self, state: &PollerState, now: Duration) -> Option<Duration> {
+        if !state.takers.sleeps() || state.leases.available() == 0 {
+            return None;
+        }
+        self.free_at(state, now).or_else(|| self.has_something(state, now).then_some(now))
     }
 
     /// Whether there is nothing to look after any more.

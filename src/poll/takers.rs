@@ -48,6 +48,11 @@ impl Takers {
         self.parked.len() + usize::from(self.woken.is_some()) + self.loops.iter().sum::<usize>()
     }
 
+    /// Whether one waits that has not been woken, nor will be by one that has.
+    pub(super) fn sleeps(&self) -> bool {
+        self.woken.is_none() && (self.parked.len() > 0 || self.loops.len() > 0)
+    }
+
     /// There is something: one thread is to be woken, and whoever wants to be told. They are to be answered outside the lock.
     pub(super) fn wake(&mut self) -> Vec<Responder<()>> {
         let mut woken = self.loops.take_all();

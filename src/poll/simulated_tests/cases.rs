@@ -11,9 +11,10 @@ use super::takers::{Handler, Own, SharedWork, Taker, Tell};
 use super::world::{Faults, Way, World};
 use super::{ms, s};
 use crate::local::simulated::Standing;
-use crate::poll::{Disposition, Poller, Take};
+use crate::poll::{Disposition, Parked, Poller, Take};
+use crate::protocol::entry::{Single, delete};
 use crate::runtime;
-use crate::runtime::responder::Responder;
+use crate::runtime::responder::{PendingResponse, Responder};
 use crate::runtime::simulation::Scheduler;
 
 /// A consumer with all defaults and what a case makes of it.
@@ -589,5 +590,78 @@ fn a_delete_that_waits_for_its_turn_outlives_its_first_lease() {
         case.advance(s(120));
         let counts = case.poller.counts().unwrap();
         assert_eq!((case.work.lock().unwrap().undone, counts.lost, counts.deleted), (0, 0, 500));
+    });
+}
+
+/// The rate's next moment passes before the timer has looked at it: the taker is woken all the same.
+#[test]
+fn a_moment_that_has_passed_unseen_is_not_missed() {
+    for told in [false, true] {
+        Scheduler::run(1, |scheduler| {
+            let mut case = Case::new(scheduler, &Plan { rate: Some(1.0), ahead: 10, ..defaults() });
+            // One poll brings both.
+            case.world.send_after(Duration::ZERO, 2, 0);
+            case.advance(ms(1));
+            assert!(matches!(case.poller.take().unwrap(), Take::Nothing));
+            case.advance(s(2));
+            assert!(matches!(case.poller.take().unwrap(), Take::Messages(_)));
+            let (tell, mut told_of) = oneshot::channel();
+            let responder = Responder::new(Tell(tell));
+            if told {
+                case.poller.notify(1, responder).unwrap();
+            } else {
+                assert!(matches!(case.poller.park(responder).unwrap(), Parked::Waits(_)));
+            }
+            // No task has had its turn since.
+            scheduler.stall(s(2));
+            case.advance(ms(10));
+            assert!(told_of.try_recv().is_ok(), "{told}");
+        });
+    }
+}
+
+/// A handler that deletes its message by itself and goes on has lost nothing when the heartbeat finds the message gone.
+#[test]
+fn what_a_handler_deletes_by_itself_is_not_lost() {
+    for fifo_groups in [0, 1] {
+        Scheduler::run(1, |scheduler| {
+            let mut case = Case::new(scheduler, &Plan { fifo_groups, ..defaults() });
+            case.takers(1, false, &[Handler::Takes(s(100)), Handler::Takes(ms(5))]);
+            case.world.send_after(ms(500), 2, fifo_groups);
+            case.advance(s(2));
+            let handle = case.work.lock().unwrap().handles.first().cloned().unwrap();
+            let (action, entry) = (Single::DeleteMessage, delete(&serde_json::to_string(&handle).unwrap()));
+            let (resources, queue) = (&case.all[0].resources, serde_json::to_vec(&case.world.url()).unwrap());
+            resources.pollers.note_entry(action, &entry);
+            let (pending, responder) = PendingResponse::new();
+            resources.batchers.of(action, &queue).enter(entry, responder).unwrap();
+            case.advance(s(200));
+            assert!(pending.wait_for(Duration::ZERO).unwrap().is_ok());
+            let counts = case.poller.counts().unwrap();
+            assert_eq!((counts.handed_over, counts.handled, counts.lost), (2, 2, 0), "{counts:?}");
+            let work = case.work.lock().unwrap();
+            assert_eq!((work.lost, work.undone), (0, 0));
+            assert_eq!(case.world.lock().sqs.counts(case.world.now()), (0, 0, 0));
+        });
+    }
+}
+
+/// An iterator's messages are handed over in their order, whatever group they are of: none waits for another to be finished, and
+/// the last that are wanted come as well.
+#[test]
+fn an_iterator_over_groups_comes_to_its_last_message() {
+    Scheduler::run(1, |scheduler| {
+        let plan =
+            Plan { keeps: false, visibility: 300, ahead: 10, fifo_groups: 1, max_messages: Some(12), ..defaults() };
+        let mut case = Case::new(scheduler, &plan);
+        // A group's messages come together, or not before those that were received are deleted.
+        case.world.send_after(Duration::ZERO, 10, 1);
+        case.world.send_to_after(Duration::ZERO, 3, "other");
+        case.advance(ms(1));
+        case.takers(1, false, &[Handler::Takes(s(5))]);
+        case.advance(s(12 * 5 - 2));
+        assert_eq!((case.handed_over(), case.work.lock().unwrap().ended), (12, 0));
+        case.advance(s(6));
+        assert_eq!(case.work.lock().unwrap().ended, 1);
     });
 }

@@ -77,7 +77,7 @@ impl Laws {
         self.found = keep(self.found, visible, now, progress);
         if let Some((since, _)) = self.found {
             let bound = self.promise.found;
-            assert!(ms(now - since) <= bound, "visible since {since} ms beside a free taker, at {now} ms");
+            assert!(ms(now - since) <= bound, "visible since {since} ms beside a free taker, at {now} ms: {state:?}");
         }
         let held = serving && waits && state.leases.available() > 0;
         self.handed_over = keep(self.handed_over, held, now, progress);

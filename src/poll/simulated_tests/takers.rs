@@ -230,6 +230,7 @@ impl Taker {
             // What its taker does not finish comes again, and its group with it.
             let again = work.again.remove(&body)
                 || work.handled.get(&body).is_some_and(ran_out)
+                || self.has_lapsed(&body)
                 || !self.finishes && work.handled.insert(body.clone(), handle.clone()).is_some();
             let last = work.last_of_group.insert(group, number);
             let in_order = last.is_none_or(|last| last < number);
@@ -237,7 +238,21 @@ impl Taker {
         }
     }
 
-    /// Whether a handler of another poller is at this message, which that poller believes to be its own.
+    /// Whether the lease of this message has run out in a poller that has not looked since: the process stood still.
+    fn has_lapsed(&self, body: &str) -> bool {
+        let now = ms(self.world.now());
+        let lapsed = |other: &Own| {
+            let held = other.poller.own().unwrap().lock().leases.held();
+            held.iter().filter(|held| held.expires <= now).any(|held| {
+                let handle: String = serde_json::from_str(&held.handle).unwrap();
+                self.world.lock().received.get(&handle).is_some_and(|other| other == body)
+            })
+        };
+        self.all.iter().any(lapsed)
+    }
+
+    /// Whether a handler of another poller is at this message, which that poller believes to be its own, and rightly: what its
+    /// handler has asked for by itself may not have got there yet.
     fn kept(&self, other: &Own, handle: &str, body: &str, handles: &BTreeSet<String>) -> bool {
         if other.number == self.own.number {
             return false;
@@ -246,8 +261,9 @@ impl Taker {
         let held = other.poller.own().unwrap().lock().leases.held();
         held.iter().filter(|held| !held.ends && held.expires > now).any(|held| {
             let theirs: String = serde_json::from_str(&held.handle).unwrap();
-            let same = self.world.lock().received.get(&theirs).is_some_and(|other| other == body);
-            same && theirs != handle && handles.contains(&theirs)
+            let world = self.world.lock();
+            let same = world.received.get(&theirs).is_some_and(|other| other == body);
+            same && theirs != handle && handles.contains(&theirs) && !world.is_changing(&theirs)
         })
     }
 

@@ -365,6 +365,7 @@ impl World {
         let brought = outcome.as_ref().map(|body| messages(body)).unwrap_or_default();
         let world = self.clone();
         self.1.after(after, move || {
+            world.trace(|| format!("a poll brings {:?}", brought.iter().map(|(_, body, _)| body).collect::<Vec<_>>()));
             if answer.send(reply(outcome)).is_err() {
                 world.lock().stranded.extend(brought.into_iter().map(|(handle, ..)| handle));
             }
@@ -601,6 +602,16 @@ impl Transport for Wire {
         }
         let refused = if request.action == Action::ReceiveMessage { state.refusal.take() } else { None };
         drop(guard);
+        world.trace(|| {
+            let fares = if hangs {
+                "hangs"
+            } else if lost_there {
+                "is lost"
+            } else {
+                "leaves"
+            };
+            format!("{} {fares}: {}", request.action.operation().name, String::from_utf8_lossy(&request.body))
+        });
         if let Some((status, code)) = refused {
             world.fails(request.action, ms(latency * 2), refusal(status, code), answer);
         } else if hangs {

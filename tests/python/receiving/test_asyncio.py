@@ -170,11 +170,12 @@ def test_a_slow_handler_is_kept_alive(server: Server, sqs: Any, run: Any) -> Non
     send(sqs, url, 5)
     got: Counter[str] = Counter()
 
-    async def handle(message: Any) -> None:
-        got[message["Body"]] += 1
-        await asyncio.sleep(2.5)
-
     async def work() -> None:
+        async def handle(message: Any) -> None:
+            got[message["Body"]] += 1
+            # Each of them twice: the first time was over by then.
+            await until_awaiting(lambda: consuming.stats()["extended"] >= 10)
+
         consuming = aio.Consumer(client(server), QueueUrl=url, handler=handle, max_messages=5)
         await consuming.run()
         assert consuming.stats()["deleted"] == 5

@@ -41,16 +41,19 @@ def test_a_handler_slower_than_the_visibility_timeout(server: Server, sqs: Any) 
     url = server.create_queue("slow", {"VisibilityTimeout": "1"})
     send(sqs, url, 10)
     got: Counter[str] = Counter()
+    release = threading.Event()
 
     def handle(message: Any) -> None:
         got[message["Body"]] += 1
-        time.sleep(3)
+        release.wait(20)
 
     with consumer(sqs, url, handle) as consuming:
+        # Each of them twice: the first time was over by then.
+        until(lambda: consuming.stats()["extended"] >= 20)
+        release.set()
         until(lambda: consuming.stats()["deleted"] == 10)
     assert set(got.values()) == {1}
     assert len(got) == 10
-    assert consuming.stats()["extended"] >= 10
     assert server.stats()["requests"]["ChangeMessageVisibilityBatch"] <= 14
     assert consuming.stats()["lost"] == 0
 
@@ -60,12 +63,15 @@ def test_the_buffer_is_kept_alive_as_well(server: Server, sqs: Any) -> None:
     url = server.create_queue("slow", {"VisibilityTimeout": "2"})
     send(sqs, url, 6)
     got: Counter[str] = Counter()
+    release = threading.Event()
 
     def handle(message: Any) -> None:
         got[message["Body"]] += 1
-        time.sleep(0.9)
+        release.wait(20)
 
     with consumer(sqs, url, handle, concurrency=1) as consuming:
+        until(lambda: consuming.stats()["extended"] >= 4)
+        release.set()
         until(lambda: len(got) == 6)
         until(lambda: consuming.stats()["deleted"] == 6)
     assert set(got.values()) == {1}
@@ -83,8 +89,9 @@ def test_a_failure_is_seen_again_after_its_delay_and_at_last_in_the_dead_letter_
     with consumer(sqs, url, handle, retry_delay=100, on_error=lambda error, _: errors.append(error)) as consuming:
         for number in (1, 2, 3):
             until(lambda number=number: len(errors) == number)  # type: ignore[misc]
-            until(lambda: counts(sqs, url) == (0, 1))
-            time.sleep(0.1)
+            changes = ("ChangeMessageVisibility", number)
+            until(lambda changes=changes: server.stats()["requests"].get(changes[0]) == changes[1])  # type: ignore[misc]
+            assert counts(sqs, url) == (0, 1)
             server.advance(99)
             time.sleep(0.1)
             assert len(errors) == number, "not before its delay is over"
@@ -168,8 +175,8 @@ def test_stop_leaves_nothing_invisible(sqs: Any, url: str) -> None:
 
     consuming = consumer(sqs, url, handle, concurrency=4)
     consuming.start()
-    started.wait(10)
-    time.sleep(0.2)
+    assert started.wait(10)
+    until(lambda: consuming.stats()["deleted"] > 0)
     assert consuming.stop()
     stats = consuming.stats()
     assert stats["handled"] == stats["deleted"] > 0

@@ -192,3 +192,40 @@ async fn a_long_poll_may_outlast_the_read_timeout() {
     assert!(matches!(&error, Error::Lost(lost) if lost.failure == Failure::ReadTimeout), "{error}");
     assert!((240..1000).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
 }
+
+/// What must not be done after a moment is not tried again after it, however often the settings would try.
+#[tokio::test]
+async fn no_attempt_is_made_when_the_time_for_it_is_over() {
+    for (left, attempts) in [(Duration::ZERO, 1), (Duration::from_secs(600), 3)] {
+        let (address, requests) = serve(&[BUSY]).await;
+        let transport = AwsTransport::new(&settings(address), Arc::default()).unwrap();
+        let request = Request { not_after: Some(std::time::Instant::now() + left), ..request() };
+        let error = transport.send(request).await.unwrap_err();
+        assert!(matches!(&error, Error::Service(error) if error.reply.status == 503), "{error}");
+        assert_eq!(requests.lock().unwrap().len(), attempts, "{left:?}");
+    }
+}
+
+/// Of an attempt of which nothing is heard half of the time is waited for, whatever the read timeout says; so there is time for
+/// another. All attempts of the SDK have the time of one.
+#[tokio::test]
+async fn an_attempt_of_which_nothing_is_heard_leaves_time_for_another() {
+    for (mode, attempts) in [(RetryMode::Standard, 2), (RetryMode::Adaptive, 1)] {
+        let (address, requests) = serve(&[SILENCE, OK]).await;
+        let mut settings = settings(address);
+        settings.retries.mode = mode;
+        settings.read_timeout = Some(Duration::from_secs(600));
+        let transport = AwsTransport::new(&settings, Arc::default()).unwrap();
+        // The least that an attempt is given.
+        let soon = std::time::Instant::now() + Duration::from_secs(2);
+        let outcome = transport.send(Request { not_after: Some(soon), ..request() }).await;
+        // A machine that was busy for long has had no time for the second.
+        let late = std::time::Instant::now() > soon + Duration::from_millis(500);
+        assert!(late || requests.lock().unwrap().len() == attempts, "{mode:?}");
+        match outcome {
+            Ok(reply) => assert_eq!((attempts, reply.attempts), (2, 2)),
+            Err(Error::Lost(lost)) => assert!(lost.detail.contains("half of the time") && (late || attempts == 1)),
+            Err(error) => panic!("{mode:?}: {error}"),
+        }
+    }
+}
