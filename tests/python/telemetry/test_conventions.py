@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 import pytest
+from opentelemetry.metrics import NoOpMeter
 from opentelemetry.semconv._incubating.attributes import aws_attributes as aws
 from opentelemetry.semconv._incubating.attributes import messaging_attributes as messaging
 from opentelemetry.semconv._incubating.metrics import messaging_metrics as metrics
@@ -16,6 +17,7 @@ from opentelemetry.semconv.schemas import Schemas
 from support.recorded import Recorded
 from turbosqs.local import Server
 from turbosqs.telemetry import names, recorder
+from turbosqs.telemetry.metrics import Instruments
 
 ROOT = """
 import sys
@@ -76,6 +78,38 @@ EXPECTED = {
     "CONSUMED_MESSAGES": metrics.MESSAGING_CLIENT_CONSUMED_MESSAGES,
     "PROCESS_DURATION": metrics.MESSAGING_PROCESS_DURATION,
 }
+
+
+class Kept(NoOpMeter):
+    """A meter that remembers which instruments it has made: kinds and units by name."""
+
+    def __init__(self) -> None:
+        super().__init__("kept")
+        self.made: dict[str, tuple[str, str]] = {}
+
+    def create_counter(self, name: str, unit: str = "", description: str = "") -> Any:
+        self.made[name] = "counter", unit
+        return super().create_counter(name, unit, description)
+
+    def create_histogram(self, name: str, unit: str = "", description: str = "", **options: Any) -> Any:
+        self.made[name] = "histogram", unit
+        return super().create_histogram(name, unit, description, **options)
+
+
+def test_the_metrics_are_the_conventions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the same kinds and units as those that the conventions' package makes."""
+    theirs, ours = Kept(), Kept()
+    for make in (
+        metrics.create_messaging_client_operation_duration,
+        metrics.create_messaging_client_sent_messages,
+        metrics.create_messaging_client_consumed_messages,
+        metrics.create_messaging_process_duration,
+    ):
+        make(theirs)
+    monkeypatch.setattr("turbosqs.telemetry.metrics.get_meter", lambda *_: ours)
+    Instruments("0", None, lambda: None)
+    assert {name: made for name, made in ours.made.items() if name.startswith("messaging.")} == theirs.made
+    assert len(theirs.made) == 4
 
 
 def test_nothing_is_imported_before_it_is_asked_for(server: Server) -> None:
