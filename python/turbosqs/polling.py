@@ -96,10 +96,12 @@ class Messages:
         began = self._begin()
         try:
             for message in self._waits:
-                if self._recorder is not None:
+                if self._recorder is None:
+                    yield message
+                    began = 0
+                else:
                     self._hand_over(message, began)
-                yield message
-                if self._recorder is not None:
+                    yield message
                     began = self._begin()
         except Failure as failure:
             error: Exception | None = exception(failure)

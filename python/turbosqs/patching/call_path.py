@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from botocore import UNSIGNED
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from .._at_exit import flush_at_exit
 from .._core import Client, Failure
@@ -75,14 +75,20 @@ class CallPath(Listening):
         if tools is None:
             return self._call(client, operation_name, api_params)
         if not tools.around:
-            header = tools.header(client, operation_name, api_params)
-            return self._with_trace(client, operation_name, api_params, header)
+            return self._traced(client, operation_name, api_params, tools)
+        return tools.run_around(client, operation_name, lambda: self._traced(client, operation_name, api_params, tools))
 
-        def call() -> Any:
-            header = tools.header(client, operation_name, api_params)
+    def _traced(self, client: Any, operation_name: str, api_params: dict[str, Any], tools: Tools) -> Any:
+        header = tools.header(client, operation_name, api_params)
+        if not tools.sees_attempts:
             return self._with_trace(client, operation_name, api_params, header)
-
-        return tools.run_around(client, operation_name, call)
+        try:
+            reply = self._with_trace(client, operation_name, api_params, header)
+        except ClientError as refusal:
+            tools.repeated(client, operation_name, refusal.response)
+            raise
+        tools.repeated(client, operation_name, reply)
+        return reply
 
     def _with_trace(self, client: Any, operation_name: str, api_params: dict[str, Any], header: str | None) -> Any:
         """A call whose messages, or whose request, bear a trace."""

@@ -121,8 +121,7 @@ class Tools:
         request = _Request(_url(client))
         if self._add_invocation is not None:
             self._add_invocation({"headers": request.headers})
-        for handler, _ in self._created:
-            handler(request=request, operation_name=operation_name, event_name=f"request-created.sqs.{operation_name}")
+        self._tell_created(request, operation_name)
         for handler, is_idle in self._signing:
             if is_idle is not None and is_idle(request, api_params):
                 continue
@@ -139,6 +138,20 @@ class Tools:
         for wrapper in self.preparing:
             wrapper(_prepare_request, client._endpoint, (request,), {})
         return request.trace
+
+    @property
+    def sees_attempts(self) -> bool:
+        """Whether there are handlers that see each attempt of a call: for botocore it is a request."""
+        return bool(self._created)
+
+    def repeated(self, client: Any, operation_name: str, response: dict[str, Any]) -> None:
+        """Have them see the attempts that were made again, as the response to a call says."""
+        for _ in range(response.get("ResponseMetadata", {}).get("RetryAttempts", 0)):
+            self._tell_created(_Request(_url(client)), operation_name)
+
+    def _tell_created(self, request: _Request, operation_name: str) -> None:
+        for handler, _ in self._created:
+            handler(request=request, operation_name=operation_name, event_name=f"request-created.sqs.{operation_name}")
 
 
 class _Request(AWSRequest):  # type: ignore[misc]

@@ -76,9 +76,8 @@ def sentry(library: str = "botocore") -> tuple[Under, Spans]:  # noqa: ARG001
             events.extend(found)
             heads.extend(envelope.headers.get("trace") for event in found if event.get("type") == "transaction")
 
-    # Its logging makes breadcrumbs of what boto3 logs, by the way that a call goes. Not on the host of the queue: to
-    # Sentry itself it sends no headers.
-    sentry_sdk.init(dsn="http://key@sentry.invalid/1", traces_sample_rate=1.0, transport=Kept, max_breadcrumbs=0)
+    # Not on the host of the queue: to Sentry itself it sends no headers.
+    sentry_sdk.init(dsn="http://key@sentry.invalid/1", traces_sample_rate=1.0, transport=Kept)
 
     @contextmanager
     def under(name: str) -> Iterator[None]:
@@ -89,7 +88,10 @@ def sentry(library: str = "botocore") -> tuple[Under, Spans]:  # noqa: ARG001
 
     def spans() -> list[Any]:
         found: list[Any] = [{"told": {**head, "sample_rand": None}} for head in heads]
-        for event in events:
+        # Others are of what boto3 logs, and of Python's HTTP library.
+        crumbs = sentry_sdk.get_isolation_scope()._breadcrumbs
+        found += [{"crumb": crumb["data"]} for crumb in crumbs if "aws.request.url" in crumb.get("data", {})]
+        for event in (event for event in events if event.get("type") == "transaction"):
             names = {span["span_id"]: span["op"] for span in event.get("spans", ())}
             for span in event.get("spans", ()):
                 # Those of Python's HTTP library are not there where it is not used.

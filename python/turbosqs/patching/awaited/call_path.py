@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from botocore import UNSIGNED
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from ..._core import Failure
 from ..._exchange import BATCHED, Exchange, ask, current
@@ -136,6 +136,19 @@ class AwaitedPath(CallPath):
 
     async def _traced(self, client: Any, operation_name: str, api_params: dict[str, Any], tools: Tools) -> Any:
         header = tools.header(client, operation_name, api_params)
+        if not tools.sees_attempts:
+            return await self._with_header(client, operation_name, api_params, header)
+        try:
+            reply = await self._with_header(client, operation_name, api_params, header)
+        except ClientError as refusal:
+            tools.repeated(client, operation_name, refusal.response)
+            raise
+        tools.repeated(client, operation_name, reply)
+        return reply
+
+    async def _with_header(
+        self, client: Any, operation_name: str, api_params: dict[str, Any], header: str | None
+    ) -> Any:
         if header is None:
             return await self._answer(client, operation_name, api_params)
         params, traced = with_trace(operation_name, api_params, header)
