@@ -14,6 +14,8 @@ from benches.plan import (
     DELAYED,
     INSTRUMENTED,
     ONE_BY_ONE,
+    PATCHED,
+    PATCHED_TENS,
     RECEIVING,
     SCENARIOS,
     STARTING,
@@ -87,8 +89,8 @@ def _time_of_patching(results: Results) -> float:
     return results.median(AT_ONCE, STARTING, "turbosqs and patch(), after import boto3", "wall") / 1e3
 
 
-def _requests(results: Results) -> float:
-    return results.median(AT_ONCE, COROUTINES, "turbosqs.aio", "requests")
+def _requests(work: str) -> Callable[[Results], float]:
+    return lambda results: results.median(AT_ONCE, COROUTINES, work, "requests")
 
 
 def _cost_of_batching(results: Results) -> float:
@@ -191,7 +193,20 @@ BUDGETS = (
     ),
     Budget("the wheel, to download", 6, " MB", lambda _: sizes.download(), most=True),
     Budget("the wheel, unpacked", 12, " MB", lambda _: sizes.unpacked(), most=True),
-    Budget("send_message, 1,000 coroutines: requests per message", 0.12, "", _requests, most=True),
+    Budget("send_message, 1,000 coroutines: requests per message", 0.12, "", _requests("turbosqs.aio"), most=True),
+    Budget(
+        "send_message, 1,000 coroutines, patched: CPU per message, aiobotocore / patched",
+        40,
+        "x",
+        _times(COROUTINES, "aiobotocore", PATCHED),
+    ),
+    Budget("send_message, 1,000 coroutines, patched: requests per message", 0.12, "", _requests(PATCHED), most=True),
+    Budget(
+        "receive and delete in tens, patched: CPU per message, aiobotocore / patched",
+        8,
+        "x",
+        _times(RECEIVING, "aiobotocore, tens by hand", PATCHED_TENS),
+    ),
     Budget(
         "batch_writer, server of 5 ms: time per message, boto3's send_message / turbosqs",
         200,

@@ -105,6 +105,10 @@ def _threads(count: int) -> Group:
     )
 
 
+#: aiobotocore's own client, on the core.
+PATCHED = "turbosqs, aiobotocore patched"
+PATCHED_TENS = f"{PATCHED}, tens by hand"
+
 #: Instrumentation tools, with the microseconds that a patched call may cost beyond itself and the tool: those that add
 #: attributes to messages may more.
 TOOLS = {"OpenTelemetry": 100, "Sentry": 100, "X-Ray": 100, "New Relic": 100, "Datadog": 150, "Elastic": 150}
@@ -135,6 +139,7 @@ def _coroutines(uvloop: bool) -> Group:
         (
             Work("aiobotocore", "aiobotocore.send", 2_000, 2_000, options, "aiobotocore", warm=100),
             Work("turbosqs.aio", "turbosqs_aio.send", 20_000, 10_000, options, place, warm=100),
+            Work(PATCHED, "turbosqs_aio.send_patched", 20_000, 10_000, options, "aiobotocore", warm=100),
         ),
         servers=FIRST if uvloop else (),
     )
@@ -230,6 +235,7 @@ GROUPS = (
             Work("aiobotocore, tens by hand", "aiobotocore.receive_tens", 2_000, 400, environment="aiobotocore"),
             Work("fanferro consumer", "fanferro.consume", 10_000, 5_000, TWENTY, "fanferro", warm=0),
             Work("turbosqs, tens by hand", "turbosqs.receive_tens", 10_000, 400),
+            Work(PATCHED_TENS, "turbosqs_aio.receive_tens_patched", 10_000, 400, environment="aiobotocore"),
             Work("turbosqs poll_messages", "turbosqs.poll", 20_000, 5_000),
             Work("turbosqs.aio poll_messages", "turbosqs_aio.poll", 20_000, 5_000),
             Work("turbosqs Consumer, function", "turbosqs.consume", 20_000, 5_000, TWENTY, warm=0),

@@ -12,6 +12,8 @@ from benches.plan import (
     DELAYED,
     INSTRUMENTED,
     ONE_BY_ONE,
+    PATCHED,
+    PATCHED_TENS,
     RECEIVING,
     STARTING,
     TENS,
@@ -81,11 +83,18 @@ ROWS = (
         "aiobotocore",
         "turbosqs.aio",
     ),
+    Row("the same by aiobotocore's own client, patched", COROUTINES, "aiobotocore", PATCHED),
     Row(
         "receive and delete, tens by hand / `poll_messages`", RECEIVING, "boto3, tens by hand", "turbosqs poll_messages"
     ),
     Row(
         "receive and delete, tens by hand / `Consumer`", RECEIVING, "boto3, tens by hand", "turbosqs Consumer, function"
+    ),
+    Row(
+        "receive and delete, tens by hand, by aiobotocore's own client, patched",
+        RECEIVING,
+        "aiobotocore, tens by hand",
+        PATCHED_TENS,
     ),
     *(
         Row(

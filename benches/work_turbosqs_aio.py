@@ -7,6 +7,7 @@ from typing import Any
 
 from benches import work_aiobotocore
 from benches.job import SETTINGS, Job, run_loop
+from benches.work_turbosqs import patched
 
 
 def with_client(job: Job, work: Callable[[Any], Awaitable[None]], uvloop: bool = False) -> None:
@@ -21,6 +22,16 @@ def with_client(job: Job, work: Callable[[Any], Awaitable[None]], uvloop: bool =
 
 def send(job: Job, coroutines: int, uvloop: bool) -> None:
     with_client(job, lambda sqs: work_aiobotocore.by_coroutines(job, sqs, coroutines), uvloop)
+
+
+def send_patched(job: Job, coroutines: int, uvloop: bool) -> None:
+    with patched():
+        work_aiobotocore.send(job, coroutines, uvloop)
+
+
+def receive_tens_patched(job: Job) -> None:
+    with patched():
+        work_aiobotocore.receive_tens(job)
 
 
 def send_tens(job: Job) -> None:

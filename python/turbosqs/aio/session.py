@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class Session(session.Session):
     """Settings that asyncio clients share; see ``turbosqs.Session``.
 
-    ``client`` makes an asyncio client, for ``async with`` or without. Clients of other services than SQS, and all
-    resources, are aioboto3's, when it is installed.
+    ``client`` makes an asyncio client, for ``async with`` or without. Clients of other services than SQS are
+    aioboto3's, when it is installed, and so are all resources, that of ``sqs`` on our client.
     """
 
     def _own(self, client: blocking.SQS) -> SQS:  # type: ignore[override]
@@ -25,13 +25,26 @@ class Session(session.Session):
     def _others(self, service_name: str, arguments: dict[str, Any]) -> Any:
         return self._aioboto3(f"client({service_name!r})").client(service_name, **session.given(arguments))
 
+    def create_client(self, service_name: str, *args: Any, **kwargs: Any) -> Any:
+        """``client`` by the name that aiobotocore's sessions have for it: the same arguments and errors."""
+        return self.client(service_name, *args, **kwargs)
+
     def resource(self, service_name: str, *args: Any, **kwargs: Any) -> Any:
-        """An asynchronous resource: aioboto3's, for every service.
+        """An asynchronous resource, for ``async with``: aioboto3's, of ``sqs`` on our client.
+
+        Args:
+            service_name: ``sqs``, or any name that aioboto3 has resources for.
+            args, kwargs: as for ``aioboto3.Session.resource``.
 
         Raises:
             ModuleNotFoundError: aioboto3 is not installed.
+            For ``sqs``: what ``client`` raises.
         """
-        return self._aioboto3(f"resource({service_name!r})").resource(service_name, *args, **kwargs)
+        theirs = self._aioboto3(f"resource({service_name!r})")
+        if service_name == "sqs":
+            # The resource layer asks it for the one client that it needs.
+            theirs.client = self.client
+        return theirs.resource(service_name, *args, **kwargs)
 
     def _aioboto3(self, wanted: str) -> Any:
         """aioboto3's session of the same arguments."""

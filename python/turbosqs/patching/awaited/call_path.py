@@ -161,8 +161,21 @@ class AwaitedPath(CallPath):
     ) -> Any:
         is_batched = operation_name in BATCHED
         self._unanswered += is_batched
+        exchange = current()
+        weakly = exchange.weakly
         try:
-            return await ask(self.core, Exchange.call, operation_name, api_params, 0, header)
+            number, future = exchange.call(self.core, operation_name, api_params, 0, header)
+            # As `ask` has it, which would be one coroutine more for each call.
+            del exchange
+            try:
+                answer = await future
+            except BaseException:
+                if (again := weakly()) is not None:
+                    again.abandon(number)
+                raise
+            if not isinstance(answer, BaseException):
+                return answer
+            raise answer
         except Failure as failure:
             error = error_of(client, self._model, failure)
         finally:
