@@ -7,7 +7,11 @@ BIN := $(VENV)/bin
 ENVIRONMENT := development
 STEP := $(PYTHON) scripts/step.py
 # Dependencies as in the extension module, which are built by then; our own code to be compiled soon, not to run fast.
-CARGO_TEST := cargo test --release --locked --features same-dependencies --config profile.release.package.turbosqs.opt-level=1
+OWN_CODE := --config profile.release.package.turbosqs
+CARGO_TEST := cargo test --release --locked --features same-dependencies $(OWN_CODE).opt-level=1
+# After a change only what it touches is compiled, which takes longer the first time.
+INCREMENTALLY := env CARGO_INCREMENTAL=1
+INCREMENTAL := $(OWN_CODE).codegen-units=256
 
 # One more than there are cores, for tests wait as well; each has a moto of its own, so more than a few are not worth their start.
 PARALLEL := --numprocesses $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --maxprocesses 4
@@ -39,7 +43,7 @@ LINTS := clippy rustdoc fmt ruff ruff-format mypy stubtest service-model workflo
 PROGRAMS := instrumentation instrumentation-aiobotocore aiobotocore aioboto3
 
 .PHONY: help build environment crate demo test test-latest test-versions test-kombu check fuzz deny bench rust python lint locks lock model wheel test-wheel licences licences-check clean
-.PHONY: $(LINTS) locked-environments $(PROGRAMS) rust-tests python-tests portable-tests
+.PHONY: $(LINTS) locked-environments $(PROGRAMS) rust-tests unit-tests python-tests parity-tests portable-tests
 .DEFAULT_GOAL := help
 
 help:
@@ -68,13 +72,10 @@ test: build ## everything: lints, types, locks, Rust tests, Python tests
 test-latest: ## the same with the newest release of every dependency, in a copy of the tree
 	scripts/latest.sh
 
-check: build ## the quick subset, for people at work
-	@$(STEP) "cargo fmt" cargo fmt --check
-	@$(STEP) "ruff" $(BIN)/ruff check
-	@$(STEP) "ruff format" $(BIN)/ruff format --check
-	@$(STEP) --closing '^test result' "Rust unit tests" env TURBOSQS_SEEDS=1000 $(CARGO_TEST) --lib
-	@$(STEP) --closing '\d passed' "Python parity tests" $(BIN)/pytest -q -x \
-		tests/python/parity/test_arguments.py tests/python/parity/test_cases.py tests/python/test_surface.py
+check: environment ## the quick subset, for people at work
+	@$(STEP) "turbosqs, installed in $(VENV)" \
+		$(INCREMENTALLY) $(BIN)/maturin develop --release --locked --uv $(OWN_CODE).opt-level=1 $(INCREMENTAL)
+	@$(STEPS) fmt ruff ruff-format unit-tests parity-tests
 	@$(STEP) --since $(MAKE_STARTED) "make check: passed"
 
 rust: rust-tests ## Rust tests
@@ -124,6 +125,14 @@ locked-environments:
 
 rust-tests:
 	@$(STEP) --closing '^test result' "Rust tests" $(CARGO_TEST)
+
+unit-tests:
+	@$(STEP) --closing '^test result' "Rust unit tests" \
+		$(INCREMENTALLY) TURBOSQS_SEEDS=1000 $(CARGO_TEST) $(INCREMENTAL) --lib
+
+parity-tests:
+	@$(STEP) --closing '\d passed' "Python parity tests" $(BIN)/pytest -q -x \
+		tests/python/parity/test_arguments.py tests/python/parity/test_cases.py tests/python/test_surface.py
 
 $(PROGRAMS):
 	@$(STEP) "Python environment: $@" $(PYTHON) scripts/environments.py make $@ $(VENV)/$@
