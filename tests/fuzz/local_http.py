@@ -448,7 +448,8 @@ class Client:
         body = reply.read()
         if reply.status != 200:
             raise MisbehaviourError(f"{action} of a good client: {reply.status} {body[:500]!r}")
-        return json.loads(body)
+        # An action that has nothing to say, as DeleteMessage, answers without a body.
+        return json.loads(body) if body else {}
 
     def close(self) -> None:
         self._connection.close()
