@@ -325,11 +325,9 @@ time.sleep(0.2)
 
 @BY_BOTH
 def test_exit_with_a_daemon_in_a_call(library: Library, scripted: Scripted) -> None:
-    """A daemon thread's call holds nobody up."""
-    scripted.play(Reply(delay=30))
-    began = time.monotonic()
-    assert run(library, scripted.url, IN_FLIGHT.replace("DAEMON", "True"), timeout=8) == ""
-    assert time.monotonic() - began < 5
+    """A daemon thread's call holds nobody up: the program is over before there could be an answer."""
+    scripted.play(Reply(delay=40))
+    assert run(library, scripted.url, IN_FLIGHT.replace("DAEMON", "True"), timeout=30) == ""
 
 
 def test_exit_as_a_daemons_reply_arrives(library: Library, scripted: Scripted) -> None:

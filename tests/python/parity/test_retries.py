@@ -17,8 +17,6 @@ from support.fakes import HANG_UP, Reply, Scripted, fault, ok
 from support.libraries import BOTO3, SUBJECT, Library
 from support.observe import alike, describe, outcome, same
 
-pytestmark = pytest.mark.timeout(20)
-
 
 @dataclass(frozen=True)
 class Trial:
