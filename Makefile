@@ -40,9 +40,9 @@ export MAKE_STARTED
 
 LINTS := clippy rustdoc fmt ruff ruff-format mypy stubtest service-model workflows licences-fresh
 # Environments that tests run programs in.
-PROGRAMS := instrumentation instrumentation-aiobotocore aiobotocore aioboto3
+PROGRAMS := instrumentation instrumentation-aiobotocore aiobotocore aioboto3 typing examples
 
-.PHONY: help build environment crate demo test test-latest test-versions test-kombu check fuzz deny bench rust python lint locks lock model wheel test-wheel licences licences-check clean
+.PHONY: help docs build environment crate demo test test-latest test-versions test-kombu check fuzz deny bench rust python lint locks lock model wheel test-wheel licences licences-check clean
 .PHONY: $(LINTS) locked-environments $(PROGRAMS) rust-tests unit-tests python-tests parity-tests portable-tests
 .DEFAULT_GOAL := help
 
@@ -66,7 +66,7 @@ demo: build ## 10,000 messages through the embedded SQS, with boto3 beside it
 
 # Python tests wait now and then, while Rust tests do not.
 test: build ## everything: lints, types, locks, Rust tests, Python tests
-	@$(STEPS) $(LINTS) locked-environments $(PROGRAMS) rust-tests python-tests portable-tests
+	@$(STEPS) $(LINTS) docs locked-environments $(PROGRAMS) rust-tests python-tests portable-tests
 	@$(STEP) --since $(MAKE_STARTED) "make test: lints, types, locks, Rust and Python tests passed"
 
 test-latest: ## the same with the newest release of every dependency, in a copy of the tree
@@ -157,6 +157,10 @@ wheel: environment ## what is published, into dist/: a source distribution, and 
 
 test-wheel: wheel ## the wheel in bare environments of every Python here, as users have it
 	$(BIN)/python scripts/test_wheel.py
+
+docs: environment ## the documentation's site, into build/site: strict, every link checked
+	@$(STEP) "Python environment: site" $(PYTHON) scripts/environments.py make site $(VENV)/site
+	@$(STEP) "documentation, its links" env NO_MKDOCS_2_WARNING=1 $(VENV)/site/bin/mkdocs build --strict
 
 licences: ## the texts of all licences that are linked in, anew
 	$(PYTHON) scripts/licences.py

@@ -1,4 +1,4 @@
-"""The generated half of the Python surface: methods, their types, and the model as Python data.
+"""The generated half of the Python surface: methods, and the model as Python data; types are ``python_types.py``'s.
 
 ``generate_model.py`` calls ``files`` with botocore's model; the sentences that describe an operation are ours and
 live here, everything else (members, types, which are required, which errors) is the model's.
@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import python_types
 from botocore import xform_name
-from botocore.model import OperationModel, ServiceModel, Shape, StructureShape
+from botocore.model import OperationModel, ServiceModel, Shape
+from python_types import SCALARS
 
 PACKAGE = Path(__file__).resolve().parent.parent / "python" / "turbosqs"
 
@@ -44,19 +46,6 @@ SENTENCES = {
     "UntagQueue": "Remove tags from a queue by their keys.",
 }
 
-# The members that SQS puts into every reply. The model's own "required" is not that: it requires ``Successful`` and
-# ``Failed``, and SQS leaves the empty one out.
-ALWAYS_THERE = {
-    "CancelMessageMoveTaskResult": {"ApproximateNumberOfMessagesMoved"},
-    "CreateQueueResult": {"QueueUrl"},
-    "GetQueueUrlResult": {"QueueUrl"},
-    "Message": {"MessageId", "ReceiptHandle", "MD5OfBody", "Body"},
-    "SendMessageResult": {"MD5OfMessageBody", "MessageId"},
-    "StartMessageMoveTaskResult": {"TaskHandle"},
-}
-
-SCALARS = {"string": "str", "integer": "int", "long": "int", "boolean": "bool"}
-
 
 def files(model: ServiceModel, paginators: dict[str, Any], origin: str) -> dict[Path, str]:
     """Every generated Python file with its text; ``origin`` says in their first lines where they come from."""
@@ -66,7 +55,7 @@ def files(model: ServiceModel, paginators: dict[str, Any], origin: str) -> dict[
         "_operations.py": operations(model, paginators, origin),
         "_operations.pyi": operations_stub(model),
         "_model.py": model_data(model, origin),
-        "types.py": types(model, origin),
+        **python_types.files(model, origin),
     }
     return {PACKAGE / name: formatted(name, source) for name, source in sources.items()}
 
@@ -96,6 +85,10 @@ def operations(model: ServiceModel, paginators: dict[str, Any], origin: str) -> 
             f"METHOD_TO_API = {methods!r}",
             f"PAGINATORS = {paging!r}",
             f"ERRORS = {tuple(shape.name for shape in model.error_shapes)!r}",
+            "",
+            "",
+            "class Errors:",
+            '    """A class for each of ``ERRORS``, which are made at run time; see ``errorfactory``."""',
             "",
             "class Operations:",
             '    """The 23 operations, each a call of ``self._make_api_call``, which the client supplies.',
@@ -129,7 +122,9 @@ def method(operation: OperationModel) -> str:
 def docstring(operation: OperationModel) -> str:
     members = operation.input_shape.members
     required = set(operation.input_shape.required_members)
-    lines = ["Args:"]
+    lines = ["Called like this, with what is not required left out::", ""]
+    lines += [f"    {line}" for line in call(operation)]
+    lines += ["", "Args:"]
     for name, shape in members.items():
         lines.append(f"    {name}: {spoken(shape)}" + (", required" if name in required else ""))
     if operation.output_shape is None or not operation.output_shape.members:
@@ -140,6 +135,48 @@ def docstring(operation: OperationModel) -> str:
     lines += ["", "Raises:", "    From ``client.exceptions``:"]
     lines += wrapped([shape.name for shape in operation.error_shapes] + ["ClientError for any other refusal."])
     return "\n".join(" " * 8 + line if line else "" for line in lines)
+
+
+def call(operation: OperationModel) -> list[str]:
+    """A call with every argument, as lines of Python."""
+    lines = [f"client.{xform_name(operation.name)}("]
+    for name, shape in operation.input_shape.members.items():
+        lines += assigned(f"{name}=", shape)
+    return [*lines, ")"]
+
+
+def assigned(before: str, shape: Shape) -> list[str]:
+    """An argument or a member with a value of its type."""
+    first, *rest = example(shape)
+    lines = [before + first, *rest]
+    lines[-1] += ","
+    return [f"    {line}" for line in lines]
+
+
+def example(shape: Shape) -> list[str]:
+    match shape.type_name:
+        case "structure":
+            inner = [line for name, member in shape.members.items() for line in assigned(f'"{name}": ', member)]
+            return ["{", *inner, "}"]
+        case "list":
+            return surrounded("[", example(shape.member), "]")
+        case "map":
+            first, *rest = example(shape.value)
+            return surrounded("{", [f'"{(shape.key.enum or ["name"])[-1]}": {first}', *rest], "}")
+        case "blob":
+            return ['b"..."']
+        case "string":
+            return [f'"{shape.enum[0]}"' if shape.enum else '"..."']
+        case "boolean":
+            return ["True"]
+        case _:
+            return ["123"]
+
+
+def surrounded(before: str, lines: list[str], after: str) -> list[str]:
+    if len(lines) == 1:
+        return [before + lines[0] + after]
+    return [before + lines[0], *lines[1:-1], lines[-1] + after]
 
 
 def wrapped(words: list[str], width: int = 100) -> list[str]:
@@ -164,7 +201,8 @@ def spoken(shape: Shape) -> str:
         case "blob":
             return "bytes"
         case scalar:
-            return SCALARS[scalar]
+            known: str = SCALARS[scalar]
+            return known
 
 
 def operations_stub(model: ServiceModel) -> str:
@@ -174,11 +212,15 @@ def operations_stub(model: ServiceModel) -> str:
             "from typing_extensions import Never, Unpack",
             "",
             "from . import types",
+            "from ._exceptions import ClientError",
             "",
             "API_VERSION: str",
             "METHOD_TO_API: dict[str, str]",
             "PAGINATORS: dict[str, dict[str, str]]",
             "ERRORS: tuple[str, ...]",
+            "",
+            "class Errors:",
+            *(f"    {shape.name}: type[ClientError]" for shape in model.error_shapes),
             "",
             *stub_class("Operations", "def", model, names),
             "",
@@ -197,133 +239,6 @@ def stub_class(name: str, define: str, model: ServiceModel, operations: list[str
         yield f"    {define} {xform_name(operation.name)}("
         yield f"        self, *args: Never, **kwargs: Unpack[{request}]"
         yield f"    ) -> {result}: ..."
-
-
-# --- the types --------------------------------------------------------------------------------------------------
-
-
-def types(model: ServiceModel, origin: str) -> str:
-    return "\n".join(
-        [
-            f'"""Requests and replies for type checkers, {origin}',
-            "",
-            "The names are those of the AWS API reference. A member that a reply may lack is optional here, because",
-            "the client leaves out what SQS leaves out.",
-            '"""',
-            "",
-            "from __future__ import annotations",
-            "",
-            "from typing import IO, TypedDict",
-            "",
-            *typed_dict("ResponseMetadata", RESPONSE_METADATA, {"MaxAttemptsReached"}),
-            *typed_dict("EmptyResult", {"ResponseMetadata": "ResponseMetadata"}, set()),
-            *typed_dict("PaginationConfig", PAGINATION_CONFIG, set(PAGINATION_CONFIG)),
-            *structures(model),
-            "",
-        ]
-    )
-
-
-RESPONSE_METADATA = {
-    "RequestId": "str",
-    "HTTPStatusCode": "int",
-    "HTTPHeaders": "dict[str, str]",
-    "RetryAttempts": "int",
-    "MaxAttemptsReached": "bool",
-}
-PAGINATION_CONFIG = {"MaxItems": "int | str", "PageSize": "int | str", "StartingToken": "str"}
-
-
-def structures(model: ServiceModel) -> Iterator[str]:
-    """A TypedDict for each structure: those of requests, then those of replies."""
-    operations = [model.operation_model(name) for name in model.operation_names]
-    requests = reachable(operation.input_shape for operation in operations)
-    replies = reachable(operation.output_shape for operation in operations if operation.output_shape)
-    tops = {operation.output_shape.name for operation in operations if operation.output_shape}
-    for shape in requests.values():
-        members = {name: written(member) for name, member in shape.members.items()}
-        yield from typed_dict(shape.name, members, set(members) - set(shape.required_members))
-    for shape in replies.values():
-        # What is sent may take looser forms than what comes back (any sequence, any kind of bytes).
-        name = f"{shape.name}Output" if shape.name in requests else shape.name
-        members = {name: read(member, set(requests)) for name, member in shape.members.items()}
-        always = ALWAYS_THERE.get(shape.name, set())
-        if shape.name in tops:
-            members["ResponseMetadata"] = "ResponseMetadata"
-            always = always | {"ResponseMetadata"}
-        else:
-            always = always | set(shape.required_members)
-        if unknown := always - set(members):
-            raise SystemExit(f"{shape.name} no longer has {sorted(unknown)}")
-        yield from typed_dict(name, members, set(members) - always)
-
-
-def reachable(tops: Iterator[StructureShape]) -> dict[str, StructureShape]:
-    """The structures below ``tops``, children first, by name."""
-    found: dict[str, StructureShape] = {}
-
-    def visit(shape: Shape) -> None:
-        if shape.type_name == "list":
-            visit(shape.member)
-        elif shape.type_name == "map":
-            visit(shape.value)
-        elif shape.type_name == "structure" and shape.name not in found:
-            for member in shape.members.values():
-                visit(member)
-            found[shape.name] = shape
-
-    for top in tops:
-        visit(top)
-    return found
-
-
-def written(shape: Shape) -> str:
-    match shape.type_name:
-        case "structure":
-            return str(shape.name)
-        case "list":
-            return f"list[{written(shape.member)}] | tuple[{written(shape.member)}, ...]"
-        case "map":
-            return f"dict[str, {written(shape.value)}]"
-        case "blob":
-            return "bytes | bytearray | str | IO[bytes]"
-        case scalar:
-            return SCALARS[scalar]
-
-
-def read(shape: Shape, requests: set[str]) -> str:
-    match shape.type_name:
-        case "structure":
-            return f"{shape.name}Output" if shape.name in requests else shape.name
-        case "list":
-            return f"list[{read(shape.member, requests)}]"
-        case "map":
-            return f"dict[str, {read(shape.value, requests)}]"
-        case "blob":
-            return "bytes"
-        case scalar:
-            return SCALARS[scalar]
-
-
-def typed_dict(name: str, members: dict[str, str], optional: set[str]) -> Iterator[str]:
-    """Python 3.10 has no ``NotRequired``: required members go into a base of their own."""
-
-    def fields(chosen: set[str]) -> Iterator[str]:
-        for member, type_name in members.items():
-            if member in chosen:
-                yield f"    {member}: {type_name}"
-
-    required = set(members) - optional
-    base = "TypedDict"
-    if required and optional:
-        base = f"_{name}Required"
-        yield f"class {base}(TypedDict):"
-        yield from fields(required)
-        yield ""
-    total = ", total=False" if optional else ""
-    yield f"class {name}({base}{total}):"
-    yield from fields(optional or required)
-    yield ""
 
 
 # --- the model as data, for ``meta.service_model`` where botocore is not installed --------------------

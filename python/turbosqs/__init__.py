@@ -50,6 +50,7 @@ The modules, outermost first; each imports what stands below it, never what stan
 - `_operations` the client's methods; generated
 - `_model` the service model; generated
 - `types` the types of arguments and replies; generated
+- `_annotations` what type checkers alone read: our types as those of the stub packages, where these are installed
 - `_green` waiting in programs whose threads are greenlets: those that gevent or eventlet has patched
 - `_logs` what the core has to say, handed to Python's loggers
 - `_at_exit` what still waits when the interpreter ends is sent
@@ -215,4 +216,5 @@ if not TYPE_CHECKING:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, "__version__"})
+    hidden = {"TYPE_CHECKING", "annotations", "lock", "sys"}
+    return sorted({*(name for name in globals() if name.startswith("__")), *__all__, "__version__"} - hidden)

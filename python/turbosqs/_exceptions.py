@@ -10,6 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .types import ErrorResponse
+
 
 def _rebuild(cls, args, kwargs):  # type: ignore[no-untyped-def]
     """Unpickle an exception whose constructor takes keywords; pickle itself passes positions only."""
@@ -46,7 +48,10 @@ class ClientError(Exception):
         "An error occurred ({error_code}) when calling the {operation_name} operation{retry_info}: {error_message}"
     )
 
-    def __init__(self, error_response: dict[str, Any], operation_name: str) -> None:
+    response: ErrorResponse
+    operation_name: str
+
+    def __init__(self, error_response: Any, operation_name: str) -> None:
         error = error_response.get("Error", {})
         super().__init__(
             self.MSG_TEMPLATE.format(
@@ -59,8 +64,8 @@ class ClientError(Exception):
         self.response = error_response
         self.operation_name = operation_name
 
-    def _get_retry_info(self, response: dict[str, Any]) -> str:
-        metadata = response.get("ResponseMetadata", {})
+    def _get_retry_info(self, response: ErrorResponse) -> str:
+        metadata: Any = response.get("ResponseMetadata", {})
         if metadata.get("MaxAttemptsReached") and "RetryAttempts" in metadata:
             return f" (reached max retries: {metadata['RetryAttempts']})"
         return ""

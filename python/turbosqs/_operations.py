@@ -74,6 +74,10 @@ ERRORS = (
 )
 
 
+class Errors:
+    """A class for each of ``ERRORS``, which are made at run time; see ``errorfactory``."""
+
+
 class Operations:
     """The 23 operations, each a call of ``self._make_api_call``, which the client supplies.
 
@@ -82,6 +86,15 @@ class Operations:
 
     def add_permission(self, *args, **kwargs):
         """Let other AWS accounts use chosen actions of a queue, under a label by which to take it back.
+
+        Called like this, with what is not required left out::
+
+            client.add_permission(
+                QueueUrl="...",
+                Label="...",
+                AWSAccountIds=["..."],
+                Actions=["..."],
+            )
 
         Args:
             QueueUrl: str, required
@@ -104,6 +117,12 @@ class Operations:
     def cancel_message_move_task(self, *args, **kwargs):
         """Stop a task that moves messages out of a dead-letter queue; what has moved stays moved.
 
+        Called like this, with what is not required left out::
+
+            client.cancel_message_move_task(
+                TaskHandle="...",
+            )
+
         Args:
             TaskHandle: str, required
 
@@ -122,6 +141,14 @@ class Operations:
 
     def change_message_visibility(self, *args, **kwargs):
         """Set how long, from now, a received message stays hidden from other receivers.
+
+        Called like this, with what is not required left out::
+
+            client.change_message_visibility(
+                QueueUrl="...",
+                ReceiptHandle="...",
+                VisibilityTimeout=123,
+            )
 
         Args:
             QueueUrl: str, required
@@ -142,6 +169,17 @@ class Operations:
 
     def change_message_visibility_batch(self, *args, **kwargs):
         """Set the remaining hidden time of up to ten received messages, each its own.
+
+        Called like this, with what is not required left out::
+
+            client.change_message_visibility_batch(
+                QueueUrl="...",
+                Entries=[{
+                    "Id": "...",
+                    "ReceiptHandle": "...",
+                    "VisibilityTimeout": 123,
+                }],
+            )
 
         Args:
             QueueUrl: str, required
@@ -165,6 +203,14 @@ class Operations:
     def create_queue(self, *args, **kwargs):
         """Make a queue, or find the one of that name if its attributes agree, and tell its URL.
 
+        Called like this, with what is not required left out::
+
+            client.create_queue(
+                QueueName="...",
+                Attributes={"SqsManagedSseEnabled": "..."},
+                tags={"name": "..."},
+            )
+
         Args:
             QueueName: str, required
             Attributes: dict of str to str
@@ -186,6 +232,13 @@ class Operations:
     def delete_message(self, *args, **kwargs):
         """Remove a received message for good; its receipt handle names it.
 
+        Called like this, with what is not required left out::
+
+            client.delete_message(
+                QueueUrl="...",
+                ReceiptHandle="...",
+            )
+
         Args:
             QueueUrl: str, required
             ReceiptHandle: str, required
@@ -204,6 +257,16 @@ class Operations:
 
     def delete_message_batch(self, *args, **kwargs):
         """Remove up to ten received messages for good; each may succeed or fail on its own.
+
+        Called like this, with what is not required left out::
+
+            client.delete_message_batch(
+                QueueUrl="...",
+                Entries=[{
+                    "Id": "...",
+                    "ReceiptHandle": "...",
+                }],
+            )
 
         Args:
             QueueUrl: str, required
@@ -227,6 +290,12 @@ class Operations:
     def delete_queue(self, *args, **kwargs):
         """Remove a queue with everything in it; its name is free again after 60 seconds.
 
+        Called like this, with what is not required left out::
+
+            client.delete_queue(
+                QueueUrl="...",
+            )
+
         Args:
             QueueUrl: str, required
 
@@ -244,6 +313,13 @@ class Operations:
 
     def get_queue_attributes(self, *args, **kwargs):
         """Read settings and approximate counts of a queue.
+
+        Called like this, with what is not required left out::
+
+            client.get_queue_attributes(
+                QueueUrl="...",
+                AttributeNames=["All"],
+            )
 
         Args:
             QueueUrl: str, required
@@ -265,6 +341,13 @@ class Operations:
     def get_queue_url(self, *args, **kwargs):
         """Find the URL of a queue by its name.
 
+        Called like this, with what is not required left out::
+
+            client.get_queue_url(
+                QueueName="...",
+                QueueOwnerAWSAccountId="...",
+            )
+
         Args:
             QueueName: str, required
             QueueOwnerAWSAccountId: str
@@ -284,6 +367,14 @@ class Operations:
 
     def list_dead_letter_source_queues(self, *args, **kwargs):
         """List the queues whose redrive policy names this one, a page at a time.
+
+        Called like this, with what is not required left out::
+
+            client.list_dead_letter_source_queues(
+                QueueUrl="...",
+                NextToken="...",
+                MaxResults=123,
+            )
 
         Args:
             QueueUrl: str, required
@@ -307,6 +398,13 @@ class Operations:
     def list_message_move_tasks(self, *args, **kwargs):
         """Show the latest tasks that move messages out of a dead-letter queue, newest first.
 
+        Called like this, with what is not required left out::
+
+            client.list_message_move_tasks(
+                SourceArn="...",
+                MaxResults=123,
+            )
+
         Args:
             SourceArn: str, required
             MaxResults: int
@@ -327,6 +425,12 @@ class Operations:
     def list_queue_tags(self, *args, **kwargs):
         """Read all tags of a queue.
 
+        Called like this, with what is not required left out::
+
+            client.list_queue_tags(
+                QueueUrl="...",
+            )
+
         Args:
             QueueUrl: str, required
 
@@ -345,6 +449,14 @@ class Operations:
 
     def list_queues(self, *args, **kwargs):
         """List the URLs of queues in the region, all or by a prefix of their names, a page at a time.
+
+        Called like this, with what is not required left out::
+
+            client.list_queues(
+                QueueNamePrefix="...",
+                NextToken="...",
+                MaxResults=123,
+            )
 
         Args:
             QueueNamePrefix: str
@@ -368,6 +480,12 @@ class Operations:
     def purge_queue(self, *args, **kwargs):
         """Throw away every message in a queue; allowed once in 60 seconds.
 
+        Called like this, with what is not required left out::
+
+            client.purge_queue(
+                QueueUrl="...",
+            )
+
         Args:
             QueueUrl: str, required
 
@@ -385,6 +503,19 @@ class Operations:
 
     def receive_message(self, *args, **kwargs):
         """Take up to ten messages and hide them from others, waiting for some to come if asked to.
+
+        Called like this, with what is not required left out::
+
+            client.receive_message(
+                QueueUrl="...",
+                AttributeNames=["All"],
+                MessageSystemAttributeNames=["All"],
+                MessageAttributeNames=["..."],
+                MaxNumberOfMessages=123,
+                VisibilityTimeout=123,
+                WaitTimeSeconds=123,
+                ReceiveRequestAttemptId="...",
+            )
 
         Args:
             QueueUrl: str, required
@@ -413,6 +544,13 @@ class Operations:
     def remove_permission(self, *args, **kwargs):
         """Take back the permission that was given under a label.
 
+        Called like this, with what is not required left out::
+
+            client.remove_permission(
+                QueueUrl="...",
+                Label="...",
+            )
+
         Args:
             QueueUrl: str, required
             Label: str, required
@@ -431,6 +569,30 @@ class Operations:
 
     def send_message(self, *args, **kwargs):
         """Put one message on a queue.
+
+        Called like this, with what is not required left out::
+
+            client.send_message(
+                QueueUrl="...",
+                MessageBody="...",
+                DelaySeconds=123,
+                MessageAttributes={"name": {
+                    "StringValue": "...",
+                    "BinaryValue": b"...",
+                    "StringListValues": ["..."],
+                    "BinaryListValues": [b"..."],
+                    "DataType": "...",
+                }},
+                MessageSystemAttributes={"AWSTraceHeader": {
+                    "StringValue": "...",
+                    "BinaryValue": b"...",
+                    "StringListValues": ["..."],
+                    "BinaryListValues": [b"..."],
+                    "DataType": "...",
+                }},
+                MessageDeduplicationId="...",
+                MessageGroupId="...",
+            )
 
         Args:
             QueueUrl: str, required
@@ -462,6 +624,33 @@ class Operations:
     def send_message_batch(self, *args, **kwargs):
         """Put up to ten messages on a queue in one request; each may succeed or fail on its own.
 
+        Called like this, with what is not required left out::
+
+            client.send_message_batch(
+                QueueUrl="...",
+                Entries=[{
+                    "Id": "...",
+                    "MessageBody": "...",
+                    "DelaySeconds": 123,
+                    "MessageAttributes": {"name": {
+                        "StringValue": "...",
+                        "BinaryValue": b"...",
+                        "StringListValues": ["..."],
+                        "BinaryListValues": [b"..."],
+                        "DataType": "...",
+                    }},
+                    "MessageSystemAttributes": {"AWSTraceHeader": {
+                        "StringValue": "...",
+                        "BinaryValue": b"...",
+                        "StringListValues": ["..."],
+                        "BinaryListValues": [b"..."],
+                        "DataType": "...",
+                    }},
+                    "MessageDeduplicationId": "...",
+                    "MessageGroupId": "...",
+                }],
+            )
+
         Args:
             QueueUrl: str, required
             Entries: list of dict (``turbosqs.types.SendMessageBatchRequestEntry``), required
@@ -485,6 +674,13 @@ class Operations:
     def set_queue_attributes(self, *args, **kwargs):
         """Change settings of a queue; a change may take 60 seconds to reach everywhere.
 
+        Called like this, with what is not required left out::
+
+            client.set_queue_attributes(
+                QueueUrl="...",
+                Attributes={"SqsManagedSseEnabled": "..."},
+            )
+
         Args:
             QueueUrl: str, required
             Attributes: dict of str to str, required
@@ -504,6 +700,14 @@ class Operations:
 
     def start_message_move_task(self, *args, **kwargs):
         """Move messages from a dead-letter queue back to where they came from, or elsewhere.
+
+        Called like this, with what is not required left out::
+
+            client.start_message_move_task(
+                SourceArn="...",
+                DestinationArn="...",
+                MaxNumberOfMessagesPerSecond=123,
+            )
 
         Args:
             SourceArn: str, required
@@ -526,6 +730,13 @@ class Operations:
     def tag_queue(self, *args, **kwargs):
         """Add tags to a queue, or overwrite those of the same keys.
 
+        Called like this, with what is not required left out::
+
+            client.tag_queue(
+                QueueUrl="...",
+                Tags={"name": "..."},
+            )
+
         Args:
             QueueUrl: str, required
             Tags: dict of str to str, required
@@ -544,6 +755,13 @@ class Operations:
 
     def untag_queue(self, *args, **kwargs):
         """Remove tags from a queue by their keys.
+
+        Called like this, with what is not required left out::
+
+            client.untag_queue(
+                QueueUrl="...",
+                TagKeys=["..."],
+            )
 
         Args:
             QueueUrl: str, required

@@ -1,11 +1,42 @@
 from typing_extensions import Never, Unpack
 
 from . import types
+from ._exceptions import ClientError
 
 API_VERSION: str
 METHOD_TO_API: dict[str, str]
 PAGINATORS: dict[str, dict[str, str]]
 ERRORS: tuple[str, ...]
+
+class Errors:
+    BatchEntryIdsNotDistinct: type[ClientError]
+    BatchRequestTooLong: type[ClientError]
+    EmptyBatchRequest: type[ClientError]
+    InvalidAddress: type[ClientError]
+    InvalidAttributeName: type[ClientError]
+    InvalidAttributeValue: type[ClientError]
+    InvalidBatchEntryId: type[ClientError]
+    InvalidIdFormat: type[ClientError]
+    InvalidMessageContents: type[ClientError]
+    InvalidSecurity: type[ClientError]
+    KmsAccessDenied: type[ClientError]
+    KmsDisabled: type[ClientError]
+    KmsInvalidKeyUsage: type[ClientError]
+    KmsInvalidState: type[ClientError]
+    KmsNotFound: type[ClientError]
+    KmsOptInRequired: type[ClientError]
+    KmsThrottled: type[ClientError]
+    MessageNotInflight: type[ClientError]
+    OverLimit: type[ClientError]
+    PurgeQueueInProgress: type[ClientError]
+    QueueDeletedRecently: type[ClientError]
+    QueueDoesNotExist: type[ClientError]
+    QueueNameExists: type[ClientError]
+    ReceiptHandleIsInvalid: type[ClientError]
+    RequestThrottled: type[ClientError]
+    ResourceNotFoundException: type[ClientError]
+    TooManyEntriesInBatchRequest: type[ClientError]
+    UnsupportedOperation: type[ClientError]
 
 class Operations:
     def add_permission(self, *args: Never, **kwargs: Unpack[types.AddPermissionRequest]) -> types.EmptyResult: ...

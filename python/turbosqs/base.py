@@ -72,6 +72,11 @@ class BaseClient:
 
         return exceptions()
 
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__module__.removesuffix('.sqs')}.SQS in {self.meta.region_name} at {self.meta.endpoint_url}>"
+        )
+
     def can_paginate(self, operation_name: str) -> bool:
         """Whether an operation has a paginator.
 

@@ -115,8 +115,48 @@ class Config:
 
     OPTION_DEFAULTS: Mapping[str, Any] = _DEFAULTS
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        given = _named(args, kwargs)
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            region_name: str | None = None,
+            signature_version: Any = None,
+            user_agent: str | None = None,
+            user_agent_extra: str | None = None,
+            user_agent_appid: str | None = None,
+            connect_timeout: float | None = 60,
+            read_timeout: float | None = 60,
+            parameter_validation: bool = True,
+            max_pool_connections: int | None = 10,
+            proxies: dict[str, str] | None = None,
+            proxies_config: dict[str, Any] | None = None,
+            s3: dict[str, Any] | None = None,
+            s3_disable_express_session_auth: bool | None = None,
+            retries: dict[str, Any] | None = None,
+            client_cert: str | tuple[str, str] | None = None,
+            inject_host_prefix: bool | None = None,
+            endpoint_discovery_enabled: bool | str | None = None,
+            use_dualstack_endpoint: bool | None = None,
+            use_fips_endpoint: bool | None = None,
+            ignore_configured_endpoint_urls: bool | None = None,
+            defaults_mode: str | None = None,
+            tcp_keepalive: bool | None = None,
+            request_min_compression_size_bytes: int | None = None,
+            disable_request_compression: bool | None = None,
+            client_context_params: dict[str, Any] | None = None,
+            sigv4a_signing_region_set: str | None = None,
+            request_checksum_calculation: str | None = None,
+            response_checksum_validation: str | None = None,
+            account_id_endpoint_mode: str | None = None,
+            auth_scheme_preference: str | None = None,
+        ) -> None: ...
+
+    else:
+
+        def __init__(self, *args, **kwargs):
+            self._keep(_named(args, kwargs))
+
+    def _keep(self, given: dict[str, Any]) -> None:
         self._user_provided_options = given
         values = {**_DEFAULTS, "inject_host_prefix": True}
         if given.get("defaults_mode", "legacy") != "legacy":

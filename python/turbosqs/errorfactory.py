@@ -9,7 +9,7 @@ from __future__ import annotations
 from ._core import guarded
 from ._lock import lock
 from ._logs import flush
-from ._operations import ERRORS
+from ._operations import ERRORS, Errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _made: SQSExceptions | None = None
 _classes: dict[str, type[Exception]] = {}
 
 
-class SQSExceptions:
+class SQSExceptions(Errors):
     """The service's errors by name: ``QueueDoesNotExist`` and 27 more, and ``ClientError``, the base of them all.
 
     Attributes:
@@ -46,11 +46,7 @@ class SQSExceptions:
         """
         return self._code_to_exception.get(error_code, self.ClientError)  # type: ignore[arg-type]
 
-    if TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> type[_exceptions.ClientError]: ...
-
-    else:
+    if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> NoReturn:
             known = ", ".join(cls.__name__ for cls in self._code_to_exception.values())

@@ -9,8 +9,14 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Any
+    from typing import Any, Generic, TypeVar, type_check_only
 
+    from typing_extensions import Unpack
+
+    from . import types
+    from ._annotations import mypy_boto3, types_boto3
+
+    _Reply = TypeVar("_Reply")
     _Page = dict[str, Any]
     _Token = dict[str, str | int | None]
 
@@ -339,3 +345,31 @@ def found(compiled: Any, page: _Page) -> list[Any]:
     """What an expression finds in a page, as a list."""
     result = compiled.search(page)
     return result if isinstance(result, list) else [result]
+
+
+if TYPE_CHECKING:
+
+    @type_check_only
+    class Pages(PageIterator, Generic[_Reply]):
+        """The pages of a listing, each a reply of its operation."""
+
+        def __iter__(self) -> Iterator[_Reply]: ...  # type: ignore[override]
+        def build_full_result(self) -> _Reply: ...  # type: ignore[override]
+
+    @type_check_only
+    class ListQueuesPaginator(Paginator, mypy_boto3.ListQueues, types_boto3.ListQueues):
+        """What ``get_paginator("list_queues")`` makes."""
+
+        def paginate(  # type: ignore[override]
+            self, **kwargs: Unpack[types.ListQueuesPaging]
+        ) -> Pages[types.ListQueuesResult]: ...
+
+    @type_check_only
+    class ListDeadLetterSourceQueuesPaginator(
+        Paginator, mypy_boto3.ListDeadLetterSourceQueues, types_boto3.ListDeadLetterSourceQueues
+    ):
+        """What ``get_paginator("list_dead_letter_source_queues")`` makes."""
+
+        def paginate(  # type: ignore[override]
+            self, **kwargs: Unpack[types.ListDeadLetterSourceQueuesPaging]
+        ) -> Pages[types.ListDeadLetterSourceQueuesResult]: ...

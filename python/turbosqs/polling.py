@@ -159,6 +159,11 @@ class Messages:
         """
         return self._core.stats()
 
+    def __repr__(self) -> str:
+        stats = self.stats()
+        counts = f"{stats['handed_over']} handed over, {stats['buffered']} buffered, {stats['polls']} polls under way"
+        return f"<{type(self).__module__}.Messages of {self._core.queue_url}: {counts}>"
+
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         from pickle import PicklingError
 

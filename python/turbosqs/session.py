@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Literal, Protocol, TypeVar, overload
 
+    from ._annotations.resources import Resource
     from .batching import Batching
     from .sqs import SQS
 
@@ -220,6 +221,38 @@ class Session:
         """boto3's client of the arguments of ``client``."""
         session = self._boto3(f"client({service_name!r})")
         return session.client(service_name, **given({**arguments, "config": for_botocore(arguments["config"])}))
+
+    if TYPE_CHECKING:
+
+        @overload
+        def resource(
+            self,
+            service_name: Literal["sqs"],
+            region_name: str | None = None,
+            api_version: str | None = None,
+            use_ssl: bool = True,
+            verify: bool | str | None = None,
+            endpoint_url: str | None = None,
+            aws_access_key_id: str | None = None,
+            aws_secret_access_key: str | None = None,
+            aws_session_token: str | None = None,
+            config: Any = None,
+        ) -> Resource: ...
+
+        @overload
+        def resource(
+            self,
+            service_name: str,
+            region_name: str | None = None,
+            api_version: str | None = None,
+            use_ssl: bool = True,
+            verify: bool | str | None = None,
+            endpoint_url: str | None = None,
+            aws_access_key_id: str | None = None,
+            aws_secret_access_key: str | None = None,
+            aws_session_token: str | None = None,
+            config: Any = None,
+        ) -> Any: ...
 
     def resource(
         self,

@@ -20,17 +20,30 @@ from .telemetry import switch
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Any
+    from typing import Any, Literal, overload
 
-    from . import _core
+    from typing_extensions import Unpack
+
+    from . import _core, types
+    from ._annotations import mypy_boto3, types_boto3
     from ._delegate import Delegate
     from .keeping import Keeper
-    from .paginate import Paginator
+    from .paginate import ListDeadLetterSourceQueuesPaginator, ListQueuesPaginator, Paginator
     from .polling import Messages
     from .writer import BatchWriter
 
+    class _Annotated(mypy_boto3.Client, types_boto3.Client):
+        """What code takes that is annotated with a stub package's ``SQSClient``."""
 
-class SQS(Operations, BaseClient):
+else:
+
+    class _Annotated:
+        """There is nothing to it."""
+
+        __slots__ = ()
+
+
+class SQS(Operations, BaseClient, _Annotated):
     """A client for Amazon SQS; ``turbosqs.client("sqs")`` makes one.
 
     The 23 operations are methods that take keyword arguments and return dicts. A client may be used from any number
@@ -97,6 +110,17 @@ class SQS(Operations, BaseClient):
         except Failure as failure:
             error = exception(failure)
         raise error
+
+    if TYPE_CHECKING:
+
+        @overload
+        def get_paginator(self, operation_name: Literal["list_queues"]) -> ListQueuesPaginator: ...
+        @overload
+        def get_paginator(
+            self, operation_name: Literal["list_dead_letter_source_queues"]
+        ) -> ListDeadLetterSourceQueuesPaginator: ...
+        @overload
+        def get_paginator(self, operation_name: str) -> Paginator: ...
 
     def get_paginator(self, operation_name: str) -> Paginator:
         """The paginator of ``list_queues`` or ``list_dead_letter_source_queues``.
@@ -170,7 +194,7 @@ class SQS(Operations, BaseClient):
         QueueUrl: str,  # noqa: N803
         max_messages: int | None = None,
         idle_timeout: float | None = None,
-        **polling: Any,
+        **polling: Unpack[types.PollingOptions],
     ) -> Messages:
         """The messages of a queue, one after another, as fast as they can be fetched.
 

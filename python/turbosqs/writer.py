@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
 
-    from . import _core
+    from . import _core, types
     from .progress import Progress
     from .telemetry.calls import WriterPut
     from .telemetry.recorder import Recorder
@@ -66,6 +66,10 @@ class BaseBatchWriter:
     def _has_room(put: Any) -> bool:  # noqa: ARG004
         """Whether an entry was taken, by what putting it has returned."""
         return True
+
+    def __repr__(self) -> str:
+        given, answered = self._writer.progress()
+        return f"<{type(self).__module__}.BatchWriter of {self._url}: {given:,} given, {answered:,} answered>"
 
     def __del__(self) -> None:
         writer: Any = getattr(self, "_writer", None)
@@ -158,7 +162,7 @@ class BatchWriter(BaseBatchWriter):
         finally:
             self._close()
 
-    def send_message(self, **kwargs: Any) -> None:
+    def send_message(self, **kwargs: Unpack[types.SendMessageEntry]) -> None:
         """Send a message; see ``SQS.send_message``.
 
         Raises:
@@ -166,7 +170,7 @@ class BatchWriter(BaseBatchWriter):
         """
         self._take("SendMessage", kwargs)
 
-    def delete_message(self, **kwargs: Any) -> None:
+    def delete_message(self, **kwargs: Unpack[types.DeleteMessageEntry]) -> None:
         """Delete a message; see ``SQS.delete_message``.
 
         Raises:
@@ -174,7 +178,7 @@ class BatchWriter(BaseBatchWriter):
         """
         self._take("DeleteMessage", kwargs)
 
-    def change_message_visibility(self, **kwargs: Any) -> None:
+    def change_message_visibility(self, **kwargs: Unpack[types.ChangeMessageVisibilityEntry]) -> None:
         """Change how long a message stays invisible; see ``SQS.change_message_visibility``.
 
         Raises:
@@ -193,7 +197,7 @@ class BatchWriter(BaseBatchWriter):
             self._show()
         self._raise_failures()
 
-    def _take(self, operation: str, params: dict[str, Any]) -> None:
+    def _take(self, operation: str, params: Any) -> None:
         if self._give(operation, params):
             self._give_up()
 

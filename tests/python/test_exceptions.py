@@ -127,7 +127,7 @@ def test_an_unmodelled_code_is_a_client_error(theirs: Any, code: str | None) -> 
 
 
 def test_a_failure_of_the_core_becomes_the_exception_it_stands_for() -> None:
-    response = {"Error": {"Code": "C", "Message": "m"}}
+    response: Any = {"Error": {"Code": "C", "Message": "m"}}
     refusal = errorfactory.exception(Failure("QueueDoesNotExist", response, "SendMessage"))
     assert type(refusal) is errorfactory.exceptions().QueueDoesNotExist
     assert (refusal.response, refusal.operation_name) == (response, "SendMessage")

@@ -32,7 +32,7 @@ def test_generated_files_are_fresh() -> None:
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """The generator and what it generates, where a test can change them."""
-    for folder in ("scripts", "src/model", "python/turbosqs"):
+    for folder in ("scripts", "src/model", "python/turbosqs", "python/turbosqs/_annotations"):
         copied = tmp_path / folder
         copied.mkdir(parents=True)
         for file in (ROOT / folder).iterdir():
@@ -56,7 +56,12 @@ def test_another_botocore_with_the_same_model_makes_nothing_stale(copy: Path) ->
     """Generated files name the botocore that they were made from; one that leaves SQS alone changes nothing."""
     folders = (copy / "src" / "model", copy / "python" / "turbosqs")
     origin = re.compile(r"from botocore [0-9.]+[0-9]")
-    made = [file for folder in folders for file in folder.iterdir() if origin.search(file.read_text("utf-8"))]
+    made = [
+        file
+        for folder in folders
+        for file in folder.iterdir()
+        if file.is_file() and origin.search(file.read_text("utf-8"))
+    ]
     assert {"table.rs", "_operations.py", "_model.py", "types.py"} <= {file.name for file in made}
     for file in made:
         file.write_text(origin.sub("from botocore 1.2.3", file.read_text("utf-8")), "utf-8")

@@ -386,10 +386,11 @@ turbosqs.exceptions.EndpointConectionError
 """
 EXPECTED = [
     'Revealed type is "str"',
-    'Revealed type is "list[TypedDict(turbosqs.types.Message, {',
+    'Revealed type is "list[TypedDict(turbosqs._annotations.own.MessageTypeDef, {',
     'Revealed type is "Any"',
     'Revealed type is "tuple[turbosqs.sqs.SQS, turbosqs.sqs.SQS]"',
-    'Revealed type is "tuple[turbosqs.aio.sqs.SQS, Any, Any]"',
+    'Revealed type is "tuple[turbosqs.aio.sqs.SQS, Any, turbosqs._annotations.resources.Resource]"',
+    'Revealed type is "TypedDict(turbosqs.types.ErrorResponse, {',
     'Revealed type is "dict[str, Any]"',
     'Revealed type is "turbosqs.aio.sqs.SQS"',
     'Revealed type is "list[str] | None"',

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from inspect import isawaitable
 from types import CoroutineType, TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 from weakref import WeakKeyDictionary
 
 from .._core import Failure, Poller
@@ -25,7 +25,10 @@ from ..polling import TIMEOUT
 from .polling import until_quiet
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
+
+    from .._operations import AsyncOperations
+    from ..consuming.options import AsyncBatchHandler, AsyncHandler, AsyncLambdaHandler, AsyncOptions
 
 #: So many messages may a handler take that never waits, before others have their turn.
 TURN = 32
@@ -46,6 +49,44 @@ class Consumer(Base):
 
     _awaits = True
     _name = "turbosqs.aio.Consumer"
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __new__(
+            cls,
+            client: AsyncOperations,
+            *,
+            QueueUrl: str,  # noqa: N803
+            handler: AsyncHandler,
+            batch_size: None = None,
+            **options: Unpack[AsyncOptions],
+        ) -> Self: ...
+
+        @overload
+        def __new__(
+            cls,
+            client: AsyncOperations,
+            *,
+            QueueUrl: str,  # noqa: N803
+            handler: AsyncBatchHandler,
+            batch_size: int,
+            **options: Unpack[AsyncOptions],
+        ) -> Self: ...
+
+        @overload
+        def __new__(
+            cls,
+            client: AsyncOperations,
+            *,
+            QueueUrl: str,  # noqa: N803
+            lambda_handler: AsyncLambdaHandler,
+            batch_size: int | None = None,
+            **options: Unpack[AsyncOptions],
+        ) -> Self: ...
+
+        def __new__(cls, client: Any, **options: Any) -> Self:
+            """Its ``__init__`` is the base's; these are the ways to call it."""
 
     async def run(self, *, handle_signals: bool = True) -> None:
         """Consume until ``stop()``, a signal, ``max_messages`` or ``idle_timeout``; then drain, and return.

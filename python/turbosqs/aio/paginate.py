@@ -7,9 +7,13 @@ from ..paginate import BasePageIterator, BasePaginator, compile_expression, foun
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from typing import Any
+    from typing import Any, Generic, type_check_only
 
-    from ..paginate import _Page
+    from typing_extensions import Unpack
+
+    from .. import types
+    from .._annotations import types_aiobotocore
+    from ..paginate import _Page, _Reply
 
 
 class Paginator(BasePaginator):
@@ -68,3 +72,29 @@ class PageIterator(BasePageIterator):
                     yield entry
 
         return [entries()]
+
+
+if TYPE_CHECKING:
+
+    @type_check_only
+    class Pages(PageIterator, Generic[_Reply]):
+        """The pages of a listing, each a reply of its operation."""
+
+        def __aiter__(self) -> AsyncIterator[_Reply]: ...  # type: ignore[override]
+        async def build_full_result(self) -> _Reply: ...  # type: ignore[override]
+
+    @type_check_only
+    class ListQueuesPaginator(Paginator, types_aiobotocore.ListQueues):
+        """What ``get_paginator("list_queues")`` makes."""
+
+        def paginate(  # type: ignore[override]
+            self, **kwargs: Unpack[types.ListQueuesPaging]
+        ) -> Pages[types.ListQueuesResult]: ...
+
+    @type_check_only
+    class ListDeadLetterSourceQueuesPaginator(Paginator, types_aiobotocore.ListDeadLetterSourceQueues):
+        """What ``get_paginator("list_dead_letter_source_queues")`` makes."""
+
+        def paginate(  # type: ignore[override]
+            self, **kwargs: Unpack[types.ListDeadLetterSourceQueuesPaging]
+        ) -> Pages[types.ListDeadLetterSourceQueuesResult]: ...

@@ -21,17 +21,29 @@ if TYPE_CHECKING:
     from asyncio import Future
     from collections.abc import Callable, Coroutine, Iterable
     from types import TracebackType
-    from typing import Any
+    from typing import Any, Literal, overload
 
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
 
+    from .. import types
+    from .._annotations import types_aiobotocore
     from .keeping import Keeper
-    from .paginate import Paginator
+    from .paginate import ListDeadLetterSourceQueuesPaginator, ListQueuesPaginator, Paginator
     from .polling import Messages
     from .writer import BatchWriter
 
+    class _Annotated(types_aiobotocore.Client):
+        """What code takes that is annotated with the stub package's ``SQSClient``."""
 
-class SQS(AsyncOperations, BaseClient):
+else:
+
+    class _Annotated:
+        """There is nothing to it."""
+
+        __slots__ = ()
+
+
+class SQS(AsyncOperations, BaseClient, _Annotated):
     """A client for Amazon SQS whose methods are awaited; ``turbosqs.aio.client("sqs")`` makes one.
 
     The 23 operations take the keyword arguments of the sync client's methods and come to the same dicts and
@@ -88,6 +100,17 @@ class SQS(AsyncOperations, BaseClient):
             await to_thread(owner.hand_over, self._core)
         elif owner is not None:
             owner.hand_over(self._core)
+
+    if TYPE_CHECKING:
+
+        @overload
+        def get_paginator(self, operation_name: Literal["list_queues"]) -> ListQueuesPaginator: ...
+        @overload
+        def get_paginator(
+            self, operation_name: Literal["list_dead_letter_source_queues"]
+        ) -> ListDeadLetterSourceQueuesPaginator: ...
+        @overload
+        def get_paginator(self, operation_name: str) -> Paginator: ...
 
     def get_paginator(self, operation_name: str) -> Paginator:
         """The paginator of ``list_queues`` or ``list_dead_letter_source_queues``; its pages are for ``async for``.
@@ -150,7 +173,7 @@ class SQS(AsyncOperations, BaseClient):
         QueueUrl: str,  # noqa: N803
         max_messages: int | None = None,
         idle_timeout: float | None = None,
-        **polling: Any,
+        **polling: Unpack[types.PollingOptions],
     ) -> Messages:
         """The messages of a queue, one after another, as fast as they can be fetched.
 

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
 
+    from .. import types
     from .sqs import SQS
 
 #: So many messages may be taken before other coroutines have their turn.
@@ -68,7 +69,7 @@ class BatchWriter(BaseBatchWriter):
         finally:
             self._close()
 
-    async def send_message(self, **kwargs: Any) -> None:
+    async def send_message(self, **kwargs: Unpack[types.SendMessageEntry]) -> None:
         """Send a message; see ``SQS.send_message``.
 
         Raises:
@@ -76,7 +77,7 @@ class BatchWriter(BaseBatchWriter):
         """
         await self._take("SendMessage", kwargs)
 
-    async def delete_message(self, **kwargs: Any) -> None:
+    async def delete_message(self, **kwargs: Unpack[types.DeleteMessageEntry]) -> None:
         """Delete a message; see ``SQS.delete_message``.
 
         Raises:
@@ -84,7 +85,7 @@ class BatchWriter(BaseBatchWriter):
         """
         await self._take("DeleteMessage", kwargs)
 
-    async def change_message_visibility(self, **kwargs: Any) -> None:
+    async def change_message_visibility(self, **kwargs: Unpack[types.ChangeMessageVisibilityEntry]) -> None:
         """Change how long a message stays invisible; see ``SQS.change_message_visibility``.
 
         Raises:
@@ -102,7 +103,7 @@ class BatchWriter(BaseBatchWriter):
         self._show()
         self._raise_failures()
 
-    async def _take(self, operation: str, params: dict[str, Any]) -> None:
+    async def _take(self, operation: str, params: Any) -> None:
         weight = self._give(operation, params)
         while weight:
             await self._ask(Exchange.await_room, self._writer, weight)

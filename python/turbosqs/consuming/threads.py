@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from .._core import Failure, Poller, monotonic
 from .._green import waits_of
@@ -22,7 +22,10 @@ from .common import Base, Call, Run
 from .workers import Worker
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
+
+    from .._operations import Operations
+    from .options import BatchHandler, Handler, LambdaHandler, ThreadOptions
 
 #: For ever, in seconds.
 _FOREVER = 1e9
@@ -43,6 +46,44 @@ class Consumer(Base):
     A consumer that has stopped may be started again. It belongs to the process that made it: after a fork, make
     another.
     """
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __new__(
+            cls,
+            client: Operations,
+            *,
+            QueueUrl: str,  # noqa: N803
+            handler: Handler,
+            batch_size: None = None,
+            **options: Unpack[ThreadOptions],
+        ) -> Self: ...
+
+        @overload
+        def __new__(
+            cls,
+            client: Operations,
+            *,
+            QueueUrl: str,  # noqa: N803
+            handler: BatchHandler,
+            batch_size: int,
+            **options: Unpack[ThreadOptions],
+        ) -> Self: ...
+
+        @overload
+        def __new__(
+            cls,
+            client: Operations,
+            *,
+            QueueUrl: str,  # noqa: N803
+            lambda_handler: LambdaHandler,
+            batch_size: int | None = None,
+            **options: Unpack[ThreadOptions],
+        ) -> Self: ...
+
+        def __new__(cls, client: Any, **options: Any) -> Self:
+            """Its ``__init__`` is the base's; these are the ways to call it."""
 
     def run(self, *, handle_signals: bool = True) -> None:
         """Consume until ``stop()``, a signal, ``max_messages`` or ``idle_timeout``; then drain, and return.

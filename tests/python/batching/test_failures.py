@@ -176,19 +176,19 @@ def test_arguments_are_checked_at_the_call(sqs: SQS, boto: Any, server: Server) 
     url = server.create_queue("q")
     with sqs.batch_writer(QueueUrl=url) as batch:
         with pytest.raises(ParamValidationError, match='Missing required parameter in input: "MessageBody"'):
-            batch.send_message()
+            batch.send_message()  # type: ignore[call-arg]
         with pytest.raises(ParamValidationError, match="Invalid type for parameter DelaySeconds"):
-            batch.send_message(MessageBody="x", DelaySeconds="3")
+            batch.send_message(MessageBody="x", DelaySeconds="3")  # type: ignore[arg-type]
         with pytest.raises(ParamValidationError, match="Unknown parameter in input"):
-            batch.send_message(MessageBody="x", Nonsense=1)
+            batch.send_message(MessageBody="x", Nonsense=1)  # type: ignore[call-arg]
         with pytest.raises(ParamValidationError):
-            batch.delete_message()
+            batch.delete_message()  # type: ignore[call-arg]
         with pytest.raises(ParamValidationError):
-            batch.change_message_visibility(ReceiptHandle="x")
+            batch.change_message_visibility(ReceiptHandle="x")  # type: ignore[call-arg]
         with pytest.raises(TypeError, match="QueueUrl already"):
-            batch.send_message(QueueUrl=url, MessageBody="x")
+            batch.send_message(QueueUrl=url, MessageBody="x")  # type: ignore[call-arg]
         with pytest.raises(TypeError):
-            batch.send_message("x")  # type: ignore[call-arg]
+            batch.send_message("x")  # type: ignore[call-arg, arg-type]
         batch.send_message(MessageBody="good")
     assert held(boto, url) == {"good": 1}
 
@@ -202,10 +202,10 @@ def test_the_url_is_a_text(wrong: Any, sqs: SQS) -> None:
 def test_arguments_are_read_at_the_call(sqs: SQS, boto: Any, server: Server) -> None:
     """What a caller does to a dict afterwards changes nothing."""
     url = server.create_queue("q")
-    attributes = {"a": {"DataType": "Binary", "BinaryValue": bytearray(b"before")}}
+    attributes: dict[str, Any] = {"a": {"DataType": "Binary", "BinaryValue": bytearray(b"before")}}
     with sqs.batch_writer(QueueUrl=url) as batch:
         batch.send_message(MessageBody="x", MessageAttributes=attributes)
-        attributes["a"]["BinaryValue"][:] = b"after!"  # type: ignore[index]
+        attributes["a"]["BinaryValue"][:] = b"after!"
         attributes.clear()
     [message] = drain(boto, url)
     assert message["MessageAttributes"]["a"]["BinaryValue"] == b"before"

@@ -32,7 +32,9 @@ def compare(config: dict[str, Any] | None, **options: Any) -> Any:
         from turbosqs import Config
         from turbosqs.config import UNSIGNED
 
-        mine = {name: UNSIGNED if value is botocore.UNSIGNED else value for name, value in config.items()}
+        mine: dict[str, Any] = {
+            name: UNSIGNED if value is botocore.UNSIGNED else value for name, value in config.items()
+        }
         if "signature_version" not in mine:
             alike(lambda library: shown(library, BotocoreConfig(**config) if library == BOTO3 else Config(**mine)))
     return result

@@ -343,4 +343,4 @@ def test_arguments(wrong: dict[str, Any], error: type[Exception], sqs: Any, url:
 
 def test_clients_of_others(url: str) -> None:
     with pytest.raises(TypeError, match=r"turbosqs\.client makes"):
-        turbosqs.Consumer(object(), QueueUrl=url, handler=print)
+        turbosqs.Consumer(object(), QueueUrl=url, handler=print)  # type: ignore[call-overload]

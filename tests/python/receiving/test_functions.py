@@ -99,7 +99,7 @@ def test_what_event_loops_can_run(kind: str, server: Server, url: str) -> None:
 def test_handlers_are_named_once(sqs: Any, url: str) -> None:
     for options in ({}, {"handler": print, "lambda_handler": print}):
         with pytest.raises(TypeError, match="either a handler or a lambda_handler"):
-            turbosqs.Consumer(sqs, QueueUrl=url, **options)  # type: ignore[arg-type]
+            turbosqs.Consumer(sqs, QueueUrl=url, **options)  # type: ignore[call-overload]
 
 
 #: What says that nothing is done yet, whoever returns it.

@@ -40,7 +40,7 @@ def test_its_course_is_logged(sqs: Any, url: str, logged: pytest.LogCaptureFixtu
 
 def test_the_course_of_coroutines_is_logged(server: Server, url: str, logged: pytest.LogCaptureFixture) -> None:
     mine = aio.client("sqs", region_name="us-east-1", **KEYS, endpoint_url=server.endpoint_url)
-    asyncio.run(aio.Consumer(mine, QueueUrl=url, handler=print, idle_timeout=0, concurrency=2).run())
+    asyncio.run(aio.Consumer(mine, QueueUrl=url, handler=print, idle_timeout=0, concurrency=2).run())  # type: ignore[arg-type]
     assert [line.split(",")[0].rpartition(" ")[2] for line in lines(logged, logging.INFO)] == [
         "consuming",
         "draining",
@@ -122,7 +122,7 @@ def test_repr(server: Server, sqs: Any, url: str) -> None:
     assert consuming.stop()
     assert repr(consuming) == f"<turbosqs.Consumer of {url}: stopped, {none.replace('0 handled', '1 handled')}>"
     mine = aio.client("sqs", region_name="us-east-1", **KEYS, endpoint_url=server.endpoint_url)
-    assert repr(aio.Consumer(mine, QueueUrl=url, handler=print)).startswith("<turbosqs.aio.Consumer of ")
+    assert repr(aio.Consumer(mine, QueueUrl=url, handler=print)).startswith("<turbosqs.aio.Consumer of ")  # type: ignore[arg-type]
 
 
 def test_repr_in_a_forked_child(server: Server, url: str) -> None:
