@@ -188,7 +188,7 @@ def test_arguments_are_checked_at_the_call(sqs: SQS, boto: Any, server: Server) 
         with pytest.raises(TypeError, match="QueueUrl already"):
             batch.send_message(QueueUrl=url, MessageBody="x")  # type: ignore[call-arg]
         with pytest.raises(TypeError):
-            batch.send_message("x")  # type: ignore[call-arg, arg-type]
+            batch.send_message("x")  # type: ignore[call-arg, arg-type, unused-ignore]
         batch.send_message(MessageBody="good")
     assert held(boto, url) == {"good": 1}
 
