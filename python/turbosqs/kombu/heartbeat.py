@@ -6,6 +6,7 @@ dies come back after one visibility timeout. The core needs no thread of Python'
 
 from __future__ import annotations
 
+import logging
 import sys
 
 from .._core import monotonic
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from .. import _core
     from .channel import Channel
     from .exchange import Exchange
+
+_logger = logging.getLogger("turbosqs.kombu")
 
 _CHANGE = "ChangeMessageVisibility"
 
@@ -58,7 +61,7 @@ class Heartbeat:
             handles: Their receipt handles.
             since: From when on they may have been invisible, by the core's clock.
         """
-        keeper = self._keeper(queue, url)
+        keeper = self._keeper_or_word(queue, url)
         if keeper is None:
             return
         age = monotonic() - since
@@ -82,6 +85,23 @@ class Heartbeat:
             _, (_, _, keeper) = self._keepers.popitem()
             keeper.close()
         # The timer finds nothing.
+
+    def _keeper_or_word(self, queue: str, url: str) -> Keeper | None:
+        """The keeper; the one that there was, and a word in the log, if there are no credentials now.
+
+        Messages are delivered all the same.
+        """
+        try:
+            return self._keeper(queue, url)
+        except Exception as error:  # noqa: BLE001 - of any kind that credentials have
+            before = self._keepers.get(url)
+            _logger.warning(
+                "what is received from %s %s: %s",
+                url,
+                "is not kept invisible" if before is None else "is kept with older credentials",
+                error,
+            )
+            return None if before is None else before[2]
 
     def _keeper(self, queue: str, url: str) -> Keeper | None:
         clients = self._channel.core_clients(queue)
@@ -116,4 +136,4 @@ class Heartbeat:
         self._is_timed = False
         for url, (queue, core, _keeper) in list(self._keepers.items()):
             self._await_period(core)
-            self._keeper(queue, url)
+            self._keeper_or_word(queue, url)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from botocore.exceptions import NoCredentialsError
 from support.waiting import until
 from turbosqs.kombu import clients, heartbeat
 
@@ -69,6 +70,30 @@ def test_another_client_takes_over_what_is_held(broker: Any, monkeypatch: pytest
     channel._sqs = None
     broker.drive(channel, lambda: keeper(channel) is not before)
     assert (before.stats()["held"], keeper(channel).stats()["held"], len(channel.heartbeat)) == (0, 4, 4)
+
+
+def test_without_credentials_messages_are_delivered_and_the_worker_goes_on(
+    broker: Any, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    core = clients.CoreClients.core
+
+    def refuse(self: Any, operation: str, unheard: bool = False) -> Any:
+        if operation == "ChangeMessageVisibility":
+            raise NoCredentialsError
+        return core(self, operation, unheard)
+
+    monkeypatch.setattr(heartbeat, "PERIOD", 0.01)
+    with monkeypatch.context() as patch:
+        patch.setattr(clients.CoreClients, "core", refuse)
+        channel, _ = holding(broker, 2)
+        assert "is not kept invisible: Unable to locate credentials" in caplog.text
+        assert len(channel.heartbeat) == 0
+    broker.publish("jobs", 1)
+    other, _ = broker.consume(["jobs"], lambda *_: None, limit=1, heartbeat=True, visibility_timeout=30)
+    broker.drive(other, lambda: len(other.heartbeat) == 1)
+    monkeypatch.setattr(clients.CoreClients, "core", refuse)
+    broker.drive(other, lambda: "is kept with older credentials" in caplog.text)
+    assert keeper(other).stats()["held"] == 1
 
 
 @pytest.mark.parametrize("pool", ["prefork", "solo"])
