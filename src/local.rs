@@ -4,6 +4,7 @@
 //!
 //! - [`server`](Server)   the thread, its sockets, its one timer; start, stop, advance, reset
 //! - `http`               requests and replies over HTTP, and what is refused before it is one
+//! - `views`              what browsers and monitors are shown; `console` is the page
 //! - `polls`              long polls that wait
 //! - `operations`         the 23 actions, from JSON to JSON
 //! - `service`            all queues, by account and region; `redrive` and move `tasks` between them
@@ -12,6 +13,7 @@
 //! Everything from `operations` down is pure: no clock, no sockets, no tokio. The time is an argument.
 
 mod clock;
+pub(crate) mod console;
 mod deadlines;
 mod digest;
 mod error;
@@ -22,6 +24,7 @@ mod handle;
 mod held;
 mod http;
 mod input;
+mod ledger;
 mod limits;
 mod lock;
 mod log;
@@ -40,6 +43,7 @@ pub(crate) mod simulated;
 mod standard;
 mod tasks;
 mod validate;
+mod views;
 mod window;
 mod wire;
 
@@ -49,4 +53,5 @@ pub use faults::{Fault, FaultKind};
 #[cfg(feature = "python")]
 pub(crate) use faults::{MAX_DELAY, MAX_ENTRIES};
 pub use limits::ServerLimits;
+pub use log::LogFormat;
 pub use server::{Server, ServerOptions, ServerStats};

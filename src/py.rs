@@ -52,7 +52,7 @@ mod _core {
     #[pymodule_export]
     use super::keeper::Keeper;
     #[pymodule_export]
-    use super::local::LocalServer;
+    use super::local::{LocalServer, console_file};
     #[pymodule_export]
     use super::nested::guarded;
     #[pymodule_export]

@@ -111,7 +111,7 @@ fn stress(server: &Server, url: &str, fifo: bool) -> Receives {
 #[test]
 fn sixty_four_clients_on_a_standard_queue() {
     let server = Server::start(ServerOptions::default()).unwrap();
-    let url = server.create_queue("orders", &[("VisibilityTimeout", "600")]).unwrap();
+    let url = server.create_queue("orders", &[("VisibilityTimeout", "600")], &[]).unwrap();
     stress(&server, &url, false);
     let stats = server.stats();
     assert_eq!(stats.requests["SendMessageBatch"], (CLIENTS / 2 * BATCHES) as u64);
@@ -120,7 +120,7 @@ fn sixty_four_clients_on_a_standard_queue() {
 #[test]
 fn sixty_four_clients_on_a_fifo_queue() {
     let server = Server::start(ServerOptions::default()).unwrap();
-    let url = server.create_queue("jobs.fifo", &[("FifoQueue", "true"), ("VisibilityTimeout", "600")]).unwrap();
+    let url = server.create_queue("jobs.fifo", &[("FifoQueue", "true"), ("VisibilityTimeout", "600")], &[]).unwrap();
     let seen = stress(&server, &url, true);
     // A group is one sender's. Its later message is never handed out before its earlier one: both were noted on
     // receipt, and a message behind one in flight is only handed out together with it or after its deletion.
@@ -148,7 +148,7 @@ fn it_starts_at_once() {
 #[test]
 fn a_poll_whose_client_has_left_takes_no_message() {
     let server = Server::start(ServerOptions::default()).unwrap();
-    let url = server.create_queue("orders", &[]).unwrap();
+    let url = server.create_queue("orders", &[], &[]).unwrap();
     let body = json!({"QueueUrl": url, "WaitTimeSeconds": 20}).to_string();
     let mut leaver = TcpStream::connect(server.address()).unwrap();
     let head = format!(
@@ -173,7 +173,7 @@ fn a_poll_whose_client_has_left_takes_no_message() {
 #[test]
 fn the_clock_moves_and_faults_strike_from_rust() {
     let mut server = Server::start(ServerOptions::default()).unwrap();
-    let url = server.create_queue("orders", &[]).unwrap();
+    let url = server.create_queue("orders", &[], &[]).unwrap();
     let mut client = Client::of(&server);
     client.call("SendMessage", json!({"QueueUrl": url, "MessageBody": "a", "DelaySeconds": 900}));
     assert_eq!(client.call("ReceiveMessage", json!({"QueueUrl": url})), json!({}));

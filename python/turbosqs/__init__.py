@@ -11,6 +11,9 @@ The modules, outermost first; each imports what stands below it, never what stan
 - `__main__` the command `turbosqs`
 - `_run` `turbosqs run`: a program with boto3's clients patched
 - `_serve` `turbosqs serve`: the embedded SQS as a process
+- `_console` `turbosqs console`: the console for any SQS
+- `_queues` the queues that a server is to have from the start
+- `pytest_plugin` fixtures for pytest
 - `_consume` ``turbosqs consume``: a consumer as a command
 - `kombu` Celery and kombu: a transport that receives, acknowledges and publishes in batches
 - `dramatiq` a heartbeat for the workers of dramatiq-sqs
@@ -79,6 +82,7 @@ if TYPE_CHECKING:
 
     from . import aio as aio
     from . import exceptions as exceptions
+    from . import local as local
     from . import session as session
     from . import telemetry as telemetry
     from ._core import __version__ as __version__
@@ -104,6 +108,7 @@ __all__ = [
     "client",
     "exceptions",
     "lease_lost",
+    "local",
     "patch",
     "patched",
     "resource",
@@ -197,7 +202,7 @@ def set_stream_logger(name: str = "turbosqs", level: int = 10, format_string: st
 if not TYPE_CHECKING:
 
     def __getattr__(name):
-        if name in ("aio", "exceptions", "session", "telemetry"):
+        if name in ("aio", "exceptions", "local", "session", "telemetry"):
             return _load(name)
         if name not in _PLACES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from turbosqs import _run, _serve
+from turbosqs import _core, _run, _serve
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # All that follows is the program's.
         return _run.run(arguments[1:])
     parser = argparse.ArgumentParser(prog="turbosqs", description="boto3's SQS client on a Rust core.")
+    parser.add_argument("--version", action="version", version=f"turbosqs {_core.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     serve = commands.add_parser("serve", help="run an SQS in memory that any AWS SDK can talk to")
     _serve.add_arguments(serve)
@@ -35,6 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         _consume.add_arguments(consume)
         consume.set_defaults(run=_consume.run)
+    console = commands.add_parser("console", help="look at any SQS, AWS's included, in a browser")
+    if arguments[:1] == ["console"]:
+        from turbosqs import _console
+
+        _console.add_arguments(console)
+        console.set_defaults(run=_console.run)
     commands.add_parser("run", help="run a program with boto3's SQS clients on the Rust core")
     chosen = parser.parse_args(arguments)
     status: int = chosen.run(chosen)

@@ -16,6 +16,7 @@ __all__ = [
     "Writer",
     "__version__",
     "chosen_profile",
+    "console_file",
     "default_region",
     "drain",
     "guarded",
@@ -238,6 +239,8 @@ class Keeper:
     def watch(self) -> bool: ...
     def stats(self) -> KeeperStats: ...
 
+def console_file(place: str) -> tuple[str, bytes, str] | None: ...
+
 @final
 class LocalServer:
     def __new__(
@@ -249,8 +252,9 @@ class LocalServer:
         sixty_second_rules: bool,
         account: str,
         region: str,
-        log: bool,
+        log: str | None,
         allow_hosts: list[str],
+        cors: list[str],
     ) -> LocalServer: ...
     @property
     def endpoint_url(self) -> str: ...
@@ -258,7 +262,7 @@ class LocalServer:
     def port(self) -> int: ...
     def advance(self, seconds: float) -> None: ...
     def reset(self) -> None: ...
-    def create_queue(self, name: str, attributes: list[tuple[str, str]]) -> str: ...
+    def create_queue(self, name: str, attributes: list[tuple[str, str]], tags: list[tuple[str, str]]) -> str: ...
     def add_fault(
         self,
         kind: str,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import ipaddress
 import sys
+from pathlib import Path
 
 from turbosqs._platform import PORTABLE
+from turbosqs._queues import QueueSpec, in_order, parse_queue, read_queues
 from turbosqs._signals import heed_stops
 from turbosqs.local import Server
 
@@ -23,8 +25,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="host name that clients may use, besides addresses, names without a dot and localhost; repeatable",
     )
     parser.add_argument(
-        "--queue", action="append", default=[], metavar="NAME", help="queue to create; .fifo makes it FIFO; repeatable"
+        "--cors",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="origin (http://localhost:3000) whose web pages may act and read replies; repeatable",
     )
+    parser.add_argument(
+        "--queue",
+        action="append",
+        default=[],
+        metavar="NAME[,ATTRIBUTE=VALUE...]",
+        help="queue to create; .fifo makes it FIFO, DeadLetterQueue=NAME gives it one; repeatable",
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="queues to create, tables [queues.NAME] in TOML")
     parser.add_argument("--account", default="000000000000", help="account number of the queues (default: %(default)s)")
     parser.add_argument("--region", default="us-east-1", help="region of the queues (default: %(default)s)")
     parser.add_argument(
@@ -33,6 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="refuse a second purge, and a deleted queue's name, for 60 seconds as the real service does",
     )
     parser.add_argument("-v", "--verbose", action="store_true", help="log a line per request to standard error")
+    parser.add_argument(
+        "--log-format",
+        choices=("text", "json"),
+        default="text",
+        help="how these lines are written (default: %(default)s)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -45,16 +65,22 @@ def run(arguments: argparse.Namespace) -> int:
     # Before the server starts: a signal that comes early is not lost, and it is this thread that takes it.
     wait_for_stop = heed_stops()
     try:
+        specs = [parse_queue(text) for text in arguments.queue]
+        if arguments.config is not None:
+            specs = [*read_queues(arguments.config), *specs]
+        specs = in_order(specs)
         server = Server(
             arguments.port,
             host=arguments.host,
             sixty_second_rules=arguments.sixty_second_rules,
-            queues=arguments.queue,
             account=arguments.account,
             region=arguments.region,
-            log=arguments.verbose,
+            log=arguments.log_format if arguments.verbose else False,
             allow_hosts=arguments.allow_host,
+            cors=arguments.cors,
         )
+        for spec in specs:
+            _create(server, spec, arguments.region, arguments.account)
     except (OSError, ValueError) as error:
         print(f"turbosqs serve: {error}", file=sys.stderr)
         return 2
@@ -64,6 +90,14 @@ def run(arguments: argparse.Namespace) -> int:
         print(server.endpoint_url, flush=True)
         wait_for_stop()
     return 0
+
+
+def _create(server: Server, spec: QueueSpec, region: str, account: str) -> None:
+    try:
+        server.create_queue(spec.name, spec.with_redrive(region, account), spec.tags)
+    except ValueError as error:
+        server.stop()
+        raise ValueError(f"{spec.where}{error}") from None
 
 
 def _reach(host: str) -> str | None:

@@ -120,10 +120,12 @@ class Server:
         queues: Names of queues to make at once; one that ends in ``.fifo`` becomes a FIFO queue.
         account: The account number of callers whose access key is not itself twelve digits.
         region: The region of callers that do not sign their requests, and of ``queues``.
-        log: Write a line per request to standard error.
+        log: Write a line per request to standard error: ``True`` or ``"text"`` for people, ``"json"`` for programs.
         allow_hosts: Host names that clients may use for the server, besides IP addresses, names without a dot
             (``sqs``, a service of docker compose) and ``localhost`` with all that ends in it. Requests to any other
-            name are refused, as are those of web pages: both could come from a page that anybody made.
+            name are refused, as are those of web pages: both could come from a page that anybody made. Pages of these
+            hosts may act.
+        cors: Origins (``"http://localhost:3000"``) whose web pages may act and read replies.
 
     Raises:
         OSError: The port is taken, or the address is not one of this machine's.
@@ -140,8 +142,9 @@ class Server:
         queues: Iterable[str] = (),
         account: str = "000000000000",
         region: str = "us-east-1",
-        log: bool = False,
+        log: bool | Literal["text", "json"] = False,
         allow_hosts: Iterable[str] = (),
+        cors: Iterable[str] = (),
     ) -> None:
         names = _several("queues", queues)
         self._server = _core.LocalServer(
@@ -151,8 +154,9 @@ class Server:
             sixty_second_rules=sixty_second_rules,
             account=account,
             region=region,
-            log=log,
+            log=("text" if log else None) if isinstance(log, bool) else log,
             allow_hosts=_several("allow_hosts", allow_hosts),
+            cors=_several("cors", cors),
         )
         self.faults = Faults(self._server)
         try:
@@ -172,12 +176,15 @@ class Server:
         """The port that the server listens on."""
         return self._server.port
 
-    def create_queue(self, name: str, attributes: Mapping[str, str] | None = None) -> str:
+    def create_queue(
+        self, name: str, attributes: Mapping[str, str] | None = None, tags: Mapping[str, str] | None = None
+    ) -> str:
         """Makes a queue as CreateQueue does, without a client.
 
         Args:
             name: Its name; with ``.fifo`` at the end it becomes a FIFO queue.
             attributes: Its attributes, as in boto3's ``create_queue(Attributes=...)``.
+            tags: Its tags.
 
         Returns:
             Its URL.
@@ -189,7 +196,7 @@ class Server:
         wanted = dict(attributes or {})
         if name.endswith(".fifo"):
             wanted.setdefault("FifoQueue", "true")
-        return self._server.create_queue(name, list(wanted.items()))
+        return self._server.create_queue(name, list(wanted.items()), list((tags or {}).items()))
 
     def advance(self, seconds: float) -> None:
         """Moves the server's clock forward; delays, visibility and retention run out at once.

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use http::header::{HOST, ORIGIN};
 use http::uri::{Authority, Uri};
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::error::SqsError;
 
@@ -21,15 +21,24 @@ const SHOWN: usize = 100;
 pub(super) struct Guard {
     /// In lower case.
     allowed: Vec<String>,
+    /// Origins whose pages may read and act, as they write themselves.
+    origins: Vec<String>,
 }
 
 impl Guard {
     /// Of names as the user gave them; otherwise what is wrong with one.
-    pub(super) fn new(names: &[String]) -> Result<Guard, String> {
+    pub(super) fn new(names: &[String], origins: &[String]) -> Result<Guard, String> {
         let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
         match names.iter().find(|name| name.is_empty() || !name.bytes().all(good)) {
             Some(name) => Err(format!("an allowed host is a name alone, without scheme or port, unlike {name:?}")),
-            None => Ok(Guard { allowed: names.iter().map(|name| plain(name)).collect() }),
+            None => match origins.iter().find(|origin| !is_origin(origin)) {
+                Some(origin) => {
+                    Err(format!("an origin is a scheme and a host, http://localhost:3000, unlike {origin:?}"))
+                }
+                None => {
+                    Ok(Guard { allowed: names.iter().map(|name| plain(name)).collect(), origins: origins.to_vec() })
+                }
+            },
         }
     }
 
@@ -52,11 +61,15 @@ impl Guard {
         for origin in headers.get_all(ORIGIN) {
             let Ok(origin) = origin.to_str() else { return Some(unreadable("Origin")) };
             if !self.trusts(origin, host) {
+                let origin = shown(origin);
                 return Some(SqsError::access_denied(format!(
-                    "The request comes from a web page of another origin ({:?}), which could be anybody's.",
-                    shown(origin)
+                    "The request comes from a web page of another origin ({origin:?}), which could be anybody's. If the page is \
+                     yours, start the server with --cors {origin}, or Server(cors=[{origin:?}])."
                 )));
             }
+        }
+        if self.shares_with(headers).is_some() {
+            return None;
         }
         let cross_site = |site: &http::HeaderValue| site.as_bytes().eq_ignore_ascii_case(b"cross-site");
         headers.get_all(SEC_FETCH_SITE).iter().any(cross_site).then(|| {
@@ -89,20 +102,25 @@ impl Guard {
         }
     }
 
-    /// Whether a page of this origin is the server's own, of this machine, or allowed.
+    /// The origin of the page that sent the request, if the user lets its pages read replies.
+    pub(super) fn shares_with<'a>(&self, headers: &'a HeaderMap) -> Option<&'a HeaderValue> {
+        let origin = headers.get(ORIGIN)?;
+        self.origins.iter().any(|shared| shared.as_bytes() == origin.as_bytes()).then_some(origin)
+    }
+
+    /// Whether a page of this origin is the server's own, or of a host or an origin that the user named.
     fn trusts(&self, origin: &str, host: Option<&str>) -> bool {
         let Some((_, authority)) = origin.split_once("://").filter(|(scheme, _)| matches!(*scheme, "http" | "https"))
         else {
             return false;
         };
-        if host.is_some_and(|host| host.eq_ignore_ascii_case(authority)) {
+        if host.is_some_and(|host| host.eq_ignore_ascii_case(authority)) || self.origins.iter().any(|own| own == origin)
+        {
             return true;
         }
         let Ok(authority) = authority.parse::<Authority>() else { return false };
-        match address(authority.host()) {
-            Some(address) => address.is_loopback(),
-            None => self.is_ours(&plain(authority.host())),
-        }
+        let name = plain(authority.host());
+        address(authority.host()).is_none() && self.allowed.contains(&name)
     }
 
     fn is_ours(&self, name: &str) -> bool {
@@ -126,6 +144,12 @@ fn shown(text: &str) -> String {
     text.chars().take(SHOWN).collect()
 }
 
+/// Whether a text is an origin as browsers write it.
+fn is_origin(text: &str) -> bool {
+    let authority = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    authority.and_then(|authority| authority.parse::<Authority>().ok()).is_some() && HeaderValue::from_str(text).is_ok()
+}
+
 fn unreadable(header: &str) -> SqsError {
     SqsError::access_denied(format!("The header {header} is not readable."))
 }
@@ -144,7 +168,7 @@ mod tests {
 
     #[test]
     fn host_names() {
-        let guard = Guard::new(&["sqs.Test".to_owned()]).unwrap();
+        let guard = Guard::new(&["sqs.Test".to_owned()], &[]).unwrap();
         let good = "localhost localhost:9324 LOCALHOST. queue.localhost 127.0.0.1:1 10.1.2.3 [::1]:9324 [fe80::1] sqs \
                     sqs:9324 sqs.test SQS.TEST.:80 my_service";
         for host in good.split_whitespace() {
@@ -163,11 +187,9 @@ mod tests {
 
     #[test]
     fn origins() {
-        let guard = Guard::new(&["app.test".to_owned()]).unwrap();
+        let guard = Guard::new(&["app.test".to_owned()], &["http://localhost:3000".to_owned()]).unwrap();
         let from = |origin| served(&guard, &[("host", "sqs:9324"), ("origin", origin)], "/");
-        for origin in
-            ["http://sqs:9324", "http://localhost:3000", "https://127.0.0.1", "http://[::1]:1", "https://app.test"]
-        {
+        for origin in ["http://sqs:9324", "http://localhost:3000", "https://app.test", "http://app.test:1"] {
             assert!(from(origin), "{origin}");
         }
         for origin in [
@@ -176,6 +198,10 @@ mod tests {
             "http://evil.example",
             "http://sqs:1",
             "http://10.0.0.1",
+            "http://localhost:3001",
+            "https://localhost:3000",
+            "https://127.0.0.1",
+            "http://[::1]:1",
             "http://intranet",
             "file://",
             "chrome-extension://abc",
@@ -192,8 +218,17 @@ mod tests {
     #[test]
     fn names_that_can_be_allowed() {
         for name in ["", "http://sqs.test", "sqs.test:9324", "*.test", "a b", "sqs.test/"] {
-            assert!(Guard::new(&[name.to_owned()]).unwrap_err().contains("without scheme or port"), "{name}");
+            assert!(Guard::new(&[name.to_owned()], &[]).unwrap_err().contains("without scheme or port"), "{name}");
         }
+    }
+
+    #[test]
+    fn origins_that_can_share() {
+        for origin in ["", "*", "localhost", "http://", "ftp://a", "http://a b", "null"] {
+            assert!(Guard::new(&[], &[origin.to_owned()]).unwrap_err().contains("a scheme and a host"), "{origin}");
+        }
+        let guard = Guard::new(&[], &["https://app.test".to_owned()]).unwrap();
+        assert!(served(&guard, &[("origin", "https://app.test"), ("sec-fetch-site", "cross-site")], "/"));
     }
 
     #[test]

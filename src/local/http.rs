@@ -1,10 +1,16 @@
 //! HTTP in front of the service: reading requests, writing replies, refusing what is neither.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{ALLOW, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ALLOW, AUTHORIZATION,
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, VARY,
+};
+use http::request::Parts;
+use http::uri::Authority;
 use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
@@ -13,9 +19,11 @@ use super::error::SqsError;
 use super::faults::{ConnectionFault, EntryFault};
 use super::held::{Budget, Held};
 use super::input::{Administration, read};
+use super::log;
 use super::reply::{ReplyWriter, fresh_uuid, push_uuid};
 use super::server::ServerShared;
 use super::service::{Answer, Caller, is_account, is_region};
+use super::views::{View, is_peek, view};
 use super::wire::Breaker;
 use crate::model::{Action, TARGET_PREFIX};
 
@@ -32,6 +40,8 @@ const LARGE_REPLY: usize = 65_536;
 const JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.0");
 const XML: HeaderValue = HeaderValue::from_static("text/xml");
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const TRACE: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const QUERY_ERROR: HeaderName = HeaderName::from_static("x-amzn-query-error");
@@ -58,15 +68,27 @@ pub(super) async fn serve(
     let (head, body) = request.into_parts();
     let action = action_of(&head.headers);
     let mut about = String::new();
-    let refusal = shared.guard.refuse(&head.headers, &head.uri).map(Refusal::Unread);
-    let outcome = match refusal.or_else(|| refuse_protocol(&head.method, &head.headers, &head.uri)) {
-        Some(refusal) => Err(refusal),
-        None => match read_body(&shared, &head.headers, body).await {
+    let mut shown = None;
+    let refusal = shared.guard.refuse(&head.headers, &head.uri).map(Refusal::Unread).or_else(|| {
+        shown = match head.method {
+            Method::OPTIONS => Some(Ok(View { body: Vec::new(), headers: Vec::new() })),
+            _ => view(&shared, &head),
+        };
+        match shown {
+            Some(_) => None,
+            None => refuse_protocol(&head.method, &head.headers, &head.uri),
+        }
+    });
+    let outcome = match (refusal, shown) {
+        (Some(refusal), _) => Err(refusal),
+        (None, Some(Ok(view))) => Ok(Outcome::Shown(view)),
+        (None, Some(Err(error))) => Err(Refusal::Json(error)),
+        (None, None) => match read_body(&shared, &head.headers, body).await {
             Err(error) => Err(Refusal::Unread(error)),
             Ok((body, _)) if body.starts_with(b"Action=") => Err(Refusal::QueryProtocol),
             Ok((body, held)) => match &action {
                 Ok(action) => {
-                    if shared.log {
+                    if shared.log.is_some() {
                         about = subject(&body);
                     }
                     let plan = shared.state().plan(*action);
@@ -83,6 +105,9 @@ pub(super) async fn serve(
                             shared.state().count(*action);
                             Err(refusal)
                         }
+                        None if is_peek(head.uri.path()) && *action == Action::ReceiveMessage => {
+                            shared.state().peek(&shared.caller(&head.headers), &body)
+                        }
                         None => answer(&shared, *action, plan.entries, &head.headers, body, held).await,
                     };
                     match plan.connection {
@@ -93,18 +118,68 @@ pub(super) async fn serve(
                         Some(ConnectionFault::HalfReply) => breaker.half_reply(),
                         Some(ConnectionFault::ResetBefore) | None => {}
                     }
-                    outcome.map_err(Refusal::Json)
+                    outcome.map(Outcome::Reply).map_err(Refusal::Json)
                 }
                 Err(error) => Err(Refusal::Json(error.clone())),
             },
         },
     };
-    let response = respond(outcome, &shared.replies);
-    if shared.log {
-        let name = action.map_or("-", |action| action.operation().name);
-        shared.log_request(name, &about, response.status().as_u16(), started.elapsed());
-    }
+    let error = match &outcome {
+        Err(Refusal::Json(error) | Refusal::Unread(error)) => Some(error.code),
+        Err(Refusal::QueryProtocol) => Some(UNSUPPORTED),
+        Err(Refusal::NotPost) => Some("InvalidAction"),
+        Ok(_) => None,
+    };
+    let name = match (&action, &outcome) {
+        (_, Ok(Outcome::Shown(_))) => "view",
+        (Ok(action), _) => action.operation().name,
+        (Err(_), _) => "-",
+    };
+    let mut response = respond(outcome, &shared.replies);
+    share(&shared, &head, &mut response);
+    let region = signer(&head.headers).map_or(&*shared.region, |(_, region)| region);
+    let entry = log::LogEntry {
+        at: SystemTime::now(),
+        region,
+        action: name,
+        queue: if name == "view" { head.uri.path() } else { &about },
+        status: response.status().as_u16(),
+        error,
+        elapsed: started.elapsed(),
+    };
+    shared.answered(&entry, name, action.is_ok());
     Ok(response)
+}
+
+/// What a request comes to that is not refused.
+enum Outcome {
+    /// The body of a reply in the JSON protocol.
+    Reply(Vec<u8>),
+    Shown(View),
+}
+
+/// Says to a page of an origin that the user named that it may read the reply; and which methods there are.
+fn share(shared: &ServerShared, head: &Parts, response: &mut Response<Full<Bytes>>) {
+    const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS, POST");
+    let headers = response.headers_mut();
+    let asks = head.method == Method::OPTIONS;
+    if asks {
+        headers.insert(ALLOW, METHODS);
+    }
+    let Some(origin) = shared.guard.shares_with(&head.headers) else { return };
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+    headers.insert(VARY, HeaderValue::from_static("Origin"));
+    headers.insert(
+        ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static("x-amzn-requestid, x-amzn-query-error, content-length"),
+    );
+    if asks {
+        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+        headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+        if let Some(wanted) = head.headers.get(ACCESS_CONTROL_REQUEST_HEADERS) {
+            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone());
+        }
+    }
 }
 
 /// Why a request is refused, and how the refusal is worded.
@@ -117,8 +192,12 @@ enum Refusal {
     NotPost,
 }
 
-const QUERY_PROTOCOL: &str = "This server speaks the JSON protocol of SQS (AWS JSON 1.0), not the older query protocol: \
-                              use an AWS SDK from 2024 or later.";
+const UNSUPPORTED: &str = "UnsupportedProtocol";
+
+/// From these on SDKs speak JSON to SQS, as the developer guide's questions on its JSON protocol have it.
+const QUERY_PROTOCOL: &str = "This server speaks the JSON protocol of SQS (AWS JSON 1.0), not the older query protocol. These \
+                              releases speak it, and newer ones: boto3 1.28.82, AWS CLI 1.29.82, AWS SDK for Java 1.12.585 and \
+                              2.21.19, for JavaScript 2.1492.0 and 3.447.0, for Go 1.47.7, for PHP 3.285.2, for C++ 1.11.98.";
 
 fn refuse_protocol(method: &Method, headers: &HeaderMap, uri: &http::Uri) -> Option<Refusal> {
     let form =
@@ -240,12 +319,17 @@ impl AsRef<[u8]> for Sending {
     }
 }
 
-fn respond(outcome: Result<Vec<u8>, Refusal>, replies: &Arc<Budget>) -> Response<Full<Bytes>> {
+fn respond(outcome: Result<Outcome, Refusal>, replies: &Arc<Budget>) -> Response<Full<Bytes>> {
     let mut id = Vec::with_capacity(36);
     push_uuid(fresh_uuid(), &mut id);
     let close = matches!(outcome, Err(Refusal::Unread(_)));
+    let mut more = Vec::new();
     let (status, kind, body, query_error) = match outcome {
-        Ok(body) => (StatusCode::OK, JSON, body, None),
+        Ok(Outcome::Reply(body)) => (StatusCode::OK, JSON, body, None),
+        Ok(Outcome::Shown(view)) => {
+            more = view.headers;
+            (StatusCode::OK, JSON, view.body, None)
+        }
         Err(Refusal::Json(error) | Refusal::Unread(error)) => {
             let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             let fault = if error.sender { "Sender" } else { "Receiver" };
@@ -260,9 +344,10 @@ fn respond(outcome: Result<Vec<u8>, Refusal>, replies: &Arc<Budget>) -> Response
             (StatusCode::METHOD_NOT_ALLOWED, JSON, error_body(&error), None)
         }
         Err(Refusal::QueryProtocol) => {
+            let id = String::from_utf8_lossy(&id);
             let body = format!(
-                "<?xml version=\"1.0\"?><ErrorResponse><Error><Type>Sender</Type><Code>UnsupportedProtocol</Code>\
-                 <Message>{QUERY_PROTOCOL}</Message></Error></ErrorResponse>"
+                "<?xml version=\"1.0\"?><ErrorResponse><Error><Type>Sender</Type><Code>{UNSUPPORTED}</Code>\
+                 <Message>{QUERY_PROTOCOL}</Message></Error><RequestId>{id}</RequestId></ErrorResponse>"
             );
             (StatusCode::BAD_REQUEST, XML, body.into_bytes(), None)
         }
@@ -280,11 +365,14 @@ fn respond(outcome: Result<Vec<u8>, Refusal>, replies: &Arc<Budget>) -> Response
         headers.insert(REQUEST_ID, id);
     }
     headers.insert(CONTENT_TYPE, kind);
+    for (name, value) in more {
+        headers.insert(name, value);
+    }
     if let Some(query_error) = query_error {
         headers.insert(QUERY_ERROR, query_error);
     }
     if status == StatusCode::METHOD_NOT_ALLOWED {
-        headers.insert(ALLOW, HeaderValue::from_static("POST"));
+        headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS, POST"));
     }
     if close {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
@@ -308,6 +396,11 @@ pub(super) fn signer(headers: &HeaderMap) -> Option<(&str, &str)> {
     Some((key, region)).filter(|(_, region)| is_region(region))
 }
 
+/// What the first of the proxies between the client and the server says of the client's request.
+fn forwarded<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()?.split(',').next().map(str::trim)
+}
+
 /// A caller as its headers show it, with these defaults. An access key of twelve digits is taken for the number of the
 /// account, so that one server can keep several apart.
 pub(super) fn caller<'a>(headers: &'a HeaderMap, account: &'a str, region: &'a str, host: &'a str) -> Caller<'a> {
@@ -315,7 +408,14 @@ pub(super) fn caller<'a>(headers: &'a HeaderMap, account: &'a str, region: &'a s
     Caller {
         account: signer.map(|(key, _)| key).filter(|key| is_account(key)).unwrap_or(account),
         region: signer.map_or(region, |(_, region)| region),
-        host: headers.get(HOST).and_then(|host| host.to_str().ok()).filter(|host| !host.is_empty()).unwrap_or(host),
+        scheme: forwarded(headers, &FORWARDED_PROTO)
+            .filter(|scheme| matches!(*scheme, "http" | "https"))
+            .unwrap_or("http"),
+        host: forwarded(headers, &FORWARDED_HOST)
+            .filter(|host| !host.contains('@') && host.parse::<Authority>().is_ok())
+            .or_else(|| headers.get(HOST)?.to_str().ok())
+            .filter(|host| !host.is_empty())
+            .unwrap_or(host),
         trace: headers.get(TRACE).and_then(|trace| trace.to_str().ok()).filter(|trace| !trace.is_empty()),
     }
 }

@@ -363,6 +363,18 @@ pub(super) struct BatchInput<'a, T> {
     pub entries: Option<List<Object<T>>>,
 }
 
+/// ReceiveMessage at the place where messages are shown: LocalStack's parameters, and pages.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(super) struct Peek<'a> {
+    #[serde(borrow)]
+    pub queue_url: Option<Text<'a>>,
+    pub show_invisible: bool,
+    pub show_delayed: bool,
+    pub offset: usize,
+    pub limit: Option<usize>,
+}
+
 /// ReceiveMessage.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]

@@ -12,7 +12,7 @@ use super::message::Millis;
 use super::service::{Answer, Caller, Service};
 use crate::model::Action;
 
-pub(super) use receiving::Wait;
+pub(super) use receiving::{Wait, write_peeked};
 
 impl Service {
     pub(super) fn call(

@@ -105,6 +105,12 @@ pub(super) struct Queue {
     pub created_at: Millis,
     pub modified_at: Millis,
     pub purged_at: Option<Millis>,
+    /// Messages that came, by senders, redrive and move tasks, since the queue was made.
+    pub sent: u64,
+    /// Receives of messages.
+    pub received: u64,
+    /// Messages that consumers deleted.
+    pub deleted: u64,
     messages: Store,
     order: Order,
     counts: Counts,
@@ -142,6 +148,9 @@ impl Queue {
             created_at: now,
             modified_at: now,
             purged_at: None,
+            sent: 0,
+            received: 0,
+            deleted: 0,
             messages: Store::default(),
             order,
             counts: Counts::default(),
@@ -269,6 +278,7 @@ impl Queue {
 
     fn add(&mut self, mut message: Message) -> u64 {
         message.place = 0;
+        self.sent += 1;
         if let Order::Fifo(groups) = &mut self.order {
             self.last_sequence += 1;
             message.place = self.last_sequence;
@@ -334,6 +344,7 @@ impl Queue {
                     message.first_received_at = now;
                 }
                 received.keys.push(key);
+                self.received += 1;
                 // Even with a visibility of 0 it is not for this receive to hand it out twice.
                 self.shift(key, MessageState::InFlight(until));
                 if until <= now {
@@ -389,6 +400,7 @@ impl Queue {
         self.settle(now);
         self.look_up(key, receive)?;
         self.remove(key);
+        self.deleted += 1;
         Ok(())
     }
 
@@ -418,6 +430,34 @@ impl Queue {
         }
         self.shift(key, MessageState::InFlight(until));
         Ok(())
+    }
+
+    /// When the oldest of its messages was sent.
+    pub(super) fn oldest(&mut self, now: Millis) -> Option<Millis> {
+        self.settle(now);
+        let messages = &self.messages;
+        self.ages.earliest(|_, key| messages.get(key).is_some()).map(|(sent_at, _)| sent_at)
+    }
+
+    /// The messages that it has, in the order of their places, those that can be had first; nothing happens to them.
+    pub(super) fn held(&mut self, in_flight: bool, delayed: bool, now: Millis) -> Vec<Key> {
+        self.settle(now);
+        let mut keys = self.messages.keys_where(|message| match message.state {
+            MessageState::Visible => true,
+            MessageState::InFlight(_) => in_flight,
+            MessageState::Delayed(_) => delayed,
+        });
+        keys.sort_by_cached_key(|key| {
+            self.messages.get(*key).map(|message| {
+                let state = match message.state {
+                    MessageState::Visible => 0,
+                    MessageState::InFlight(_) => 1,
+                    MessageState::Delayed(_) => 2,
+                };
+                (state, message.place, message.sent_at)
+            })
+        });
+        keys
     }
 
     /// The message that a move task is to take next, left where it is.

@@ -23,7 +23,7 @@ use super::http as front;
 use super::input::{CastText, Map, Text};
 use super::limits::ServerLimits;
 use super::lock::lock;
-use super::log;
+use super::log::{self, LogFormat};
 use super::message::Millis;
 use super::operations::Wait;
 use super::polls::Polls;
@@ -46,9 +46,11 @@ pub struct ServerOptions {
     /// The region of callers that do not sign.
     pub region: String,
     /// A line per request on standard error.
-    pub log: bool,
+    pub log: Option<LogFormat>,
     /// Host names that it answers to, besides addresses, names without a dot and those of the loopback.
     pub allow_hosts: Vec<String>,
+    /// Origins (`http://localhost:3000`) whose web pages may read and act.
+    pub cors: Vec<String>,
     pub limits: ServerLimits,
 }
 
@@ -61,8 +63,9 @@ impl Default for ServerOptions {
             sixty_second_rules: false,
             account: "000000000000".to_owned(),
             region: "us-east-1".to_owned(),
-            log: false,
+            log: None,
             allow_hosts: Vec::new(),
+            cors: Vec::new(),
             limits: ServerLimits::default(),
         }
     }
@@ -113,10 +116,29 @@ impl ServerState {
         self.count(action);
         let now = self.clock.now();
         self.service.entry_fault = entry_fault;
+        self.service.asked.set(None);
         let answer = self.service.call(action, caller, body, now);
+        if let Ok(answer) = &answer {
+            let reply = match answer {
+                Answer::Reply(reply) => reply.len(),
+                Answer::Wait(_) => 0,
+            };
+            self.service.requested(action, body.len().max(reply));
+        }
         self.service.unblock_tasks(now);
         self.polls.serve(&mut self.service, now);
         answer
+    }
+
+    /// Looks at messages, which changes nothing.
+    pub(super) fn peek(&mut self, caller: &Caller<'_>, body: &[u8]) -> Result<Vec<u8>, SqsError> {
+        let now = self.clock.now();
+        self.service.peek_by_request(caller, body, now)
+    }
+
+    /// The queues with the books, and how many connections there were.
+    pub(super) fn books(&mut self) -> (&mut Service, u64) {
+        (&mut self.service, self.stats.connections)
     }
 
     /// When something happens by time alone: a waiting poll's message becomes visible, a move task goes on.
@@ -151,13 +173,13 @@ pub(super) struct ServerShared {
     ticks_at: Mutex<Millis>,
     ticker: Notify,
     stop: Notify,
-    pub log: bool,
+    pub log: Option<LogFormat>,
     pub guard: Guard,
     pub limits: ServerLimits,
     pub bodies: Arc<Budget>,
     pub replies: Arc<Budget>,
     account: String,
-    region: String,
+    pub region: String,
     address: SocketAddr,
     host_and_port: String,
 }
@@ -180,10 +202,19 @@ impl ServerShared {
         }
     }
 
-    pub(super) fn log_request(&self, action: &str, queue: &str, status: u16, elapsed: Duration) {
-        let line = log::line(action, queue, status, elapsed);
-        // Nobody can be told that nobody can be told.
-        let _ = io::stderr().lock().write_all(line.as_bytes());
+    /// Writes down how a request was answered.
+    pub(super) fn answered(&self, entry: &log::LogEntry<'_>, name: &'static str, is_action: bool) {
+        {
+            let mut state = self.state();
+            state.service.ledger.answered(name, entry.status);
+            if is_action {
+                state.service.ledger.took(entry.elapsed);
+            }
+        }
+        if let Some(format) = self.log {
+            // Nobody can be told that nobody can be told.
+            let _ = io::stderr().lock().write_all(entry.line(format).as_bytes());
+        }
     }
 
     /// Lets the time that passes have its effect on those who wait: the only timer there is.
@@ -231,8 +262,8 @@ impl Server {
                 format!("a region is made of up to 64 letters, digits and hyphens, unlike {:?}", options.region);
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
-        let guard =
-            Guard::new(&options.allow_hosts).map_err(|message| io::Error::new(io::ErrorKind::InvalidInput, message))?;
+        let guard = Guard::new(&options.allow_hosts, &options.cors)
+            .map_err(|message| io::Error::new(io::ErrorKind::InvalidInput, message))?;
         let (started, outcome) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("turbosqs-local".to_owned())
@@ -292,15 +323,28 @@ impl Server {
     }
 
     /// Makes a queue as CreateQueue does, in the server's default account and region. Its URL.
-    pub fn create_queue(&self, name: &str, attributes: &[(&str, &str)]) -> Result<String, SqsError> {
+    pub fn create_queue(
+        &self,
+        name: &str,
+        attributes: &[(&str, &str)],
+        tags: &[(&str, &str)],
+    ) -> Result<String, SqsError> {
         let text = |text: &str| Text(text.to_owned().into());
-        let attributes = Map(attributes.iter().map(|(name, value)| (text(name), CastText(text(value)))).collect());
+        let pairs = |pairs: &[(&str, &str)]| {
+            Map(pairs.iter().map(|(name, value)| (text(name), CastText(text(value)))).collect())
+        };
+        let (attributes, tags) = (pairs(attributes), pairs(tags));
         let shared = &self.shared;
-        let caller =
-            Caller { account: &shared.account, region: &shared.region, host: &shared.host_and_port, trace: None };
+        let caller = Caller {
+            account: &shared.account,
+            region: &shared.region,
+            scheme: "http",
+            host: &shared.host_and_port,
+            trace: None,
+        };
         let mut state = shared.state();
         let now = state.clock.now();
-        state.service.create(&caller, name, &attributes, &Map::default(), now)
+        state.service.create(&caller, name, &attributes, &tags, now)
     }
 
     /// Stops listening, ends every connection and waits for the thread.
@@ -355,11 +399,23 @@ fn run(options: ServerOptions, guard: Guard, started: mpsc::Sender<io::Result<Ar
 /// How many connections may wait to be accepted.
 const BACKLOG: u32 = 4_096;
 
+/// The same error, which says of which address it is.
+fn name_address(error: io::Error, address: SocketAddr) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            let message = format!("{address} is in use: another server may have it; choose another port, or 0 for any");
+            io::Error::new(io::ErrorKind::AddrInUse, message)
+        }
+        _ => error,
+    }
+}
+
 fn listen(options: ServerOptions, guard: Guard) -> io::Result<(TcpListener, Arc<ServerShared>)> {
     let socket = if options.host.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
-    socket.bind(SocketAddr::new(options.host, options.port))?;
-    let listener = socket.listen(BACKLOG)?;
+    let wanted = SocketAddr::new(options.host, options.port);
+    socket.bind(wanted).map_err(|error| name_address(error, wanted))?;
+    let listener = socket.listen(BACKLOG).map_err(|error| name_address(error, wanted))?;
     let address = listener.local_addr()?;
     // An address that means every interface is none that a client can be sent to.
     let reachable = match address.ip() {

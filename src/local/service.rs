@@ -1,6 +1,7 @@
 //! All queues of one server, by account and region, and the way from a request to the queue that it means.
 //! Pure like the queues themselves: the time is an argument.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -8,21 +9,36 @@ use std::sync::Arc;
 use super::error::SqsError;
 use super::faults::EntryFault;
 use super::handle::{Receipt, Seal};
+use super::ledger::{Ledger, QueueKind};
 use super::message::Millis;
 use super::operations::Wait;
 use super::queue::Queue;
 use super::settings::QueueSettings;
 use super::tasks::MoveTask;
+use crate::model::Action;
 
 /// Who asks, as the request's signature and its Host header say.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Caller<'a> {
     pub account: &'a str,
     pub region: &'a str,
+    /// `http`, or what a proxy before the server says that it speaks.
+    pub scheme: &'a str,
     /// Host and port under which the client reached the server: queue URLs are made of it.
     pub host: &'a str,
     /// The request's trace, from its header `X-Amzn-Trace-Id`: that of the messages that it sends, unless they have one.
     pub trace: Option<&'a str>,
+}
+
+impl Caller<'_> {
+    /// `http://localhost:9324`.
+    pub(super) fn origin(&self) -> String {
+        format!("{}://{}", self.scheme, self.host)
+    }
+
+    pub(super) fn queue_url(&self, account: &str, name: &str) -> String {
+        format!("{}://{}/{account}/{name}", self.scheme, self.host)
+    }
 }
 
 /// What an action comes to.
@@ -55,6 +71,9 @@ pub(super) struct Service {
     pub touched: Vec<u32>,
     /// Oldest first, those that are done included.
     pub(super) tasks: Vec<MoveTask>,
+    pub ledger: Ledger,
+    /// The queue that the request at hand named.
+    pub(super) asked: Cell<Option<u32>>,
     /// A fault for the entries of the batch at hand.
     pub entry_fault: Option<EntryFault>,
 }
@@ -75,6 +94,8 @@ fn parse_queue_url<'a>(url: &'a str, caller: &Caller<'a>) -> Option<(&'a str, &'
         None => None,
         Some((front, name)) => {
             let account = front.rsplit('/').next().unwrap_or(front);
+            // The URLs of ElasticMQ and of LocalStack's older releases name no account.
+            let account = if front == "queue" { caller.account } else { account };
             (is_account(account) && !name.is_empty()).then_some((account, name))
         }
     }
@@ -119,6 +140,8 @@ impl Service {
             sixty_second_rules,
             touched: Vec::new(),
             tasks: Vec::new(),
+            ledger: Ledger::default(),
+            asked: Cell::new(None),
             entry_fault: None,
         }
     }
@@ -128,11 +151,17 @@ impl Service {
         self.realms.clear();
         self.queues.clear();
         self.tasks.clear();
+        self.ledger = Ledger::default();
     }
 
     /// `None` where there are no queues: what a caller names does not exist by being named.
     pub(super) fn realm(&self, account: &str, region: &str) -> Option<&Realm> {
         self.realms.get(&realm_key(account, region))
+    }
+
+    /// `account/region` of all that have queues.
+    pub(super) fn realms(&self) -> impl Iterator<Item = &String> {
+        self.realms.iter().filter(|(_, realm)| !realm.names.is_empty()).map(|(key, _)| key)
     }
 
     fn find(&self, account: &str, region: &str, name: &str) -> Option<u32> {
@@ -153,7 +182,15 @@ impl Service {
     pub(super) fn find_by_url(&self, url: Option<&str>, caller: &Caller<'_>) -> Result<u32, SqsError> {
         let url = url.filter(|url| !url.is_empty()).ok_or_else(|| SqsError::missing("QueueUrl"))?;
         let (account, name) = parse_queue_url(url, caller).ok_or_else(|| SqsError::invalid_address(url))?;
-        self.find(account, caller.region, name).ok_or_else(SqsError::queue_does_not_exist)
+        let found = self.find(account, caller.region, name);
+        self.asked.set(found);
+        found.ok_or_else(SqsError::queue_does_not_exist)
+    }
+
+    /// Writes a request down that was carried out, with so many bytes of payload.
+    pub(super) fn requested(&mut self, action: Action, bytes: usize) {
+        let asked = self.asked.take().and_then(|id| self.queues.get(&id));
+        self.ledger.requested(QueueKind::of(asked.is_some_and(Queue::is_fifo)), action, bytes);
     }
 
     pub(super) fn queue(&self, id: u32) -> Result<&Queue, SqsError> {
@@ -168,6 +205,10 @@ impl Service {
     pub(super) fn queue_and_seal(&mut self, id: u32) -> Result<(&mut Queue, &Seal), SqsError> {
         let queue = self.queues.get_mut(&id).ok_or_else(SqsError::queue_does_not_exist)?;
         Ok((queue, &self.seal))
+    }
+
+    pub(super) fn queues_mut(&mut self) -> impl Iterator<Item = &mut Queue> {
+        self.queues.values_mut()
     }
 
     pub(super) fn queues(&self) -> impl Iterator<Item = &Queue> {
@@ -212,7 +253,7 @@ impl Service {
     }
 
     pub(super) fn queue_url(&self, caller: &Caller<'_>, queue: &Queue) -> String {
-        format!("http://{}/{}/{}", caller.host, queue.account, queue.name)
+        caller.queue_url(&queue.account, &queue.name)
     }
 
     /// What a receipt handle names, when it is one of this queue's.
@@ -247,7 +288,7 @@ mod tests {
     use super::*;
 
     const CALLER: Caller<'static> =
-        Caller { account: "000000000000", region: "eu-west-1", host: "localhost:9324", trace: None };
+        Caller { account: "000000000000", region: "eu-west-1", scheme: "http", host: "localhost:9324", trace: None };
 
     #[test]
     fn queue_urls_in_every_form_that_clients_send() {
@@ -257,6 +298,9 @@ mod tests {
             "/123456789012/q",
         ] {
             assert_eq!(parse_queue_url(url, &CALLER), Some(("123456789012", "q")), "{url}");
+        }
+        for url in ["http://localhost:9324/queue/q", "/queue/q", "queue/q"] {
+            assert_eq!(parse_queue_url(url, &CALLER), Some(("000000000000", "q")), "{url}");
         }
         assert_eq!(parse_queue_url("q.fifo", &CALLER), Some(("000000000000", "q.fifo")));
         for url in [

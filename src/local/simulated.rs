@@ -13,7 +13,8 @@ use crate::model::Action;
 /// When simulated time begins, in milliseconds since 1970.
 const BEGINNING: Millis = 1_700_000_000_000;
 
-const CALLER: Caller<'static> = Caller { account: "000000000000", region: "us-east-1", host: "sqs", trace: None };
+const CALLER: Caller<'static> =
+    Caller { account: "000000000000", region: "us-east-1", scheme: "http", host: "sqs", trace: None };
 
 /// An SQS with one queue. All times are milliseconds since simulated time began.
 #[derive(Debug)]

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyBytes, PyDict};
 
+use crate::local::console;
 use crate::local::{
-    ClockMode, Fault, FaultKind, MAX_DELAY, MAX_ENTRIES, Server, ServerLimits, ServerOptions, SqsError,
+    ClockMode, Fault, FaultKind, LogFormat, MAX_DELAY, MAX_ENTRIES, Server, ServerLimits, ServerOptions, SqsError,
 };
 use crate::model::Action;
 use crate::runtime::ProcessBound;
@@ -37,6 +38,16 @@ impl LocalServer {
     }
 }
 
+/// A file of the console, by its place below the page's address: its media type, and its bytes. With it comes what a browser
+/// is to let the page do (`Content-Security-Policy`).
+#[pyfunction]
+pub(super) fn console_file<'py>(
+    py: Python<'py>,
+    place: &str,
+) -> Option<(&'static str, Bound<'py, PyBytes>, &'static str)> {
+    console::file(place).map(|file| (file.kind, PyBytes::new(py, file.body), console::POLICY))
+}
+
 fn duration(seconds: f64) -> PyResult<Duration> {
     Duration::try_from_secs_f64(seconds)
         .map_err(|_| PyValueError::new_err(format!("seconds must be a number from 0 up, not {seconds}")))
@@ -49,7 +60,7 @@ fn service_error(error: SqsError) -> PyErr {
 #[pymethods]
 impl LocalServer {
     #[new]
-    #[pyo3(signature = (*, host, port, clock, sixty_second_rules, account, region, log, allow_hosts))]
+    #[pyo3(signature = (*, host, port, clock, sixty_second_rules, account, region, log, allow_hosts, cors))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of a Python class")]
     fn start(
         py: Python<'_>,
@@ -59,8 +70,9 @@ impl LocalServer {
         sixty_second_rules: bool,
         account: String,
         region: String,
-        log: bool,
+        log: Option<&str>,
         allow_hosts: Vec<String>,
+        cors: Vec<String>,
     ) -> PyResult<LocalServer> {
         let host = match host {
             "localhost" => IpAddr::from([127, 0, 0, 1]),
@@ -75,9 +87,15 @@ impl LocalServer {
             "manual" => ClockMode::Manual,
             clock => return Err(PyValueError::new_err(format!("clock must be 'real' or 'manual', not {clock:?}"))),
         };
+        let log = match log {
+            None => None,
+            Some("text") => Some(LogFormat::Text),
+            Some("json") => Some(LogFormat::Json),
+            Some(log) => return Err(PyValueError::new_err(format!("log must be 'text' or 'json', not {log:?}"))),
+        };
         let limits = ServerLimits::default();
         let options =
-            ServerOptions { host, port, clock, sixty_second_rules, account, region, log, allow_hosts, limits };
+            ServerOptions { host, port, clock, sixty_second_rules, account, region, log, allow_hosts, cors, limits };
         let server = py.detach(|| Server::start(options)).map_err(|error| match error.kind() {
             // What the operating system refuses has its number and stays an OSError.
             ErrorKind::InvalidInput if error.raw_os_error().is_none() => PyValueError::new_err(error.to_string()),
@@ -109,9 +127,16 @@ impl LocalServer {
         self.with(py, Server::reset)
     }
 
-    fn create_queue(&self, py: Python<'_>, name: &str, attributes: Vec<(String, String)>) -> PyResult<String> {
+    fn create_queue(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        attributes: Vec<(String, String)>,
+        tags: Vec<(String, String)>,
+    ) -> PyResult<String> {
         let attributes: Vec<(&str, &str)> = attributes.iter().map(|(name, value)| (&**name, &**value)).collect();
-        self.with(py, |server| server.create_queue(name, &attributes))?.map_err(service_error)
+        let tags: Vec<(&str, &str)> = tags.iter().map(|(key, value)| (&**key, &**value)).collect();
+        self.with(py, |server| server.create_queue(name, &attributes, &tags))?.map_err(service_error)
     }
 
     #[pyo3(signature = (kind, *, actions, rate, times, seconds, status, performed, entries, sender_fault))]

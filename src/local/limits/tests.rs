@@ -11,7 +11,7 @@ const SHORT: Duration = Duration::from_millis(50);
 
 fn server(limits: ServerLimits) -> Server {
     let server = Server::start(ServerOptions { limits, ..ServerOptions::default() }).unwrap();
-    server.create_queue("q", &[]).unwrap();
+    server.create_queue("q", &[], &[]).unwrap();
     server
 }
 

@@ -97,7 +97,7 @@ impl Service {
             .take(page.size + 1)
             .map(|(name, _)| name.to_string())
             .collect();
-        let urls = names.iter().map(|name| format!("http://{}/{}/{name}", caller.host, caller.account));
+        let urls = names.iter().map(|name| caller.queue_url(caller.account, name));
         Ok(page.reply("QueueUrls", urls.collect(), &names))
     }
 

@@ -8,11 +8,13 @@ use crate::local::digest::attributes_md5;
 use crate::local::error::SqsError;
 use crate::local::handle::{Receipt as Opened, Seal};
 use crate::local::input::{self, BatchInput, ReceiptInput, Text, read, required};
-use crate::local::message::{Attribute, Key, Message, Millis, TypedValue};
+use crate::local::ledger::QueueKind;
+use crate::local::message::{Attribute, Key, Message, MessageState, Millis, TypedValue};
 use crate::local::queue::{Lapse, MAX_IN_FLIGHT, Queue};
 use crate::local::reply::ReplyWriter;
 use crate::local::service::{Answer, Caller, Service};
 use crate::local::validate;
+use crate::model::Action;
 
 /// A receive that can be tried again: what a long poll keeps while it waits.
 #[derive(Debug)]
@@ -174,7 +176,8 @@ impl Service {
             }
         };
         let reply = (!keys.is_empty()).then(|| write_messages(queue, seal, &keys, request));
-        let source = queue.arn.clone();
+        let (source, kind) = (queue.arn.clone(), QueueKind::of(queue.is_fifo()));
+        self.ledger.carried(kind, Action::ReceiveMessage, keys.len());
         if let Some((target, _)) = dead_letter {
             self.move_to_dead_letter_queue(dead, source, target, now)?;
         }
@@ -190,6 +193,7 @@ impl Service {
         let input: ReceiptInput<'_> = read(body)?;
         let id = self.find_by_url(input.queue_url.as_deref(), caller)?;
         self.delete(id, &input, now)?;
+        self.carried(id, Action::DeleteMessage, 1);
         Ok(no_output())
     }
 
@@ -199,7 +203,7 @@ impl Service {
         body: &[u8],
         now: Millis,
     ) -> Result<Vec<u8>, SqsError> {
-        self.for_each_entry(caller, body, "DeleteMessageBatchRequestEntry", |service, id, entry| {
+        self.for_each_entry(caller, body, Action::DeleteMessageBatch, |service, id, entry| {
             service.delete(id, entry, now)
         })
     }
@@ -213,6 +217,7 @@ impl Service {
         let input: ReceiptInput<'_> = read(body)?;
         let id = self.find_by_url(input.queue_url.as_deref(), caller)?;
         self.change_visibility(id, &input, now)?;
+        self.carried(id, Action::ChangeMessageVisibility, 1);
         Ok(no_output())
     }
 
@@ -222,7 +227,7 @@ impl Service {
         body: &[u8],
         now: Millis,
     ) -> Result<Vec<u8>, SqsError> {
-        self.for_each_entry(caller, body, "ChangeMessageVisibilityBatchRequestEntry", |service, id, entry| {
+        self.for_each_entry(caller, body, Action::ChangeMessageVisibilityBatch, |service, id, entry| {
             service.change_visibility(id, entry, now)
         })
     }
@@ -231,13 +236,15 @@ impl Service {
         &mut self,
         caller: &Caller<'_>,
         body: &[u8],
-        kind: &str,
+        action: Action,
         act: impl Fn(&mut Service, u32, &ReceiptInput<'_>) -> Result<(), SqsError>,
     ) -> Result<Vec<u8>, SqsError> {
         let input: BatchInput<'_, ReceiptInput<'_>> = read(body)?;
         let id = self.find_by_url(input.queue_url.as_deref(), caller)?;
         let entries = input.entries.as_deref().unwrap_or_default();
-        validate::batch(entries, kind, |entry| entry.id.as_deref())?;
+        let kind = [action.operation().name, "RequestEntry"].concat();
+        validate::batch(entries, &kind, |entry| entry.id.as_deref())?;
+        let mut carried = 0;
         let mut outcomes = Outcomes::new(entries.len() * 24);
         let fault = self.entry_fault.take();
         for (position, entry) in entries.iter().enumerate() {
@@ -245,12 +252,19 @@ impl Service {
             let struck = fault.as_ref().and_then(|fault| fault.strike(position));
             match struck.map_or_else(|| act(self, id, entry), Err) {
                 Ok(()) => {
+                    carried += 1;
                     outcomes.successful(entry_id).close(b'}');
                 }
                 Err(error) => outcomes.failed(|reply| write_failure(reply, entry_id, &error)),
             }
         }
+        self.carried(id, action, carried);
         Ok(outcomes.finish())
+    }
+
+    fn carried(&mut self, id: u32, action: Action, messages: usize) {
+        let is_fifo = self.queue(id).is_ok_and(Queue::is_fifo);
+        self.ledger.carried(QueueKind::of(is_fifo), action, messages);
     }
 
     fn delete(&mut self, id: u32, input: &ReceiptInput<'_>, now: Millis) -> Result<(), SqsError> {
@@ -315,42 +329,54 @@ fn write_messages(queue: &Queue, seal: &Seal, keys: &[Key], request: &Wait) -> V
     reply.finish()
 }
 
-fn write_system_attributes(reply: &mut ReplyWriter, queue: &Queue, message: &Message, wanted: SystemNames) {
-    if wanted.0 == 0 {
-        return;
-    }
-    let extra = message.extra();
-    let mut opened = false;
-    for (bit, name) in SYSTEM_NAMES.iter().enumerate().filter(|(bit, _)| wanted.0 & (1 << bit) != 0) {
-        let value = match bit {
-            0 => Shown::Text(SENDER_ID),
-            1 => Shown::Number(message.sent_at),
-            2 => Shown::Number(u64::from(message.receive_count)),
-            3 => Shown::Number(message.first_received_at),
-            4 if queue.is_fifo() => Shown::Sequence(message.place),
-            5 => Shown::of(extra.and_then(|extra| extra.deduplication_id.as_deref())),
-            6 => Shown::of(message.group_id().map(|group| &**group)),
-            7 => Shown::of(extra.and_then(|extra| extra.trace_header.as_deref())),
-            8 => Shown::of(extra.and_then(|extra| extra.dead_letter_source.as_deref())),
-            _ => Shown::Nothing,
-        };
-        if matches!(value, Shown::Nothing) {
-            continue;
-        }
-        if !opened {
+/// What LocalStack writes for the handle of a message that nobody received.
+const NO_HANDLE: &str = "SQS/BACKDOOR/ACCESS";
+
+/// Messages as ReceiveMessage shows them, without receiving them, and whether they can be had.
+pub(crate) fn write_peeked(queue: &Queue, keys: &[Key], in_flight: bool, delayed: bool) -> Vec<u8> {
+    let names = AttributeNames { all: true, ..AttributeNames::default() };
+    let mut reply = ReplyWriter::object(keys.len() * 512);
+    if !keys.is_empty() {
+        reply.key("Messages").open(b'[');
+        for message in keys.iter().filter_map(|key| queue.message(*key)) {
+            reply.open(b'{').key("MessageId").uuid(message.id).key("ReceiptHandle").text(NO_HANDLE);
+            reply.key("MD5OfBody").md5(&message.md5).key("Body").text(&message.body);
             reply.key("Attributes").open(b'{');
-            opened = true;
+            write_shown(&mut reply, queue, message, SystemNames(u16::MAX));
+            if in_flight {
+                let is_visible = !matches!(message.state, MessageState::InFlight(_));
+                reply.key("IsVisible").text(if is_visible { "true" } else { "false" });
+            }
+            if delayed {
+                let is_delayed = matches!(message.state, MessageState::Delayed(_));
+                reply.key("IsDelayed").text(if is_delayed { "true" } else { "false" });
+            }
+            reply.close(b'}');
+            write_attributes(&mut reply, message, &names);
+            reply.close(b'}');
         }
-        reply.key(name);
-        match value {
-            Shown::Text(text) => reply.text(text),
-            Shown::Number(number) => reply.text_number(number),
-            Shown::Sequence(sequence) => reply.text(&sequence_number(sequence)),
+        reply.close(b']');
+    }
+    reply.finish()
+}
+
+fn write_system_attributes(reply: &mut ReplyWriter, queue: &Queue, message: &Message, wanted: SystemNames) {
+    let shown = |bit: usize| !matches!(Shown::at(bit, queue, message), Shown::Nothing);
+    if (0..SYSTEM_NAMES.len()).any(|bit| wanted.0 & (1 << bit) != 0 && shown(bit)) {
+        reply.key("Attributes").open(b'{');
+        write_shown(reply, queue, message, wanted);
+        reply.close(b'}');
+    }
+}
+
+fn write_shown(reply: &mut ReplyWriter, queue: &Queue, message: &Message, wanted: SystemNames) {
+    for (bit, name) in SYSTEM_NAMES.iter().enumerate().filter(|(bit, _)| wanted.0 & (1 << bit) != 0) {
+        match Shown::at(bit, queue, message) {
+            Shown::Text(text) => reply.key(name).text(text),
+            Shown::Number(number) => reply.key(name).text_number(number),
+            Shown::Sequence(sequence) => reply.key(name).text(&sequence_number(sequence)),
             Shown::Nothing => reply,
         };
-    }
-    if opened {
-        reply.close(b'}');
     }
 }
 
@@ -363,6 +389,23 @@ enum Shown<'a> {
 }
 
 impl<'a> Shown<'a> {
+    /// The value of the attribute at this place of [`SYSTEM_NAMES`].
+    fn at(bit: usize, queue: &Queue, message: &'a Message) -> Shown<'a> {
+        let extra = message.extra();
+        match bit {
+            0 => Shown::Text(SENDER_ID),
+            1 => Shown::Number(message.sent_at),
+            2 => Shown::Number(u64::from(message.receive_count)),
+            3 if message.first_received_at > 0 => Shown::Number(message.first_received_at),
+            4 if queue.is_fifo() => Shown::Sequence(message.place),
+            5 => Shown::of(extra.and_then(|extra| extra.deduplication_id.as_deref())),
+            6 => Shown::of(message.group_id().map(|group| &**group)),
+            7 => Shown::of(extra.and_then(|extra| extra.trace_header.as_deref())),
+            8 => Shown::of(extra.and_then(|extra| extra.dead_letter_source.as_deref())),
+            _ => Shown::Nothing,
+        }
+    }
+
     fn of(text: Option<&'a str>) -> Shown<'a> {
         text.map_or(Shown::Nothing, Shown::Text)
     }

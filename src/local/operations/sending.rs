@@ -8,12 +8,14 @@ use super::batches::{Outcomes, write_failure};
 use crate::local::digest::{attributes_md5, hex, md5, md5s};
 use crate::local::error::SqsError;
 use crate::local::input::{BatchInput, SendInput, read, required};
+use crate::local::ledger::QueueKind;
 use crate::local::message::{Attribute, Extra, Millis, TypedValue};
 use crate::local::queue::{NewMessage, Queue, Sent};
 use crate::local::reply::ReplyWriter;
 use crate::local::service::{Caller, Service};
 use crate::local::settings::MAXIMUM_MESSAGE_SIZE;
 use crate::local::validate;
+use crate::model::Action;
 
 /// A message that passed the checks, and what its sender is told of it.
 struct Prepared {
@@ -111,6 +113,8 @@ impl Service {
         }
         let Prepared { message, attributes_md5, system_attributes_md5 } = prepared;
         let sent = queue.send(message, now);
+        let kind = QueueKind::of(queue.is_fifo());
+        self.ledger.carried(kind, Action::SendMessage, 1);
         self.touched.push(id);
         let mut reply = ReplyWriter::object(256);
         write_sent(&mut reply, sent, &body_md5, attributes_md5, system_attributes_md5);
@@ -156,6 +160,7 @@ impl Service {
             return Err(SqsError::batch_too_long(MAXIMUM_MESSAGE_SIZE, total));
         }
         let mut outcomes = Outcomes::new(entries.len() * 160);
+        let (kind, mut carried) = (QueueKind::of(queue.is_fifo()), 0);
         for (position, (entry, prepared)) in entries.iter().zip(prepared).enumerate() {
             let entry_id = entry.id.as_deref().unwrap_or_default();
             let struck = fault.as_ref().and_then(|fault| fault.strike(position));
@@ -163,6 +168,7 @@ impl Service {
                 Ok(Prepared { message, attributes_md5, system_attributes_md5 }) => {
                     let body_md5 = message.md5;
                     let sent = queue.send(message, now);
+                    carried += 1;
                     let reply = outcomes.successful(entry_id);
                     write_sent(reply, sent, &body_md5, attributes_md5, system_attributes_md5);
                     reply.close(b'}');
@@ -170,6 +176,7 @@ impl Service {
                 Err(error) => outcomes.failed(|reply| write_failure(reply, entry_id, &error)),
             }
         }
+        self.ledger.carried(kind, Action::SendMessageBatch, carried);
         self.touched.push(id);
         Ok(outcomes.finish())
     }

@@ -11,7 +11,7 @@ use crate::local::service::{Answer, Caller};
 use crate::model::Action;
 
 const CALLER: Caller<'static> =
-    Caller { account: "000000000000", region: "us-east-1", host: "localhost:9324", trace: None };
+    Caller { account: "000000000000", region: "us-east-1", scheme: "http", host: "localhost:9324", trace: None };
 
 /// A service with its polls, at a time that tests choose.
 struct Stage {

@@ -152,7 +152,7 @@ def test_several_servers_in_one_process(connect: Any) -> None:
 def test_stopping(server: Server) -> None:
     with socket.create_connection(("127.0.0.1", server.port)) as peer:
         peer.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert peer.recv(10_000).startswith(b"HTTP/1.1 405 ")
+        assert peer.recv(10_000).startswith(b"HTTP/1.1 200 ")
         server.stop()
         server.stop()
         assert peer.recv(1) == b""
@@ -235,7 +235,8 @@ FORM = "Content-Type: application/x-www-form-urlencoded"
         (post(b"", SEND), 400, b"The request must contain the parameter QueueUrl."),
         (post(b"Action=SendMessage&Version=2012-11-05", FORM), 400, b"query protocol"),
         (b"GET /?Action=ListQueues HTTP/1.1\r\nHost: x\r\n\r\n", 400, b"query protocol"),
-        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", 405, b"takes POST requests"),
+        (b"GET /000000000000/q HTTP/1.1\r\nHost: x\r\n\r\n", 405, b"takes POST requests"),
+        (b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", 405, b"takes POST requests"),
         (b"NONSENSE\r\n\r\n", 400, b""),
         (b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n", 400, b""),
     ],
@@ -277,6 +278,7 @@ def test_a_web_page_is_refused(server: Server) -> None:
         post_to("127.0.0.1.evil.example"),
         post_to("localhost", "Origin: http://evil.example"),
         post_to("localhost", "Origin: null"),
+        post_to("localhost:9324", "Origin: http://localhost:3000", "Sec-Fetch-Site: same-site"),
         post_to("localhost", "Sec-Fetch-Site: cross-site"),
     ):
         status, headers, body = ask(server, request)
@@ -291,7 +293,7 @@ def test_a_web_page_is_refused(server: Server) -> None:
 def test_who_is_no_web_page_is_served(server: Server) -> None:
     for host in ("localhost", "sqs", "sqs:9324", "127.0.0.1:80", "[::1]:9324", "10.0.0.5", "q.localhost"):
         assert ask(server, post_to(host))[0] == 200
-    assert ask(server, post_to("localhost:80", "Origin: http://localhost:3000", "Sec-Fetch-Site: same-site"))[0] == 200
+    assert ask(server, post_to("localhost:80", "Origin: http://localhost:80", "Sec-Fetch-Site: same-origin"))[0] == 200
 
 
 def test_allowed_hosts(connect: Any) -> None:
@@ -441,8 +443,9 @@ def test_the_command(serving: subprocess.Popen[str], connect: Any, stop: signal.
     _, log = serving.communicate(timeout=10)
     assert serving.returncode == 0
     first, second = log.splitlines()
-    assert re.fullmatch(r"ListQueues - 200 \d+\.\d ms", first)
-    assert re.fullmatch(r"SendMessage orders 200 \d+\.\d ms", second)
+    when = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z us-east-1"
+    assert re.fullmatch(when + r" ListQueues - 200 - \d+\.\d ms", first)
+    assert re.fullmatch(when + r" SendMessage orders 200 - \d+\.\d ms", second)
 
 
 def run_serve(*arguments: str) -> Iterator[subprocess.Popen[str]]:
@@ -473,7 +476,7 @@ def test_a_log_line_is_one_line_and_drives_no_terminal() -> None:
             peer.sendall(post(json.dumps({"QueueUrl": url}).encode(), SEND))
             assert peer.recv(100).startswith(b"HTTP/1.1 404")
         [line] = log_of(process).splitlines()
-        assert re.fullmatch(r"SendMessage [!-~]{1,400}\.\.\. 404 \d+\.\d ms", line)
+        assert re.fullmatch(r"\S+ us-east-1 SendMessage [!-~]{1,400}\.\.\. 404 InvalidAddress \d+\.\d ms", line)
         assert r"q\n2026\u{20}ListQueues\u{20}-\u{20}200" in line
 
 

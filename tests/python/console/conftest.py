@@ -1,0 +1,86 @@
+"""A real browser, and a server for it to look at. Where there is no Chromium these tests are skipped, and say so."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from turbosqs.local import Server
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium on this machine: apt-get install chromium")
+    playwright = pytest.importorskip("playwright.sync_api")
+    home = tmp_path_factory.mktemp("browser")
+    with playwright.sync_playwright() as driver:
+        # As root, and in containers, it has no sandbox to use; it looks at pages of this machine alone.
+        browser = driver.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox"], env={**os.environ, "HOME": str(home)}
+        )
+        yield browser
+        browser.close()
+
+
+Look = Callable[..., Any]
+
+
+@pytest.fixture
+def look(browser: Any) -> Iterator[Look]:
+    """Opens a page: ``look(url)``. At the end nothing may have gone wrong in it, and nothing left for another host."""
+    contexts = []
+    wrong: list[str] = []
+
+    def look(url: str, **settings: Any) -> Any:
+        context = browser.new_context(**settings)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("dialog", lambda dialog: wrong.append(f"dialog: {dialog.message}"))
+        origin = url.split("/", 3)[:3]
+        page.on(
+            "request",
+            lambda request: None if request.url.split("/", 3)[:3] == origin else wrong.append(f"asked {request.url}"),
+        )
+        page.goto(url)
+        return page
+
+    yield look
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as server:
+        yield server
+
+
+@pytest.fixture
+def sqs(server: Server) -> Iterator[Any]:
+    client = boto3.client(
+        "sqs",
+        endpoint_url=server.endpoint_url,
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def shots() -> Path | None:
+    """Where to leave pictures, if somebody wants them: ``TURBOSQS_SHOTS=FOLDER``."""
+    folder = os.environ.get("TURBOSQS_SHOTS")
+    return Path(folder) if folder else None
