@@ -35,7 +35,7 @@ def test_every_block_has_a_language_that_is_tried() -> None:
 def test_the_code_of_a_page(page: Path, server: Any, tmp_path: Path) -> None:
     """Its blocks are one program, as they would be typed one after another; there is a queue called orders."""
     server.create_queue("orders", {"VisibilityTimeout": "30"})
-    program = tmp_path / f"{page.stem}.py"
+    program = tmp_path / f"page_{page.stem}.py"
     program.write_text("\n\n".join(blocks(page, "python")), "utf-8")
     environment = {
         **os.environ,
