@@ -48,6 +48,7 @@ ALLOWED = {
     "python/support/relay.py": {SLOW},
     "python/support/waiting.py": {"`until` itself"},
     "python/test_connections.py": {SLOW},
+    "python/test_examples.py": {PROGRAM},
     "python/test_exceptions.py": {SLOW},
     "python/test_interpreters.py": {NOTHING, PROGRAM},
     "python/test_process.py": {NOTHING, PROGRAM},
