@@ -14,7 +14,8 @@ INCREMENTALLY := env CARGO_INCREMENTAL=1
 INCREMENTAL := $(OWN_CODE).codegen-units=256
 
 # One more than there are cores, for tests wait as well; each has a moto of its own, so more than a few are not worth their start.
-PARALLEL := --numprocesses $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --maxprocesses 4
+# Who has done its own takes from the others: what is slow stands together.
+PARALLEL := --numprocesses $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --maxprocesses 4 --dist worksteal
 
 # One after another, as many at a time as there are cores.
 STEPS := $(MAKE) --no-print-directory --jobs 2
