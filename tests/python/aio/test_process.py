@@ -176,7 +176,8 @@ def test_a_hundred_loops(scripted: Scripted) -> None:
         before = descriptors()
         rounds(50)
         deadline = time.monotonic() + 5
-        while descriptors() > before + 2 and time.monotonic() < deadline:
+        # The last one may be held a moment longer by the thread that woke its loop, where one does.
+        while (descriptors() > before + 2 or alive()[0]) and time.monotonic() < deadline:
             time.sleep(0.01)
         print(alive(), len(exchange._exchanges), descriptors() <= before + 2)
         """,

@@ -21,6 +21,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     if CHROMIUM is None:
         pytest.skip("there is no Chromium on this machine: apt-get install chromium")
     playwright = pytest.importorskip("playwright.sync_api")
+    playwright.expect.set_options(timeout=20_000)
     home = tmp_path_factory.mktemp("browser")
     with playwright.sync_playwright() as driver:
         # As root, and in containers, it has no sandbox to use; it looks at pages of this machine alone.

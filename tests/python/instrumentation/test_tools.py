@@ -71,7 +71,9 @@ def test_what_it_records(tool: str) -> None:
     for order, way in (("tool", "stock"), ("tool", "patched"), ("patch", "patched")):
         found = played(tool, order, way)["together"]
         assert (found["sent"], found["traces"]) == (32, traces)
-    assert played(tool, "tool", "patched")["together"]["requests"] < 32
+    # On a busy machine they may hardly overlap, so it has several times.
+    several = (played.__wrapped__(tool, "tool", "patched") for _ in range(5))
+    assert any(found["together"]["requests"] < 32 for found in several)
     own = played(tool, "tool", "own")
     assert (own["messages"], own["replies"]) == (stock["messages"], stock["replies"])
     if tool != "newrelic":
