@@ -176,6 +176,8 @@ def test_asking_first(server: Server, sqs: Any, look: Any) -> None:
     expect(dialog).to_have_count(0)
     expect(page.get_by_role("img", name="Messages in flight: 0")).to_be_visible()
     button(page, "Delete queue").click()
+    # The key goes to what is there: the dialog opens a moment after the click.
+    expect(dialog).to_be_visible()
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
     button(page, "Delete queue").click()
