@@ -60,24 +60,28 @@ _OWN_MODULES = tuple(
     for module in ("signers", "useragent", "retries.standard", "retries.adaptive", "retryhandler")
 )
 
+#: The methods that a call goes through; aiobotocore has the same.
+CLIENT_METHODS = (
+    "_make_api_call",
+    "_make_request",
+    "_convert_to_request_dict",
+    "_emit_api_params",
+    "_resolve_endpoint_ruleset",
+)
+ENDPOINT_METHODS = (
+    "make_request",
+    "create_request",
+    "prepare_request",
+    "_send_request",
+    "_get_response",
+    "_do_get_response",
+    "_needs_retry",
+    "_send",
+)
+
 _METHODS: dict[type, tuple[str, ...]] = {
-    BaseClient: (
-        "_make_api_call",
-        "_make_request",
-        "_convert_to_request_dict",
-        "_emit_api_params",
-        "_resolve_endpoint_ruleset",
-    ),
-    Endpoint: (
-        "make_request",
-        "create_request",
-        "prepare_request",
-        "_send_request",
-        "_get_response",
-        "_do_get_response",
-        "_needs_retry",
-        "_send",
-    ),
+    BaseClient: CLIENT_METHODS,
+    Endpoint: ENDPOINT_METHODS,
     RequestSigner: ("handler", "sign", "get_auth"),
     URLLib3Session: ("send",),
 }

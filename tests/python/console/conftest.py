@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
+from support.libraries import BOTO3
 from turbosqs.local import Server
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -63,20 +63,8 @@ def look(browser: Any) -> Iterator[Look]:
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
-    with Server() as server:
-        yield server
-
-
-@pytest.fixture
 def sqs(server: Server) -> Iterator[Any]:
-    client = boto3.client(
-        "sqs",
-        endpoint_url=server.endpoint_url,
-        region_name="us-east-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
+    client = BOTO3.client(server.endpoint_url)
     yield client
     client.close()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..listeners import SOCKETS, Functions
+from ..listeners import CLIENT_METHODS, ENDPOINT_METHODS, SOCKETS, Functions
 
 _known: Functions | None = None
 
@@ -30,23 +30,8 @@ def _find() -> Functions:
         AioBaseClient,
         AioHierarchicalEmitter,
         {
-            AioBaseClient: (
-                "_make_api_call",
-                "_make_request",
-                "_convert_to_request_dict",
-                "_emit_api_params",
-                "_resolve_endpoint_ruleset",
-            ),
-            AioEndpoint: (
-                "make_request",
-                "create_request",
-                "prepare_request",
-                "_send_request",
-                "_get_response",
-                "_do_get_response",
-                "_needs_retry",
-                "_send",
-            ),
+            AioBaseClient: CLIENT_METHODS,
+            AioEndpoint: ENDPOINT_METHODS,
             # Inherited.
             Endpoint: ("make_request", "prepare_request"),
             AioRequestSigner: ("handler", "sign", "get_auth", "get_auth_instance"),
