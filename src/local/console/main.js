@@ -1,7 +1,7 @@
 // The frame: where one is, whether the server is there, and the page for it.
 
 import { render } from "./preact.js";
-import { useCallback, useEffect, useRef, useState } from "./hooks.js";
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "./hooks.js";
 import { chooseRealm, overview, Unreachable } from "./api.js";
 import { html, useInterval } from "./parts.js";
 import { CreateQueue, QueueList } from "./queues.js";
@@ -24,7 +24,8 @@ function App() {
   const history = useRef(new Map());
   const limit = data?.pageSize ?? 50;
 
-  useEffect(() => {
+  // With the first picture, not a moment after it: the address may change in between.
+  useLayoutEffect(() => {
     const moved = () => {
       setPlace(here());
       window.scrollTo(0, 0);
@@ -33,10 +34,14 @@ function App() {
     return () => removeEventListener("hashchange", moved);
   }, []);
 
+  // How often the server was asked: what it says to an earlier question is not shown after a later one.
+  const asked = useRef(0);
   const refresh = useCallback(async () => {
+    const turn = (asked.current += 1);
     try {
       const only = place.page === "queue" ? place.name : "";
       const next = await overview(only ? "" : search, only ? 0 : offset, limit, only);
+      if (turn !== asked.current) return;
       for (const queue of next.queues) {
         const samples = history.current.get(queue.name) ?? [];
         samples.push({ at: next.now, ...queue });
@@ -45,7 +50,7 @@ function App() {
       setData(next);
       setLost(null);
     } catch (error) {
-      setLost(error);
+      if (turn === asked.current) setLost(error);
     }
   }, [search, offset, limit, place.page, place.name, realm]);
   useInterval(refresh, data?.refresh ?? 1, [search, offset, place.page, place.name, realm]);

@@ -1,7 +1,7 @@
 // The pieces that all of the pages are made of.
 
 import { h } from "./preact.js";
-import { useEffect, useRef, useState } from "./hooks.js";
+import { useEffect, useLayoutEffect, useRef, useState } from "./hooks.js";
 import htm from "./htm.js";
 
 export const html = htm.bind(h);
@@ -37,14 +37,17 @@ export function useInterval(act, seconds, inputs) {
   latest.current = act;
   useEffect(() => {
     let stopped = false;
+    let acting = false;
     let timer;
     const tick = async () => {
+      acting = true;
       if (!document.hidden) await latest.current();
+      acting = false;
       if (!stopped) timer = setTimeout(tick, seconds * 1000);
     };
     tick();
     const woken = () => {
-      if (document.hidden || stopped) return;
+      if (document.hidden || acting) return;
       clearTimeout(timer);
       tick();
     };
@@ -138,7 +141,8 @@ export function Confirm({ title, text, action, onConfirm, onCancel }) {
   const dialog = useRef(null);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState(null);
-  useEffect(() => {
+  // Before the next key is pressed, which is meant for it.
+  useLayoutEffect(() => {
     dialog.current.showModal();
   }, []);
   const confirm = async () => {
@@ -150,7 +154,7 @@ export function Confirm({ title, text, action, onConfirm, onCancel }) {
       setBusy(false);
     }
   };
-  return html`<dialog ref=${dialog} aria-label=${title} onCancel=${(event) => { event.preventDefault(); onCancel(); }}>
+  return html`<dialog ref=${dialog} aria-label=${title} onClose=${onCancel}>
     <h2>${title}</h2>
     <p>${text}</p>
     <${Complaint} error=${error} />

@@ -225,9 +225,11 @@ function Tags({ url }) {
       setError(problem);
     }
   };
+  // What is typed before they are here would be lost.
+  if (!before) return html`<${Complaint} error=${error} />`;
   return html`<${TagFields} tags=${rows} onInput=${(rows) => { setSaved(false); setRows(rows); }} />
     <${Complaint} error=${error} />
-    <div class="buttons end">${saved && html`<span role="status">Saved.</span>`}<button class="primary" disabled=${!before} onClick=${save}>Save</button></div>`;
+    <div class="buttons end">${saved && html`<span role="status">Saved.</span>`}<button class="primary" onClick=${save}>Save</button></div>`;
 }
 
 function Permissions({ url, attributes, reload }) {
