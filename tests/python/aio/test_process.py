@@ -270,7 +270,7 @@ def test_the_interpreter_ends_in_mid_call(scripted: Scripted, where: str) -> Non
     }[where]
     began = time.monotonic()
     assert run(scripted, script) == "bye\n"
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 15
 
 
 def test_the_interpreter_ends_in_a_busy_daemon_loop(scripted: Scripted) -> None:
@@ -329,7 +329,7 @@ def test_control_c(scripted: Scripted) -> None:
     began = time.monotonic()
     process.send_signal(signal.SIGINT)
     assert scripts.finish(process) == "interrupted\n"
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
 
 
 def test_fork_under_a_running_loop(scripted: Scripted) -> None:

@@ -85,7 +85,7 @@ def test_a_service_that_never_answers_at_the_end(relay: Relay) -> None:
     took = time.monotonic() - began
     assert (process.returncode, printed) == (0, "")
     assert re.fullmatch(r"turbosqs: 15 entries had no answer when the program ended; they may .*\n", noise)
-    assert took < TIMEOUT + 3
+    assert took < TIMEOUT + 15
 
 
 def test_nothing_waits_at_the_end(relay: Relay) -> None:
@@ -105,7 +105,7 @@ def test_nothing_waits_at_the_end(relay: Relay) -> None:
     assert process.stdout.readline() == "end\n"
     began = time.monotonic()
     assert finish(process) == ""
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15
 
 
 def test_entries_that_fail_at_the_end(relay: Relay, server: Server) -> None:

@@ -83,7 +83,7 @@ class Reentrant:
         return b"content"
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(90)
 @pytest.mark.parametrize("through", ["call", "writer"])
 def test_an_argument_that_uses_the_client(through: str, relay: Relay, boto: Any, server: Server) -> None:
     """Arguments run Python code; no lock is held meanwhile."""

@@ -12,7 +12,7 @@ from support.fakes import Proxy, Reply, Scripted, ok, refused_port
 from support.libraries import BOTO3, SUBJECT, Library
 from support.observe import Outcome, Raised, Returned, alike, describe, outcome, same
 
-pytestmark = pytest.mark.timeout(20)
+pytestmark = pytest.mark.timeout(90)
 
 SUCCESS = ok(QueueUrl="u")
 #: A name that only a proxy could find: it resolves nowhere.

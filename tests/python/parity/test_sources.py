@@ -19,7 +19,7 @@ from support.fakes import Answering, Proxy, Reply, Request, Scripted, ok
 from support.libraries import BOTO3, SUBJECT, Library, ours
 from support.observe import Outcome, Raised, Returned, outcome, same
 
-pytestmark = pytest.mark.timeout(30)
+pytestmark = pytest.mark.timeout(90)
 
 XML = [("Content-Type", "text/xml")]
 ROLE = "arn:aws:iam::123456789012:role/r"

@@ -12,7 +12,7 @@ from support.fakes import Scripted, ok
 from support.libraries import BOTO3, DIFFERENCES, SUBJECT, Library, ours
 from support.observe import Outcome, Raised, Returned, describe, outcome, same
 
-pytestmark = pytest.mark.timeout(20)
+pytestmark = pytest.mark.timeout(90)
 
 SUCCESS = ok(QueueUrl="u")
 

@@ -199,7 +199,7 @@ def test_a_handler_that_never_ends(sqs: Any, url: str) -> None:
     entered.wait(10)
     began = time.monotonic()
     assert not consuming.stop(0.3)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15
     assert counts(sqs, url) == (1, 0)
     release.set()
     until(lambda: not any(thread.name.startswith("turbosqs-consumer") for thread in threading.enumerate()))

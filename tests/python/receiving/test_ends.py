@@ -37,7 +37,7 @@ def test_a_signal_stops_all_consumers_of_a_loop(server: Server) -> None:
             except RuntimeError:
                 say("refused")
             os.kill(os.getpid(), signal.SIGTERM)
-            _, left = await asyncio.wait(runs, timeout=5)
+            _, left = await asyncio.wait(runs, timeout=15)
             say(str(len(left)), str(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL))
             os._exit(0)
 
@@ -127,7 +127,7 @@ def test_a_cancelled_wait_for_the_next_message(server: Server, sqs: Any, url: st
             with pytest.raises(asyncio.TimeoutError):
                 await asyncio.wait_for(messages.__anext__(), 0.2)
             sqs.send_message(QueueUrl=url, MessageBody="late")
-            assert (await asyncio.wait_for(messages.__anext__(), 5))["Body"] == "late"
+            assert (await asyncio.wait_for(messages.__anext__(), 15))["Body"] == "late"
 
     asyncio.run(work())
 

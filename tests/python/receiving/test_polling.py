@@ -67,12 +67,12 @@ def test_idle_timeout(server: Server, sqs: Any, url: str) -> None:
     assert len(list(sqs.poll_messages(QueueUrl=url, idle_timeout=0))) == 15
     began = time.monotonic()
     assert list(sqs.poll_messages(QueueUrl=url, idle_timeout=1)) == []
-    assert 0.9 < time.monotonic() - began < 2
+    assert 0.9 < time.monotonic() - began < 15
     timer = threading.Timer(0.5, send, (client(server), url, 3))
     timer.start()
     began = time.monotonic()
     assert len(list(sqs.poll_messages(QueueUrl=url, idle_timeout=1))) == 3
-    assert 1.3 < time.monotonic() - began < 3
+    assert 1.3 < time.monotonic() - began < 15
     timer.join()
 
 
@@ -385,4 +385,4 @@ def test_ctrl_c(server: Server, url: str) -> None:
     began = time.monotonic()
     os.kill(process.pid, signal.SIGINT)
     assert finish(process) == "interrupted\n"
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15

@@ -40,7 +40,7 @@ def start(
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
 
 
-def finish(process: subprocess.Popen[str], timeout: float = 45) -> str:
+def finish(process: subprocess.Popen[str], timeout: float = 60) -> str:
     """What it printed; it must have ended by itself, well, and without a word on stderr."""
     try:
         printed, noise = process.communicate(timeout=timeout)
@@ -59,6 +59,6 @@ def run(
     *,
     prelude: str = PRELUDE,
     python: Sequence[str] = (sys.executable,),
-    timeout: float = 20,
+    timeout: float = 60,
 ) -> str:
     return finish(start(library, url, script, prelude=prelude, python=python), timeout)
