@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Delivery, Phase, PollerCore, PollerState, Take, pause};
+use super::options::pause;
+use super::{Delivery, Phase, PollerCore, PollerState, Take};
 use crate::protocol::error::Error;
 
 impl PollerCore {

@@ -8,8 +8,9 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::leases::{GroupMode, Incoming};
+use super::options::life;
 use super::scaler::{Buffered, PollScaler};
-use super::{About, BackgroundError, Phase, PollerCore, PollerOptions, PollerState, life};
+use super::{About, BackgroundError, Phase, PollerCore, PollerOptions, PollerState};
 use crate::model::Action;
 use crate::protocol::classify::{is_expired, may_pass};
 use crate::protocol::entry::{ReceiveParams, receive};

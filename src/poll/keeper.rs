@@ -4,15 +4,19 @@
 //! All keepers of one client, queue and visibility timeout stand on one [`KeeperCore`], so that what they keep shares requests. It
 //! runs on the reactor alone: no thread of Python's has to be free. A task looks after it only while something is kept.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+mod state;
+
+use state::{CoreState, KeeperState, Kept, Known};
+
+use super::LINGER;
 use super::commands::{extension, run_out};
-use super::leases::{Command, CommandKind, Disposition, GroupMode, Incoming, LeasePolicy, Leases, Told};
-use super::{LINGER, life};
+use super::leases::{Command, CommandKind, GroupMode, LeasePolicy, Leases, Told};
 use crate::client::{Client, Resources};
 use crate::log::{self, Topic};
 use crate::protocol::classify::is_expired;
@@ -21,7 +25,7 @@ use crate::protocol::error::Error;
 use crate::protocol::message::Reply;
 use crate::receive::visibility::{DEFAULT, Visibilities};
 use crate::runtime::lock::lock;
-use crate::runtime::responder::{Responder, Sink, WaitList};
+use crate::runtime::responder::{Responder, Sink};
 use crate::runtime::{self, ProcessBound};
 use crate::send::Limits;
 use crate::send::batcher::Batcher;
@@ -63,13 +67,6 @@ pub(crate) struct LostLease {
     pub error: Error,
 }
 
-/// A message as its keeper knows it.
-#[derive(Clone, Debug)]
-struct Kept {
-    keeper: u64,
-    handle: Arc<str>,
-}
-
 /// What all keepers of one client, queue and visibility timeout have in common.
 #[derive(Debug)]
 pub(super) struct KeeperCore {
@@ -81,42 +78,6 @@ pub(super) struct KeeperCore {
     state: Mutex<CoreState>,
     /// The timer has to look again.
     alarm: Notify,
-}
-
-/// What is known at a moment. Whoever changes it ends with [`KeeperCore::follow`].
-#[derive(Debug)]
-struct CoreState {
-    leases: Leases<Kept>,
-    /// By receipt handle: the keepers that keep it, and what is known of it.
-    kept: HashMap<Arc<str>, Vec<(u64, Known)>>,
-    keepers: HashMap<u64, KeeperState>,
-    next_keeper: u64,
-    /// Whether the visibility timeout is known.
-    is_known: bool,
-    /// The queue is being asked for it.
-    asks: bool,
-    /// A task looks after what is kept, and sleeps until then.
-    sleeps_until: Option<Duration>,
-}
-
-/// What is known of a message.
-#[derive(Clone, Copy, Debug)]
-enum Known {
-    /// It waits for the visibility timeout to be known; when it was received, if its keeper knows.
-    Early(Option<Duration>),
-    Lease(u64),
-}
-
-/// What one keeper has, and what it has not been told.
-#[derive(Debug, Default)]
-struct KeeperState {
-    handles: HashSet<Arc<str>>,
-    extended: u64,
-    losses: u64,
-    /// Whether it wants to be told of what is lost; else that is logged.
-    listens: bool,
-    lost: Vec<LostLease>,
-    waiting: WaitList<()>,
 }
 
 impl KeeperCores {
@@ -483,57 +444,6 @@ impl KeepsMessages for KeeperCore {
         for id in state.leases_of(now, handle) {
             state.leases.is_deleted(id);
         }
-    }
-}
-
-impl CoreState {
-    fn set_visibility(&mut self, seconds: u32) {
-        self.is_known = true;
-        self.leases.set_visibility(Duration::from_secs(seconds.into()), life(seconds, 0.5));
-    }
-
-    /// What was to be kept before the visibility timeout was known.
-    fn hold_early(&mut self, now: Duration, is_leased: bool) {
-        let mut kept = std::mem::take(&mut self.kept);
-        for (handle, all) in &mut kept {
-            for (keeper, known) in all {
-                if let Known::Early(received) = *known {
-                    *known = Known::Lease(self.hold(now, *keeper, handle, received.filter(|_| is_leased)));
-                }
-            }
-        }
-        self.kept = kept;
-    }
-
-    fn hold(&mut self, now: Duration, keeper: u64, handle: &Arc<str>, received: Option<Duration>) -> u64 {
-        let json = serde_json::Value::from(&**handle).to_string();
-        let message = Kept { keeper, handle: Arc::clone(handle) };
-        let received = received.unwrap_or_else(|| now.saturating_sub(self.leases.visibility() / 2));
-        self.leases.hold(now, received, Incoming { message, handle: json.into(), group: None, bytes: 0 })
-    }
-
-    /// A keeper keeps a message no longer. Whether it is still ours.
-    fn forget(&mut self, now: Duration, keeper: u64, handle: &str) -> bool {
-        let Some(all) = self.kept.get_mut(handle) else { return false };
-        let Some(place) = all.iter().position(|(owner, _)| *owner == keeper) else { return false };
-        let (_, known) = all.swap_remove(place);
-        if all.is_empty() {
-            self.kept.remove(handle);
-        }
-        let Known::Lease(id) = known else { return true };
-        let kept = self.leases.is_kept(now, id);
-        self.leases.finish(now, id, Disposition::Leave);
-        kept
-    }
-
-    /// The messages of this receipt handle that are ours.
-    fn leases_of(&self, now: Duration, handle: &str) -> Vec<u64> {
-        let all = self.kept.get(handle).map(Vec::as_slice).unwrap_or_default();
-        let lease = |(_, known): &(u64, Known)| match known {
-            Known::Lease(id) if self.leases.is_kept(now, *id) => Some(*id),
-            _ => None,
-        };
-        all.iter().filter_map(lease).collect()
     }
 }
 

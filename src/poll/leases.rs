@@ -21,63 +21,25 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::protocol::error::Error;
-
+mod commands;
 mod deadlines;
+mod due;
+mod extensions;
 mod groups;
+mod lease;
 mod own;
+mod policy;
 mod release;
+
+pub(crate) use commands::{Command, CommandKind, Disposition, Extension, Settled, Told};
+pub(crate) use policy::{GroupMode, LeasePolicy};
 
 use deadlines::LeaseDeadlines;
 use groups::Queued;
+use lease::{Lease, Place};
 
 /// A MessageGroupId.
 pub(crate) type GroupId = Arc<str>;
-
-/// The longest that a message can be kept invisible, counted from its receive: AWS, "Amazon SQS visibility timeout".
-const LONGEST: Duration = Duration::from_secs(43_200);
-
-/// How far from [`LONGEST`] we stay, since the service's clock starts when the request arrives, not when it leaves.
-const RESERVE: Duration = Duration::from_secs(1);
-
-/// How message groups are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum GroupMode {
-    /// A standard queue: there are none, whatever MessageGroupId says (fair queues have it too).
-    None,
-    /// Messages of a group are handed over in their order.
-    Ordered,
-    /// And not before the one before is finished.
-    Locked,
-}
-
-/// For how long messages are held, and how: what the queue and the poller's options say of it, the same for all.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct LeasePolicy {
-    /// The queue's visibility timeout, or the one that was asked for; whole seconds. Zero: nothing is leased.
-    pub visibility: Duration,
-    /// What must be left of it at hand-over, unless it `keeps`.
-    pub life: Duration,
-    /// How long a message may have to wait although a taker is there: for a batch to fill up, or for the rate.
-    pub max_wait: Duration,
-    pub groups: GroupMode,
-    /// Whether what is handed over stays leased until it is finished.
-    pub keeps: bool,
-}
-
-impl LeasePolicy {
-    /// How long a message may wait.
-    fn keep(&self) -> Duration {
-        self.visibility.max(self.max_wait.saturating_add(self.visibility / 2))
-    }
-
-    /// With how much of its visibility left a message is extended.
-    fn margin(&self, waits: bool) -> Duration {
-        let half = self.visibility / 2;
-        // Not all of it: it would be extended without end.
-        if waits && !self.keeps { half.max(self.life.min(self.visibility * 9 / 10)) } else { half }
-    }
-}
 
 /// A message on its way in.
 #[derive(Debug)]
@@ -89,68 +51,6 @@ pub(crate) struct Incoming<M> {
     pub bytes: usize,
 }
 
-/// What is to be asked of the service for one message.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Command {
-    pub id: u64,
-    pub handle: Box<str>,
-    pub kind: CommandKind,
-    /// When it must not leave any more: the message is not ours then.
-    pub not_after: Duration,
-}
-
-/// What a [`Command`] asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CommandKind {
-    /// To be invisible for so many seconds from now; [`Leases::extended`] is to be told.
-    Extend(u32),
-    /// To be visible after so many seconds; [`Leases::settled`] is to be told, as for a delete.
-    Visible(u32),
-    Delete,
-}
-
-/// How a message that was handed over ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Disposition {
-    Delete,
-    /// Visible after so many seconds, or the longest that SQS allows.
-    Visible(u32),
-    /// It comes back when its time is over.
-    Leave,
-}
-
-/// What became of an extension.
-#[derive(Debug)]
-pub(crate) enum Extension {
-    /// The request left at this time and asked for so many seconds.
-    Done(Duration, u32),
-    /// The message is not ours any more.
-    Gone(Error),
-    /// No telling, or not now; worth another try.
-    Failed(Error),
-}
-
-/// What became of a delete, or of a change of visibility that ends our part.
-#[derive(Debug)]
-pub(crate) enum Settled {
-    Done,
-    /// The service will not, however often it is asked.
-    Refused(Error),
-    /// It may succeed another time.
-    Failed(Error),
-    /// There was no answer: it may have been done.
-    Unknown(Error),
-}
-
-/// News of a message that was handed over, for its taker's owner.
-#[derive(Debug)]
-pub(crate) enum Told<M> {
-    /// Its visibility could not be kept while it was handed over.
-    Lost(M, Option<Error>),
-    /// What its taker wanted for it could not be done.
-    Failed(M, Disposition, Option<Error>),
-}
-
 /// A message as it is handed over.
 #[derive(Debug)]
 pub(crate) struct Taken<M> {
@@ -158,108 +58,6 @@ pub(crate) struct Taken<M> {
     pub message: M,
     /// How long it was held before.
     pub waited: Duration,
-}
-
-/// Where a message is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    /// In the ready list.
-    Ready,
-    /// It waits for those before it of its group.
-    Pending,
-    /// A taker has it.
-    Handed,
-    /// A taker has it, and it is not ours any more.
-    Lost,
-    /// A taker has it, and has let its time run out by itself.
-    Released,
-    /// Nobody will have it from us any more; what is to become of it is asked for.
-    Ended,
-}
-
-impl Place {
-    /// Whether a taker has it.
-    fn is_handed_over(self) -> bool {
-        matches!(self, Place::Handed | Place::Lost | Place::Released)
-    }
-}
-
-/// What is to become of a message that has ended.
-#[derive(Clone, Copy, Debug)]
-struct Wanted {
-    /// `None`: a delete; else when it is to be visible.
-    visible: Option<Duration>,
-    /// What its taker has said; `None`: it was never handed over.
-    said: Option<Disposition>,
-}
-
-/// What is known of one message that is held: how long it is still ours, where it is, and what is asked for it.
-#[derive(Debug)]
-struct Lease<M> {
-    message: M,
-    handle: Box<str>,
-    group: Option<GroupId>,
-    bytes: usize,
-    /// When the request left that brought it: the service's limit of twelve hours counts from there.
-    sent: Duration,
-    received: Duration,
-    /// Since when it could be handed over.
-    since: Duration,
-    expires: Duration,
-    place: Place,
-    /// An extension is under way.
-    extending: bool,
-    /// What is to become of it has been asked for, and not been answered.
-    settling: bool,
-    /// Its handler has changed its visibility timeout by itself.
-    own: bool,
-    /// Its handler has asked for its deletion by itself.
-    deleted: bool,
-    /// An extension was under way when its visibility timeout was changed, and may arrive after that change.
-    overtakes: bool,
-    /// It is not to be extended before.
-    again: Duration,
-    /// What is to become of it is not to be asked for before.
-    retry: Duration,
-    /// Whether an extension was refused because the message is not in flight any more.
-    gone: bool,
-    /// Whether the answer to a delete was lost, which may have been done.
-    unknown: bool,
-    /// How often in succession what was asked for has failed, and why the last time.
-    failures: u32,
-    error: Option<Error>,
-    wanted: Option<Wanted>,
-    /// When it is looked at next, at the latest.
-    due: Option<Duration>,
-}
-
-impl<M> Lease<M> {
-    fn waits(&self) -> bool {
-        matches!(self.place, Place::Ready | Place::Pending)
-    }
-
-    /// Why something has failed. What the service has said tells more than that it was not heard of, or not asked any more.
-    fn note(&mut self, error: Error) {
-        if !matches!((&self.error, &error), (Some(Error::Service(_)), Error::Lost(_))) {
-            self.error = Some(error);
-        }
-    }
-
-    /// For how many seconds it can be invisible from `now` on, at most.
-    fn longest(&self, now: Duration) -> u32 {
-        let left = (self.sent + LONGEST).saturating_sub(now + RESERVE).as_secs();
-        u32::try_from(left).unwrap_or(u32::MAX)
-    }
-}
-
-/// What falls due for a message.
-#[derive(Clone, Copy, Debug)]
-enum Due {
-    Expired,
-    Stale,
-    Extension,
-    /// What is to become of it is to be asked for once more.
-    Settlement,
 }
 
 /// The messages that are held, each until the service has done what is wanted for it, and how long each is still ours.
@@ -479,191 +277,6 @@ impl<M: Clone> Leases<M> {
         Some(Taken { id, message, waited })
     }
 
-    /// What is to be asked now, for all that is held.
-    pub(crate) fn tick(&mut self, now: Duration) -> Vec<Command> {
-        let mut commands = Vec::new();
-        let mut extends = false;
-        while let Some(id) =
-            self.deadlines.pop_due(now, |id, at| self.by_id.get(&id).is_some_and(|l| l.due == Some(at)))
-        {
-            if let Some(lease) = self.by_id.get_mut(&id) {
-                lease.due = None;
-            }
-            match self.is_due(now, id) {
-                Some(Due::Expired) => self.expire(now, id, &mut commands),
-                Some(Due::Stale) => {
-                    self.abandoned = true;
-                    self.give_back(now, id, &mut commands);
-                }
-                Some(Due::Settlement) => self.ask(now, id, &mut commands),
-                Some(Due::Extension) => {
-                    extends = true;
-                    self.extend(now, id, &mut commands);
-                }
-                None => {}
-            }
-            self.schedule(id);
-        }
-        if extends {
-            self.extend_what_is_due_soon(now, &mut commands);
-        }
-        commands.sort_by_key(|command| command.id);
-        commands
-    }
-
-    /// One request takes ten: what would be due shortly comes along.
-    fn extend_what_is_due_soon(&mut self, now: Duration, commands: &mut Vec<Command>) {
-        let soon = now + self.policy.visibility / 6;
-        let extension = |id: &&u64| {
-            self.falls_due(**id).is_some_and(|(at, due)| at <= soon && matches!(due, Due::Extension))
-                && self.by_id.get(id).is_some_and(|lease| lease.again <= now)
-        };
-        let ids: Vec<u64> = self.by_id.keys().filter(extension).copied().collect();
-        for id in ids {
-            self.extend(now, id, commands);
-        }
-    }
-
-    /// When [`Self::tick`] has something to do next, at the earliest.
-    pub(crate) fn next_tick(&mut self) -> Option<Duration> {
-        self.deadlines.next(|id, at| self.by_id.get(&id).is_some_and(|lease| lease.due == Some(at)))
-    }
-
-    /// What falls due next for a message, and when.
-    fn falls_due(&self, id: u64) -> Option<(Duration, Due)> {
-        let lease = self.by_id.get(&id)?;
-        let visibility = self.policy.visibility;
-        if visibility.is_zero() {
-            let waits = lease.wanted.is_some() && !lease.settling;
-            return waits.then_some((lease.retry, Due::Settlement));
-        }
-        let expired = (lease.expires, Due::Expired);
-        let extension =
-            || (lease.expires.saturating_sub(self.policy.margin(lease.waits())).max(lease.again), Due::Extension);
-        let next = match lease.place {
-            Place::Lost | Place::Released => return None,
-            Place::Ended if lease.settling => {
-                // The answer is the last word, whenever it comes.
-                let deletes = lease.wanted.is_some_and(|wanted| wanted.visible.is_none());
-                return (deletes && !lease.extending).then(extension).filter(|(at, _)| *at < lease.expires);
-            }
-            _ if lease.extending => expired,
-            Place::Ready => {
-                let stale = (lease.since.saturating_add(self.policy.keep()), Due::Stale);
-                if extension().0 < stale.0 { extension() } else { stale }
-            }
-            Place::Pending | Place::Handed => extension(),
-            Place::Ended => match lease.wanted {
-                Some(Wanted { visible: None, .. }) if extension().0 < lease.retry => extension(),
-                _ => (lease.retry, Due::Settlement),
-            },
-        };
-        Some(if lease.expires <= next.0 { expired } else { next })
-    }
-
-    /// What is due by now. The process may have stood still since it was: that a lease has run out comes before all else.
-    fn is_due(&self, now: Duration, id: u64) -> Option<Due> {
-        let (_, due) = self.falls_due(id).filter(|(at, _)| *at <= now)?;
-        let leased = !self.policy.visibility.is_zero();
-        let expired = leased && self.by_id.get(&id).is_some_and(|lease| lease.expires <= now && !lease.settling);
-        Some(if expired { Due::Expired } else { due })
-    }
-
-    /// See to it that a message is looked at in time. It may be looked at too early, never too late.
-    fn schedule(&mut self, id: u64) {
-        let Some((at, _)) = self.falls_due(id) else { return };
-        let Some(lease) = self.by_id.get_mut(&id) else { return };
-        if lease.due.is_none_or(|due| at < due) {
-            lease.due = Some(at);
-            let by_id = &self.by_id;
-            self.deadlines.push(at, id, by_id.len(), |id, at| by_id.get(&id).is_some_and(|l| l.due == Some(at)));
-        }
-    }
-
-    fn extend(&mut self, now: Duration, id: u64, commands: &mut Vec<Command>) {
-        let visibility = self.policy.visibility;
-        let Some(lease) = self.by_id.get_mut(&id).filter(|lease| !lease.extending) else { return };
-        if lease.expires <= now {
-            // Only a delete that has no answer yet is left by then.
-            lease.again = Duration::MAX;
-            return;
-        }
-        let seconds = lease.longest(now).min(u32::try_from(visibility.as_secs()).unwrap_or(u32::MAX));
-        if now + Duration::from_secs(seconds.into()) <= lease.expires {
-            // The service allows no more: it stays ours until its time is over.
-            lease.again = Duration::MAX;
-            return;
-        }
-        let kind = CommandKind::Extend(seconds);
-        lease.extending = true;
-        let not_after = lease.expires.saturating_sub(reserve(visibility));
-        commands.push(Command { id, handle: lease.handle.clone(), kind, not_after });
-        self.schedule(id);
-    }
-
-    /// An extension has been answered.
-    pub(crate) fn extended(&mut self, now: Duration, id: u64, extension: Extension) -> Vec<Command> {
-        let mut commands = Vec::new();
-        let Some(lease) = self.by_id.get_mut(&id) else { return commands };
-        lease.extending = false;
-        // Of one that is not ours any more there is nothing to learn, nor of one whose handler sees to its time: what that has
-        // asked for has to be the last word.
-        if lease.place == Place::Lost || lease.own {
-            let gone = matches!(extension, Extension::Gone(_));
-            if std::mem::take(&mut lease.overtakes) && !gone && lease.place == Place::Handed && now < lease.expires {
-                lease.extending = true;
-                let seconds = lease.expires.saturating_sub(now).as_millis().div_ceil(1_000);
-                let kind = CommandKind::Extend(u32::try_from(seconds).unwrap_or(u32::MAX).min(lease.longest(now)));
-                commands.push(Command { id, handle: lease.handle.clone(), kind, not_after: lease.expires });
-            }
-            self.schedule(id);
-            return commands;
-        }
-        let deletes = lease.place == Place::Ended && lease.wanted.is_some_and(|wanted| wanted.visible.is_none());
-        if lease.settling || deletes {
-            // What cannot be extended any more has been deleted, by a delete that is under way or whose answer was lost.
-            match extension {
-                Extension::Done(sent, seconds) if now < lease.expires => {
-                    lease.expires = lease.expires.max(sent + Duration::from_secs(seconds.into()));
-                    lease.again = Duration::ZERO;
-                }
-                Extension::Gone(_) => (lease.gone, lease.again) = (true, Duration::MAX),
-                Extension::Done(..) | Extension::Failed(_) => lease.again = now + pause(self.policy.visibility),
-            }
-            self.leave_if_deleted(id);
-            self.schedule(id);
-            return commands;
-        }
-        let expired = lease.expires <= now;
-        match extension {
-            Extension::Done(sent, seconds) if !expired => {
-                lease.expires = lease.expires.max(sent + Duration::from_secs(seconds.into()));
-                lease.again = Duration::ZERO;
-            }
-            // What ran out before the answer came may have been somebody else's when it was asked for.
-            Extension::Done(..) => {}
-            Extension::Failed(error) => {
-                lease.again = now + pause(self.policy.visibility);
-                lease.note(error);
-            }
-            // Its handler is still at it, but it will not come again.
-            Extension::Gone(_) if lease.deleted => {
-                (lease.again, lease.expires) = (Duration::MAX, lease.sent + LONGEST);
-            }
-            Extension::Gone(error) => {
-                lease.error = Some(error);
-                lease.expires = now;
-            }
-        }
-        if lease.expires <= now {
-            self.expire(now, id, &mut commands);
-        } else if lease.place == Place::Ended && lease.retry <= now {
-            self.ask(now, id, &mut commands);
-        }
-        self.schedule(id);
-        commands
-    }
-
     /// How many messages of the ready list are fresh, counted up to `most`; with those of their groups that are pending, for
     /// takers of `batch` messages at a time.
     pub(crate) fn deliverable(&self, now: Duration, most: usize, batch: usize) -> usize {
@@ -687,11 +300,6 @@ impl<M: Clone> Leases<M> {
 /// How long before a lease runs out a request that changes its visibility must have left, so as not to arrive after it.
 fn reserve(visibility: Duration) -> Duration {
     (visibility / 20).min(Duration::from_secs(1))
-}
-
-/// Between attempts at an extension.
-fn pause(visibility: Duration) -> Duration {
-    (visibility / 10).clamp(Duration::from_millis(100), Duration::from_secs(5))
 }
 
 /// A message that is held, as a test sees it.

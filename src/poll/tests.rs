@@ -3,7 +3,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::client::Resources;
 use crate::receive::receiver::Receivers;
+use crate::send::Limits;
 use crate::send::batcher::Batchers;
 use crate::stats::Stats;
 use crate::transport::scripted::{Scripted, TIMEOUT, refusal, reply};

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Command, GroupId, GroupMode, Lease, Leases, Place, Taken};
+use super::lease::{Lease, Place};
+use super::{Command, GroupId, GroupMode, Leases, Taken};
 
 /// What is held of a group.
 #[derive(Debug, Default)]

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Lease, Leases, Place};
+use super::Leases;
+use super::lease::{Lease, Place};
 
 impl<M: Clone> Leases<M> {
     /// The messages with this receipt handle that a taker has and that are ours.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Command, CommandKind, Disposition, LONGEST, Lease, Leases, Place, Settled, Told, Wanted, reserve};
+use super::lease::{LONGEST, Lease, Place, Wanted};
+use super::{Command, CommandKind, Disposition, Leases, Settled, Told, reserve};
 
 /// Between attempts at a delete, from the first to the longest: the transport has made its own by then.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));

@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
+use crate::protocol::error::Error;
 
 const V: Duration = Duration::from_secs(30);
 
