@@ -24,6 +24,7 @@ from benches.plan import (
     TOOLS,
     Run,
     Scenario,
+    in_turns,
 )
 from benches.results import NAN, Results, known
 
@@ -75,13 +76,7 @@ def _cost_of_patching(results: Results) -> float:
 
 def _cost_of_tracing(tool: str) -> Callable[[Results], float]:
     """Microseconds of a patched call under a tool, beyond those of the call without it and of the tool by itself."""
-
-    def measured(results: Results) -> float:
-        names = f"turbosqs, boto3 patched, {tool}", "turbosqs, boto3 patched", f"nothing, {tool}"
-        both, call, alone = (results.median(AT_ONCE, INSTRUMENTED, name, "cpu") for name in names)
-        return both - call - alone
-
-    return measured
+    return lambda results: results.median(AT_ONCE, INSTRUMENTED, in_turns(tool), "beyond")
 
 
 def _time_of_patching(results: Results) -> float:

@@ -29,7 +29,8 @@ class Figures:
 
     ``cpu``, ``wall`` and ``requests`` are per message (per start, where there are no messages), times in microseconds;
     ``client`` and ``server`` are CPU per request on either side. ``memory`` is the client's, in megabytes, at the end.
-    ``start`` is the time from the start of the process, in microseconds, where that is what is measured.
+    ``start`` is the time from the start of the process, in microseconds, where that is what is measured; ``beyond``
+    is what a call costs beyond its parts.
     """
 
     library: str
@@ -42,6 +43,7 @@ class Figures:
     latency: float = float("nan")
     latency_without: float = float("nan")
     start: float = float("nan")
+    beyond: float = float("nan")
 
 
 class Server:
@@ -144,6 +146,7 @@ class Harness:
             latency=figures.get("latency", float("nan")),
             latency_without=figures.get("latency without batching", float("nan")),
             start=figures.get("start", float("nan")),
+            beyond=figures.get("beyond", float("nan")),
         )
 
     def _fill(self, queue: str, count: int, body: str) -> None:

@@ -66,9 +66,9 @@ class Job:
         self.start()
         gc.collect()
         gc.freeze()
-        before, began = _cpu(), time.perf_counter()
+        before, began = cpu(), time.perf_counter()
         yield
-        took, used = time.perf_counter() - began, _cpu() - before
+        took, used = time.perf_counter() - began, cpu() - before
         self.figures |= {"cpu": used * 1e6, "wall": took * 1e6, "memory": _resident()}
 
     def measure_start(self, code: str, before: str = "") -> None:
@@ -126,7 +126,8 @@ def run_loop(main: Coroutine[Any, Any, None], uvloop: bool = False) -> None:
         asyncio.run(main)
 
 
-def _cpu() -> float:
+def cpu() -> float:
+    """Seconds of CPU that this process has used with all its threads, user and system."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
 

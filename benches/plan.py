@@ -114,6 +114,11 @@ PATCHED_TENS = f"{PATCHED}, tens by hand"
 TOOLS = {"OpenTelemetry": 100, "Sentry": 100, "X-Ray": 100, "New Relic": 100, "Datadog": 150, "Elastic": 150}
 
 
+def in_turns(tool: str) -> str:
+    """The work that takes what we cost under a tool apart."""
+    return f"turbosqs, boto3 patched, {tool}, in turns with the parts of it"
+
+
 def _instrumented() -> Group:
     works = [
         Work("boto3", "boto3.send", 400, 60, environment="instrumentation"),
@@ -125,6 +130,7 @@ def _instrumented() -> Group:
             Work(f"boto3, {tool}", "instrumented.stock", 300, 60, options, "instrumentation"),
             Work(f"turbosqs, boto3 patched, {tool}", "instrumented.patched", 1_500, 60, options, "instrumentation"),
             Work(f"nothing, {tool}", "instrumented.around_nothing", 1_500, 60, options, "instrumentation", moves=False),
+            Work(in_turns(tool), "instrumented.in_turns", 4_000, 60, options, "instrumentation"),
         ]
     return Group(INSTRUMENTED, "send", tuple(works), servers=FIRST)
 

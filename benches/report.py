@@ -24,6 +24,7 @@ def _cells(results: Results, run: Run, outcome: Outcome) -> list[str]:
         number(outcome.median("memory")),
         number(outcome.median("latency")),
         number(outcome.median("latency_without")),
+        number(outcome.median("beyond")),
     ]
 
 
@@ -38,6 +39,7 @@ COUNTED = [
     "memory, MB",
     "median latency, µs",
     "without batching, µs",
+    "beyond its parts, µs",
 ]
 
 STARTS = ["", "time, ms", "CPU, ms", "less time than the first", "memory, MB", "since the process began, ms"]

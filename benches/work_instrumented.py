@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gc
+import multiprocessing
 import os
-from collections.abc import Callable
-from contextlib import AbstractContextManager, contextmanager
+import statistics
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from multiprocessing.connection import Connection
 from typing import Any
 
 from benches import work_boto3
-from benches.job import Job
+from benches.job import SETTINGS, Job, cpu
 from benches.work_turbosqs import only_on_core
 
 #: Something that the calls are under, by its name: a transaction, a segment.
@@ -29,20 +33,125 @@ def patched(job: Job, tool: str) -> None:
     only_on_core()
 
 
-def around_nothing(job: Job, tool: str) -> None:
-    """The tool's wrapper of ``_make_api_call`` around one that only answers."""
+#: How many calls a turn is: some milliseconds.
+TURN = 25
+
+
+def in_turns(job: Job, tool: str) -> None:
+    """A patched call under the tool, and what it costs beyond the call without the tool and the tool by itself.
+
+    Three processes take turns, so that whatever else the machine does meets all of them; a figure is the median of the
+    turns. The tool by itself stands around a ``_make_api_call`` that only answers, and between two requests, where a
+    program has it: there its code is out of the caches, and costs a multiple of what it does in a loop. So it is what
+    requests cost with it in between, beyond requests without it.
+    """
+    with ExitStack() as stack:
+        plain, traced, beside = (stack.enter_context(_player(each, job, tool)) for each in (_plain, _traced, _beside))
+        for each in (plain, traced, beside):
+            each.recv()
+        found: list[tuple[float, float]] = []
+        with job.measured():
+            for _ in range(job.messages // (4 * TURN)):
+                call, both = _turn(plain, 0), _turn(traced, 0)
+                alone = _turn(beside, 1) - _turn(beside, 0)
+                found.append((both, both - call - alone))
+    cpu, beyond = (statistics.median(each) / TURN * 1e6 for each in zip(*found, strict=True))
+    job.figures |= {"cpu": cpu * job.messages, "beyond": beyond}
+
+
+#: What a process does in its turns: each sends so many messages.
+Turns = list[Callable[[int], None]]
+
+
+def _turn(player: Connection, which: int) -> float:
+    player.send(which)
+    used: float = player.recv()
+    return used
+
+
+@contextmanager
+def _player(make: Callable[[Job, str, ExitStack], Turns], job: Job, tool: str) -> Iterator[Connection]:
+    """A process that takes turns."""
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("fork").Process(target=_play, args=(theirs, make, job, tool), daemon=True)
+    process.start()
+    yield ours
+    ours.send(None)
+    process.join()
+
+
+def _play(connection: Connection, make: Callable[[Job, str, ExitStack], Turns], job: Job, tool: str) -> None:
+    with ExitStack() as stack:
+        turns = make(job, tool, stack)
+        for turn in turns:
+            turn(job.warm // 4)
+        gc.collect()
+        gc.freeze()
+        connection.send(None)
+        while (which := connection.recv()) is not None:
+            before = cpu()
+            turns[which](TURN)
+            connection.send(cpu() - before)
+
+
+def _plain(job: Job, tool: str, stack: ExitStack) -> Turns:  # noqa: ARG001
+    import turbosqs
+
+    stack.callback(only_on_core)
+    stack.enter_context(turbosqs.patched())
+    return [_sending(job, work_boto3.client(job))]
+
+
+def _traced(job: Job, tool: str, stack: ExitStack) -> Turns:
+    import turbosqs
+
+    stack.callback(only_on_core)
+    stack.enter_context(turbosqs.patched())
+    stack.enter_context(TOOLS[tool]()("bench"))
+    return [_sending(job, work_boto3.client(job))]
+
+
+def _sending(job: Job, sqs: Any) -> Callable[[int], None]:
+    def send(count: int) -> None:
+        for _ in range(count):
+            sqs.send_message(QueueUrl=job.queue_url, MessageBody=job.body)
+
+    return send
+
+
+def _beside(job: Job, tool: str, stack: ExitStack) -> Turns:
+    """Requests by the core itself; and the same with a call of boto3's before each that comes to nothing."""
+    import turbosqs
     from botocore.client import BaseClient
 
-    reply = {
-        "MessageId": "00000000-0000-0000-0000-000000000000",
-        "MD5OfMessageBody": "0" * 32,
-        "ResponseMetadata": {"RequestId": "r", "HTTPStatusCode": 200, "HTTPHeaders": {}, "RetryAttempts": 0},
-    }
+    BaseClient._make_api_call = lambda *_: REPLY
+    stack.enter_context(TOOLS[tool]()("bench"))
+    sqs, core = work_boto3.client(job), turbosqs.client("sqs", endpoint_url=job.endpoint_url, **SETTINGS)._core
 
-    def answer(self: Any, operation_name: str, api_params: Any) -> Any:  # noqa: ARG001
-        return reply
+    def without(count: int) -> None:
+        for _ in range(count):
+            core.call("SendMessage", {"QueueUrl": job.queue_url, "MessageBody": job.body})
 
-    BaseClient._make_api_call = answer
+    def with_tool(count: int) -> None:
+        for _ in range(count):
+            sqs.send_message(QueueUrl=job.queue_url, MessageBody=job.body)
+            core.call("SendMessage", {"QueueUrl": job.queue_url, "MessageBody": job.body})
+
+    return [without, with_tool]
+
+
+REPLY = {
+    "MessageId": "00000000-0000-0000-0000-000000000000",
+    "MD5OfMessageBody": "0" * 32,
+    "ResponseMetadata": {"RequestId": "r", "HTTPStatusCode": 200, "HTTPHeaders": {}, "RetryAttempts": 0},
+}
+
+
+def around_nothing(job: Job, tool: str) -> None:
+    """The tool's wrapper of ``_make_api_call`` around one that only answers, in a loop."""
+    from botocore.client import BaseClient
+
+    BaseClient._make_api_call = lambda *_: REPLY
     with TOOLS[tool]()("bench"):
         work_boto3.send(job)
 

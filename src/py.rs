@@ -16,6 +16,7 @@ mod client;
 mod clock;
 mod completions;
 mod config;
+mod counts;
 mod entries;
 mod error;
 mod fork;
@@ -30,6 +31,7 @@ mod poller;
 mod query;
 mod reply;
 mod session;
+mod shortcut;
 mod stats;
 mod unmarshal;
 mod validate;
@@ -48,6 +50,8 @@ mod _core {
     #[pymodule_export]
     use super::config::{chosen_profile, default_region, profiles};
     #[pymodule_export]
+    use super::counts::Counts;
+    #[pymodule_export]
     use super::error::Failure;
     #[pymodule_export]
     use super::keeper::Keeper;
@@ -60,7 +64,9 @@ mod _core {
     #[pymodule_export]
     use super::session::Session;
     #[pymodule_export]
-    use super::watch::Watch;
+    use super::shortcut::Shortcut;
+    #[pymodule_export]
+    use super::watch::{ClientWatch, Watch};
     #[pymodule_export]
     use super::writer::Writer;
 

@@ -95,10 +95,11 @@ def connect(session: _core.Session, arguments: dict[str, Any], config: Any, even
 def connect_for(client: Any, batching: Batching | bool | None) -> Any:
     """Our client for one of botocore's, which goes on resolving credentials."""
     from ._delegate import Owner
+    from .patching.listeners import name_added
     from .patching.settings import UnknownSettingError, core_arguments
 
     try:
-        arguments = core_arguments(client)
+        arguments = core_arguments(client, name_added(client))
     except UnknownSettingError as error:
         import warnings
 

@@ -6,12 +6,15 @@ from turbosqs.types import Message
 
 __all__ = [
     "Client",
+    "ClientWatch",
     "CompletionQueue",
+    "Counts",
     "Failure",
     "Keeper",
     "LocalServer",
     "Poller",
     "Session",
+    "Shortcut",
     "Watch",
     "Writer",
     "__version__",
@@ -280,7 +283,37 @@ class LocalServer:
     def stats(self) -> LocalStats: ...
     def stop(self) -> None: ...
 
+_Watched = Sequence[tuple[Mapping[str, Any], str, Any]]
+
 @final
 class Watch:
-    def __new__(cls, watched: Sequence[tuple[Mapping[str, Any], str, Any]], heeds_log: bool = False) -> Watch: ...
+    def __new__(cls, watched: _Watched, heeds_log: bool = False) -> Watch: ...
     def is_same(self) -> bool: ...
+
+@final
+class ClientWatch:
+    def __new__(
+        cls,
+        functions: Watch,
+        class_: type,
+        parts: Sequence[tuple[str, Any]],
+        size: int,
+        watched: _Watched,
+        sizes: Sequence[tuple[dict[str, Any], int]],
+    ) -> ClientWatch: ...
+    def is_same(self, client: Any, attributes: dict[str, Any]) -> bool: ...
+
+@final
+class Counts:
+    def __new__(cls, is_patched: bool = True) -> Counts: ...
+    def add(self, way: str, is_traced: bool) -> None: ...
+    def copy(self) -> dict[str, int]: ...
+    @staticmethod
+    def of_all() -> dict[str, int]: ...
+
+@final
+class Shortcut:
+    def __new__(
+        cls, watch: ClientWatch, core: Client, operation: str, counts: Counts, keys: _Watched, tools: Any
+    ) -> Shortcut: ...
+    def call(self, client: Any, attributes: dict[str, Any], params: dict[str, Any]) -> Any: ...

@@ -54,8 +54,8 @@ class Delegate:
         if mock is not None and all(each is not mock for each in listening.audience(operation_name).mocks):
             # Made before moto was imported, as moto.core.patch_client has it.
             self.client.meta.events.register("before-send", mock)
-        way, tools = listening.look(self.client, operation_name)
-        return "traced" if way is None and tools is not None else way
+        seen = listening.look(self.client, operation_name)
+        return "traced" if seen.way is None and seen.tools is not None else seen.way
 
     def put_on(self, core: _core.Client) -> None:
         """Put the core behind the client: what nobody would miss in botocore is made by the core from then on."""

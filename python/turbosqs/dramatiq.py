@@ -17,6 +17,7 @@ from ._core import Client, monotonic
 from ._delegate import Owner
 from .batching import Batching, as_argument
 from .keeping import Keeper
+from .patching.listeners import name_added
 from .patching.settings import core_arguments
 
 TYPE_CHECKING = False
@@ -87,7 +88,7 @@ class heartbeat(Middleware):  # noqa: N801 - it is used as a function is
     def _keeper(self, broker: Any, consumer: Any) -> Keeper:
         if self._core is None:
             client = broker.sqs.meta.client
-            arguments = {**core_arguments(client), "batching": as_argument(Batching())}
+            arguments = {**core_arguments(client, name_added(client)), "batching": as_argument(Batching())}
             self._core = Client(arguments, resolved=True), Owner(client)
         core, owner = self._core
         owner.hand_over(core)

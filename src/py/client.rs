@@ -62,7 +62,7 @@ impl Client {
     /// One operation, from its arguments to its reply. By `tag` the journal knows an entry again; `trace`: the trace that it
     /// belongs to, as `X-Amzn-Trace-Id` has it.
     #[pyo3(signature = (operation, params, tag = 0, trace = None))]
-    fn call<'py>(
+    pub(super) fn call<'py>(
         &self,
         py: Python<'py>,
         operation: &str,
@@ -210,6 +210,14 @@ impl Client {
 impl Client {
     pub(super) fn core(&self) -> &Core {
         &self.core
+    }
+
+    /// What `set_credentials` was given last.
+    pub(super) fn handed(&self) -> Option<Arc<StaticCredentials>> {
+        match &self.core.settings().credentials {
+            Credentials::External(external) => external.get(),
+            _ => None,
+        }
     }
 
     pub(super) fn keepers(&self) -> &KeeperCores {

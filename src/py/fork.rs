@@ -1,5 +1,7 @@
 //! What happens around a fork that Python makes.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyModule};
@@ -25,8 +27,17 @@ fn before_fork() {
     runtime::pause();
 }
 
+/// How many forks this process is away from the one that has loaded the module.
+static FORKS: AtomicU64 = AtomicU64::new(0);
+
+/// A number that this process has, and neither its parent nor a child.
+pub(super) fn process() -> u64 {
+    FORKS.load(Ordering::Relaxed)
+}
+
 #[pyfunction]
 fn after_fork_in_child() {
+    FORKS.fetch_add(1, Ordering::Relaxed);
     nested::forget();
 }
 

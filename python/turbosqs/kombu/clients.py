@@ -8,13 +8,13 @@ from botocore.client import BaseClient
 from botocore.exceptions import BotoCoreError
 
 from .._at_exit import flush_at_exit
-from .._core import Client, Failure
+from .._core import Client, Counts, Failure
 from .._delegate import Owner
 from .._green import find_select
 from .._lock import lock
 from ..batching import Batching, as_argument
-from ..patching.counts import FAST, Counts
-from ..patching.listeners import is_passed_on
+from ..patching.counts import FAST
+from ..patching.listeners import is_passed_on, name_added
 from ..patching.settings import UnknownSettingError, core_arguments
 
 TYPE_CHECKING = False
@@ -99,7 +99,7 @@ class CoreClients:
             if made is not None:
                 return made
             try:
-                arguments = core_arguments(self._client)
+                arguments = core_arguments(self._client, name_added(self._client))
                 batching = as_argument(_KINDS[operation])
                 owner = Owner(self._client)
                 core = _shared(owner, arguments) if operation == _SEND else None

@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 
 from botocore import UNSIGNED
+from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError
 
 from .._at_exit import flush_at_exit
-from .._core import Client, Failure
+from .._core import Client, Counts, Failure, Shortcut
 from .._lock import lock
-from .._logs import install
+from .._logs import flush, install
 from ..errorfactory import exception
 from ..telemetry.switch import TAG
-from .counts import FAST, Counts
-from .listeners import Listening
+from .counts import FAST
+from .listeners import Listening, is_botocores
 from .model import Model, as_query, without_empty
 from .settings import UnknownSettingError, core_arguments
 from .tracing import with_trace, without_digest
@@ -25,9 +26,13 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .. import _core
+    from .listeners import Seen
     from .tracing import Tools
 
 _logger = logging.getLogger("turbosqs")
+
+#: What credentials that are not refreshed are asked with; it reads their attributes.
+_FREEZE = vars(Credentials)["get_frozen_credentials"]
 
 
 class CallPath(Listening):
@@ -36,6 +41,7 @@ class CallPath(Listening):
     Attributes:
         core: the core's client; None before there is one.
         counts: how many calls went which way.
+        shortcuts: by operation, what makes calls whose way has been decided, as long as it is the same.
     """
 
     def __init__(self, client: Any, core: Any, counts: Counts) -> None:
@@ -49,6 +55,7 @@ class CallPath(Listening):
         super().__init__(client)
         self.core = core
         self.counts = counts
+        self.shortcuts: dict[str, Shortcut] = {}
 
     def again(self, client: Any) -> CallPath:
         """The same for the client as it is now; the counts go on."""
@@ -80,26 +87,24 @@ class CallPath(Listening):
 
     def _traced(self, client: Any, operation_name: str, api_params: dict[str, Any], tools: Tools) -> Any:
         header = tools.header(client, operation_name, api_params)
-        if not tools.sees_attempts:
-            return self._with_trace(client, operation_name, api_params, header)
+        params, traced = (api_params, None) if header is None else with_trace(operation_name, api_params, header)
+        # What bears it in its messages does without the header.
+        header = header if traced is None else None
         try:
-            reply = self._with_trace(client, operation_name, api_params, header)
+            reply = self._call(client, operation_name, params, header)
         except ClientError as refusal:
-            tools.repeated(client, operation_name, refusal.response)
+            if tools.sees_attempts:
+                tools.repeated(client, operation_name, refusal.response)
             raise
-        tools.repeated(client, operation_name, reply)
-        return reply
-
-    def _with_trace(self, client: Any, operation_name: str, api_params: dict[str, Any], header: str | None) -> Any:
-        """A call whose messages, or whose request, bear a trace."""
-        if header is None:
-            return self._call(client, operation_name, api_params)
-        params, traced = with_trace(operation_name, api_params, header)
-        if traced is None:
-            return self._call(client, operation_name, params, header)
-        return without_digest(self._call(client, operation_name, params), traced)
+        if tools.sees_attempts:
+            tools.repeated(client, operation_name, reply)
+        return reply if traced is None else without_digest(reply, traced)
 
     def _call(self, client: Any, operation_name: str, api_params: dict[str, Any], header: str | None = None) -> Any:
+        raise NotImplementedError
+
+    def error_of(self, client: Any, failure: Failure) -> Exception:
+        """What the client raises for a failure of the core's."""
         raise NotImplementedError
 
     def close(self) -> None:
@@ -114,33 +119,66 @@ class PatchedPath(CallPath):
         self._model = Model(client.meta.service_model)
         self._is_signed = client._request_signer.signature_version is not UNSIGNED
         self._credentials: Any = None
+        # What the core adds to the User-Agent.
+        self._name = ""
         self._is_unfit = not self.is_known
 
     def again(self, client: Any) -> PatchedPath:
         return PatchedPath(client, self.counts)
 
     def choose(self, client: Any, operation_name: str, api_params: dict[str, Any]) -> tuple[str, Tools | None]:
+        if operation_name in self.shortcuts:
+            # It has met something: a warning that waits to be logged, perhaps.
+            flush()
         if self._is_unfit:
             return "settings", None
-        way, tools = self.look(client, operation_name)
-        if way is not None:
-            return way, None
+        seen = self.look(client, operation_name)
+        if seen.way is not None:
+            return seen.way, None
         if not self._model.is_known(operation_name, api_params):
             return "model", None
-        if self.core is None and not self._make_core(client):
+        if (self.core is None or seen.name != self._name) and not self._make_core(client, seen.name):
             return "settings", None
         if self._is_signed and not self._hand_over_credentials():
             return "credentials", None
-        return FAST, tools
+        if self._model.is_ours(operation_name):
+            self._shorten(operation_name, seen)
+        return FAST, seen.tools
 
-    def _make_core(self, client: Any) -> bool:
-        """Make the core's client, now that nobody listens to botocore finding the endpoint."""
+    def _shorten(self, operation_name: str, seen: Seen) -> None:
+        """Have the operation's next calls do without all this, until something changes."""
+        # The core has what we remember of the credentials.
+        with lock():
+            keys = self._keys() if self._is_signed else []
+            if keys is not None and seen.watch is not None:
+                shortcut = Shortcut(seen.watch, self.core, operation_name, self.counts, keys, seen.tools)
+                self.shortcuts[operation_name] = shortcut
+
+    def _keys(self) -> list[tuple[Any, str, Any]] | None:
+        """Where the credentials are that the core has; None if they have to be asked for each time, as those that are
+        refreshed."""
+        owner, handed = self._signer._credentials, self._credentials
+        if type(owner) is not Credentials or not is_botocores(_FREEZE):
+            return None
+        return [
+            (vars(self._signer), "_credentials", owner),
+            (vars(Credentials), _FREEZE.__name__, _FREEZE),
+            (vars(owner), _FREEZE.__name__, None),
+            *((vars(owner), name, getattr(handed, name)) for name in ("access_key", "secret_key", "token")),
+        ]
+
+    def _make_core(self, client: Any, name: str) -> bool:
+        """Make the core's client, now that nobody listens to botocore finding the endpoint; another if handlers add
+        another name to the User-Agent by now."""
         # One for all threads: credentials are handed over once.
         with lock():
-            if self.core is None and not self._is_unfit:
+            if (self.core is None or name != self._name) and not self._is_unfit:
                 try:
                     install()
-                    self.core = Client(core_arguments(client), resolved=True)
+                    core = Client(core_arguments(client, name), resolved=True)
+                    if self._credentials is not None:
+                        core.set_credentials(*self._credentials[:3])
+                    self.core, self._name = core, name
                     flush_at_exit()
                 except (UnknownSettingError, Failure, BotoCoreError, TypeError, ValueError, AttributeError) as error:
                     # botocore's path is always good; AttributeError is another botocore than we know.
@@ -154,6 +192,8 @@ class PatchedPath(CallPath):
             return False
         current = self._signer._credentials.get_frozen_credentials()
         if current == self._credentials:
+            # They may be other objects.
+            self._credentials = current
             return True
         if current is None or current.access_key is None or current.secret_key is None:
             return False
@@ -167,10 +207,13 @@ class PatchedPath(CallPath):
         try:
             reply = self.core.call(operation_name, api_params, trace=header)
         except Failure as failure:
-            error = error_of(client, self._model, failure)
+            error = self.error_of(client, failure)
         else:
             return without_empty(reply) if self._model.is_query else reply
         raise error
+
+    def error_of(self, client: Any, failure: Failure) -> Exception:
+        return error_of(client, self._model, failure)
 
     def close(self) -> None:
         """Send what lingers, and close the core's idle connections."""
@@ -206,15 +249,17 @@ class OwnPath(CallPath):
         operation_name: str,
         api_params: dict[str, Any],  # noqa: ARG002
     ) -> tuple[str, Tools | None]:
-        way, tools = self.look(client, operation_name) if self.is_known else ("settings", None)
-        if way is not None:
-            return way, None
+        if not self.is_known:
+            return "settings", None
+        seen = self.look(client, operation_name)
+        if seen.way is not None:
+            return seen.way, None
         self._hand_over(self.core)
-        return FAST, tools
+        return FAST, seen.tools
 
     def _call(
         self,
-        client: Any,  # noqa: ARG002
+        client: Any,
         operation_name: str,
         api_params: dict[str, Any],
         header: str | None = None,
@@ -222,5 +267,8 @@ class OwnPath(CallPath):
         try:
             return self.core.call(operation_name, api_params, TAG.get(), header)
         except Failure as failure:
-            error = exception(failure)
+            error = self.error_of(client, failure)
         raise error
+
+    def error_of(self, client: Any, failure: Failure) -> Exception:  # noqa: ARG002
+        return exception(failure)

@@ -13,10 +13,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from .._core import Failure
     from .call_path import CallPath
 
 #: Where a client keeps its call path.
 CALL_PATH = "_turbosqs_call_path"
+
+
+def _failure() -> type[Failure]:
+    # Asked for when something has been raised: a patched program may never make a call.
+    from .._core import Failure
+
+    return Failure
 
 
 class Seams:
@@ -88,6 +96,24 @@ class Seams:
         return call_path.stats()
 
     def _make_api_call(self, client: Any, operation_name: str, api_params: dict[str, Any]) -> Any:
+        attributes = client.__dict__
+        call_path: CallPath | None = attributes.get(CALL_PATH)
+        shortcut = None if call_path is None else call_path.shortcuts.get(operation_name)
+        if call_path is None or shortcut is None:
+            return self._decide(client, operation_name, api_params)
+        try:
+            made = shortcut.call(client, attributes, api_params)
+        except _failure() as failure:
+            error = call_path.error_of(client, failure)
+        else:
+            if type(made) is dict:
+                return made
+            if made is None:
+                return self._decide(client, operation_name, api_params)
+            return call_path.call(client, operation_name, api_params, made)
+        raise error
+
+    def _decide(self, client: Any, operation_name: str, api_params: dict[str, Any]) -> Any:
         call_path = self._path(client)
         if call_path is None:
             return self._calls.original(client, operation_name, api_params)

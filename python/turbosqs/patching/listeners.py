@@ -1,14 +1,16 @@
 """Who would miss a call that botocore does not make.
 
 The answer is asked for at each call, so it is kept: handlers for as long as the emitter has the same lookup cache,
-which it replaces whenever a handler comes or goes, and functions for as long as they are the same objects.
+which it replaces whenever a handler comes or goes, functions for as long as they are the same objects, and all of it
+for as long as a ``ClientWatch`` finds nothing that has changed.
 """
 
 from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import takewhile
 from operator import is_, itemgetter
 from types import FunctionType, MethodType
 from typing import Any
@@ -22,9 +24,9 @@ from botocore.httpsession import URLLib3Session
 from botocore.signers import RequestSigner
 from urllib3.connectionpool import HTTPConnectionPool
 
-from .._core import Watch
+from .._core import ClientWatch, Watch
 from .tools import HANDLERS, IDLE, NAMING, Layer, written
-from .tracing import Tools
+from .tracing import Tools, added_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +36,8 @@ if TYPE_CHECKING:
 _history = get_global_history_recorder()
 
 #: What a client is made of. Programs exchange parts now and then.
-_parts = itemgetter("_endpoint", "_request_signer", "_serializer", "_ruleset_resolver", "_user_agent_creator", "meta")
+_PARTS = ("_endpoint", "_request_signer", "_serializer", "_ruleset_resolver", "_user_agent_creator", "meta")
+_parts = itemgetter(*_PARTS)
 
 #: What happens in the course of a call, in its order.
 EVENTS = (
@@ -127,16 +130,17 @@ class Functions:
         # Those that this version has; and those that it inherits, should somebody put one there.
         methods_of = [(cls, name) for cls, names in methods.items() for name in names if hasattr(cls, name)]
         self.watched = (*((vars(cls), name, packages, "wrapped") for cls, name in methods_of), *others)
-        # A state in which nobody would miss calls, and a watch over it.
-        self._accepted: tuple[Watch, Replaced] | None = None
+        # A state in which nobody would miss calls.
+        self._accepted: Replaced | None = None
 
     def replaced(self) -> Replaced:
         """What stands in the place of the functions that carry calls, now."""
-        if self._accepted is not None and self._accepted[0].is_same():
-            return self._accepted[1]
+        accepted = self._accepted
+        if accepted is not None and accepted.watch.is_same():
+            return accepted
         now = Replaced(self)
         if now.way is None:
-            self._accepted = Watch(now.found), now
+            self._accepted = now
         return now
 
 
@@ -147,12 +151,14 @@ class Replaced:
         way: why calls have to take botocore's path; None if nobody would miss them.
         tools: the known tools among it.
         found: what was looked at.
+        watch: whether it is still there.
     """
 
     def __init__(self, functions: Functions) -> None:
         self.way: str | None = None
         self.tools: Tools | None = None
         self.found: list[_Found] = [(namespace, name, namespace.get(name)) for namespace, name, *_ in functions.watched]
+        self.watch = Watch(self.found)
         layers: dict[str, list[Layer]] = {}
         for (_, name, value), (_, _, packages, way) in zip(self.found, functions.watched, strict=True):
             if value is None or _is_from(packages, value):
@@ -221,12 +227,36 @@ def call(client: Any, operation_name: str, api_params: dict[str, Any]) -> Any:
 
 def _overriding(cls: type, base: type) -> str | None:
     """The way of calls, if a client's class has a method of its own for them."""
-    for each in cls.__mro__:
-        if each is base:
-            return None
+    for each in _before(cls, base):
         if "_make_api_call" in vars(each):
             return f"wrapped: {Layer(vars(each)['_make_api_call']).name}"
     return None
+
+
+def _before(cls: type, base: type) -> Iterator[type]:
+    """A class, and those after it whose methods go before the base's."""
+    return takewhile(lambda each: each is not base, cls.__mro__)
+
+
+class Seen:
+    """What was seen of an operation of a client.
+
+    Attributes:
+        way: why its calls have to take botocore's path; None if nobody would miss them.
+        tools: the known tools that trace them.
+        name: what handlers add to the User-Agent of their requests.
+        watch: whether all is as it was then; None if calls are botocore's.
+    """
+
+    __slots__ = ("name", "tools", "watch", "way")
+
+    def __init__(
+        self, way: str | None, tools: Tools | None = None, name: str = "", watch: ClientWatch | None = None
+    ) -> None:
+        self.way = way
+        self.tools = tools
+        self.name = name
+        self.watch = watch
 
 
 class Listening:
@@ -247,6 +277,8 @@ class Listening:
         self._emitter = emitter(client, self._functions.emitter)
         # The emitter's lookup cache, and who listens to what for as long as it has that one.
         self._audiences: tuple[Any, dict[str, Audience]] = (None, {})
+        # By operation, when nobody would have missed a call of it.
+        self._quiet: dict[str, Seen] = {}
 
     @property
     def is_known(self) -> bool:
@@ -261,21 +293,48 @@ class Listening:
             or self._endpoint.http_session is not self._session
         )
 
-    def look(self, client: Any, operation_name: str) -> tuple[str | None, Tools | None]:
-        """Why a call has to take botocore's path (None if nobody would miss it), and the known tools that trace it."""
+    def look(self, client: Any, operation_name: str) -> Seen:
+        """Who would miss a call. What is found is kept for as long as nothing changes."""
+        quiet = self._quiet.get(operation_name)
+        if quiet is not None and quiet.watch.is_same(client, client.__dict__):  # type: ignore[union-attr]
+            return quiet
         now = self._functions.replaced()
         way = now.way or self._shadowing(client) or _overriding(type(client), self._functions.base)
         if way is not None:
-            return way, None
+            return Seen(way)
         audience = self.audience(operation_name)
         if audience.way is not None:
-            return audience.way, None
+            return Seen(audience.way)
         for mock in audience.mocks:
             if mock.enabled:
-                return "moto", None
+                return Seen("moto")
         if _history._enabled:
-            return "history", None
-        return None, now.tools if audience.tools is None else audience.tools.beside(now.tools)
+            return Seen("history")
+        tools = now.tools if audience.tools is None else audience.tools.beside(now.tools)
+        seen = Seen(None, tools, audience.name, self._watch(client, now, audience))
+        self._quiet[operation_name] = seen
+        return seen
+
+    def _watch(self, client: Any, now: Replaced, audience: Audience) -> ClientWatch:
+        """A watch over all that was looked at, as it was then: what has changed meanwhile is a difference."""
+        size, *sizes = self._numbers
+        watched: list[_Found] = [
+            (vars(client.meta), "events", self._events),
+            (vars(self._endpoint), "http_session", self._session),
+            (vars(self._emitter), "_lookup_cache", audience.cache),
+            (vars(_history), "_enabled", False),
+            *((vars(mock), "enabled", False) for mock in audience.mocks),
+            *((vars(cls), "_make_api_call", None) for cls in _before(type(client), self._functions.base)),
+        ]
+        parts = self._endpoint.__dict__, self._session.__dict__, self._signer.__dict__
+        return ClientWatch(
+            now.watch,
+            type(client),
+            list(zip(_PARTS, self._parts, strict=True)),
+            size,
+            watched,
+            list(zip(parts, sizes, strict=True)),
+        )
 
     def _shadowing(self, client: Any) -> str | None:
         """The way of a call, if a method that carries it was replaced in this very client, or in a part of it."""
@@ -298,7 +357,7 @@ class Listening:
             self._audiences = known = (cache, {})
         audience = known[1].get(operation_name)
         if audience is None:
-            known[1][operation_name] = audience = Audience(self._emitter._handlers, operation_name)
+            known[1][operation_name] = audience = Audience(cache, self._emitter._handlers, operation_name)
         return audience
 
 
@@ -314,6 +373,11 @@ def _is_from(packages: tuple[str, ...], value: Any) -> bool:
     return issubclass(type(value), type) and value.__module__.partition(".")[0] in packages
 
 
+def is_botocores(function: Any) -> bool:
+    """Whether botocore has written a function, and all that it decorates."""
+    return _is_from(("botocore",), function)
+
+
 def emitter(client: Any, kind: type) -> Any:
     """The emitter behind a client's ``meta.events``, if it is of that kind and all of the client has the same."""
     events = client.meta.events
@@ -326,6 +390,13 @@ def emitter(client: Any, kind: type) -> Any:
     return found if known and all(other._emitter is found for other in others) else None
 
 
+def name_added(client: Any) -> str:
+    """What handlers add to the User-Agent of a client's requests."""
+    found = emitter(client, HierarchicalEmitter)
+    handlers = [] if found is None else found._handlers.prefix_search("request-created.sqs.SendMessage")
+    return added_name([handler for handler in handlers if written(handler) in NAMING])
+
+
 class Audience:
     """Who listens to an operation.
 
@@ -333,12 +404,16 @@ class Audience:
         way: why calls have to take botocore's path; None if nobody listens, or only moto might, or known tools do.
         mocks: moto's stubbers, which listen while they are enabled. To import moto is to register one.
         tools: known tools that have handlers.
+        name: what handlers add to the User-Agent.
+        cache: the lookup cache that the emitter had then.
     """
 
-    def __init__(self, handlers: Any, operation_name: str) -> None:
+    def __init__(self, cache: Any, handlers: Any, operation_name: str) -> None:
+        self.cache = cache
         self.way: str | None = None
         self.mocks: list[Any] = []
         known: dict[str, list[Any]] = {}
+        naming: list[Any] = []
         for event in EVENTS:
             whole = f"{event}.sqs.{operation_name}"
             found = list(handlers.prefix_search(whole))
@@ -353,9 +428,9 @@ class Audience:
                     self.mocks.append(handler)
                 elif _is_own(handler):
                     own += 1
-                elif (name := written(handler)) in NAMING:
-                    continue
-                elif name in HANDLERS.get(event, ()):
+                elif event == "request-created" and (name := written(handler)) in NAMING:
+                    naming.append(handler)
+                elif (name := written(handler)) in HANDLERS.get(event, ()):
                     known.setdefault(event, []).append((handler, IDLE.get(name)))
                 else:
                     way = way or f"events: {name}"
@@ -365,6 +440,7 @@ class Audience:
             if way is not None and self.way != "stubber":
                 self.way = way
         self.tools = Tools(handlers=known) if known else None
+        self.name = added_name(naming)
 
 
 def _entries() -> dict[int, list[str]]:

@@ -44,6 +44,10 @@ class Model:
         known = self._known[operation_name]
         return known is not None and known.issuperset(api_params)
 
+    def is_ours(self, operation_name: str) -> bool:
+        """Whether all calls of an operation mean the same to both, replies and refusals included."""
+        return not self.is_query and self._known.get(operation_name) is _EVERYTHING
+
     def _compare(self, operation_name: str) -> frozenset[str] | None:
         if operation_name not in _OPERATIONS or operation_name not in self._model.operation_names:
             return None

@@ -22,8 +22,12 @@ class UnknownSettingError(Exception):
     """The client is set up in a way that the core has no setting for."""
 
 
-def core_arguments(client: Any) -> dict[str, Any]:
+def core_arguments(client: Any, name: str) -> dict[str, Any]:
     """The arguments of ``_core.Client`` for a client of botocore's, but for its credentials.
+
+    Args:
+        client: botocore's.
+        name: what handlers add to the User-Agent.
 
     Raises:
         UnknownSettingError: there are none that would do the same.
@@ -32,7 +36,7 @@ def core_arguments(client: Any) -> dict[str, Any]:
     check(client, (Endpoint, URLLib3Session, RequestSigner))
     operation, context = resolving(client)
     resolved = client._resolve_endpoint_ruleset(operation, {}, context)
-    return arguments_of(client, endpoint_of(client, resolved, context), ("Boto3", "Botocore"))
+    return arguments_of(client, endpoint_of(client, resolved, context), ("Boto3", "Botocore"), name)
 
 
 def check(client: Any, kinds: tuple[type, ...]) -> None:
@@ -46,13 +50,14 @@ def check(client: Any, kinds: tuple[type, ...]) -> None:
         raise UnknownSettingError(f"its parts are {found}")
 
 
-def arguments_of(client: Any, endpoint: tuple[str, str], names: tuple[str, ...]) -> dict[str, Any]:
+def arguments_of(client: Any, endpoint: tuple[str, str], names: tuple[str, ...], name: str) -> dict[str, Any]:
     """The arguments of ``_core.Client`` for a client.
 
     Args:
         client: botocore's, or one like it.
         endpoint: the endpoint's URL, and the region that requests are signed for.
         names: those that the library gives itself in the User-Agent.
+        name: what handlers add to it.
 
     Raises:
         UnknownSettingError: there are none that would do the same.
@@ -81,7 +86,7 @@ def arguments_of(client: Any, endpoint: tuple[str, str], names: tuple[str, ...])
             "client_cert": config.client_cert,
             "retries": {name: config.retries.get(name) for name in ("mode", "total_max_attempts")},
             "tcp_keepalive": any(option[:2] == _KEEPALIVE for option in session._socket_options),
-            **_user_agent(client._user_agent_creator, config, names),
+            **_user_agent(client._user_agent_creator, config, names, name),
         },
     }
 
@@ -118,7 +123,7 @@ def _signature_version(signer: Any) -> Any:
     raise UnknownSettingError(f"the signature version is {signer.signature_version}")
 
 
-def _user_agent(creator: Any, config: Any, names: tuple[str, ...]) -> dict[str, str | None]:
+def _user_agent(creator: Any, config: Any, names: tuple[str, ...], last: str) -> dict[str, str | None]:
     """The core names itself; what the program adds of its own goes with it."""
     name, version = creator._session_user_agent_name, creator._session_user_agent_version
     parts = [
@@ -126,6 +131,7 @@ def _user_agent(creator: Any, config: Any, names: tuple[str, ...]) -> dict[str, 
         # aiobotocore says what it stands on.
         None if (extra := creator._session_user_agent_extra) == f"botocore/{botocore.__version__}" else extra,
         config.user_agent_extra,
+        last,
     ]
     return {
         "user_agent": getattr(config, "_supplied_user_agent", None),

@@ -85,7 +85,7 @@ IDLE: dict[str, Callable[[Any, dict[str, Any]], bool]] = {
     "ddtrace.contrib.internal.botocore.patch._botocore_before_sign_handler": _bears_context,
 }
 
-#: Handlers that only add a name to the User-Agent, for AWS's own statistics: they are passed over.
+#: Handlers that only add a name to the User-Agent, the same each time, for AWS's own statistics: the core adds it too.
 NAMING = frozenset(
     ("aws_lambda_powertools.shared.user_agent._create_feature_function.<locals>.add_powertools_feature",)
 )

@@ -9,7 +9,7 @@ quotas; so it is given to each message, and those that share a request keep the 
 from __future__ import annotations
 
 import os
-from functools import cached_property, partial, wraps
+from functools import partial, wraps
 from inspect import signature, unwrap
 from types import MappingProxyType, MethodType, SimpleNamespace
 
@@ -34,6 +34,7 @@ _HEADER = "X-Amzn-Trace-Id"
 # Not in every botocore.
 _add_invocation = getattr(handlers, "add_recursion_detection_header", None)
 _ATTRIBUTE = "AWSTraceHeader"
+_USER_AGENT = "User-Agent"
 #: What a reply has of a message that was sent with system attributes.
 _DIGEST = "MD5OfMessageSystemAttributes"
 
@@ -167,16 +168,18 @@ class _Request(AWSRequest):  # type: ignore[misc]
     def __init__(self, url: str) -> None:
         self.url = url
         self.context: dict[str, Any] = {}
+        self._headers: HTTPHeaders | None = None
 
-    @cached_property
+    @property
     def headers(self) -> HTTPHeaders:
-        return HTTPHeaders()
+        if self._headers is None:
+            self._headers = HTTPHeaders()
+        return self._headers
 
     @property
     def trace(self) -> str | None:
         """The trace header that it would leave with."""
-        headers = self.__dict__.get("headers")
-        return None if headers is None else headers.get(_HEADER)
+        return None if self._headers is None else self._headers.get(_HEADER)
 
 
 #: The key of a call in the context of the request that stands for it.
@@ -223,6 +226,19 @@ def _around(wrapper: Any, wrapped: Any, instance: Any, *args: Any) -> Any:
 def _prepare_request(request: Any) -> Any:
     """What header hooks call on to."""
     return request
+
+
+def added_name(handlers: list[Any]) -> str:
+    """What handlers of ``request-created`` add to the User-Agent."""
+    if not handlers:
+        return ""
+    request = _Request("")
+    request.headers[_USER_AGENT] = before = "turbosqs"
+    for handler in handlers:
+        handler(request=request)
+    # botocore sends the last one of several.
+    last: str = request.headers.get_all(_USER_AGENT)[-1]
+    return last.removeprefix(before).strip()
 
 
 def _url(client: Any) -> str:

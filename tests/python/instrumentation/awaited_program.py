@@ -9,7 +9,7 @@ from typing import Any
 
 import turbosqs
 import turbosqs.local
-from program import SETTINGS, TOOLS, Under, masked
+from program import SETTINGS, TOOLS, Under, masked, trace_of
 
 
 def connect(endpoint_url: str, **options: Any) -> Any:
@@ -74,11 +74,13 @@ async def play(server: turbosqs.local.Server, under: Under) -> dict[str, Any]:
 async def together(server: turbosqs.local.Server, under: Under) -> dict[str, Any]:
     """Tasks that send in the same tick, each under a span of its own: how many traces arrive, in which requests."""
     tasks, url = 32, f"{server.endpoint_url}/000000000000/together"
-    traces = []
+    traces, own = [], 0
+    senders: dict[str, str] = {}
     async with connect(server.endpoint_url, max_pool_connections=tasks) as sqs:
 
         async def send(number: int) -> None:
-            with under(f"task-{number}"):
+            with under(f"task-{number}") as span:
+                senders[str(number)] = trace_of(span)
                 await sqs.send_message(QueueUrl=url, MessageBody=str(number))
 
         sends = ("SendMessage", "SendMessageBatch")
@@ -90,8 +92,10 @@ async def together(server: turbosqs.local.Server, under: Under) -> dict[str, Any
                 QueueUrl=url, MaxNumberOfMessages=10, MessageSystemAttributeNames=["AWSTraceHeader"]
             )
         ).get("Messages"):
-            traces += [message.get("Attributes", {}).get("AWSTraceHeader") for message in found]
-    return {"sent": len(traces), "traces": len(set(traces)), "requests": requests}
+            for message in found:
+                traces.append(message.get("Attributes", {}).get("AWSTraceHeader"))
+                own += senders[message["Body"]] in (traces[-1] or "")
+    return {"sent": len(traces), "traces": len(set(traces)), "own": own, "requests": requests}
 
 
 async def main(tool: str, order: str, way: str) -> None:

@@ -19,7 +19,13 @@ from typing import Any
 import turbosqs
 import turbosqs.local
 
-SETTINGS = {"region_name": "us-east-1", "aws_access_key_id": "a", "aws_secret_access_key": "b"}
+#: Keys that stand nowhere in what is recorded.
+KEYS = {
+    "aws_access_key_id": "AKIDINUSE0000000",
+    "aws_secret_access_key": "SECRETKEYINUSE0",
+    "aws_session_token": "SESSIONTOKENINUSE0",
+}
+SETTINGS = {"region_name": "us-east-1", **KEYS}
 
 #: What a tool has recorded, in the order in which it ended.
 Spans = Callable[[], list[Any]]
@@ -185,10 +191,10 @@ def elastic() -> tuple[Under, Spans]:
     elasticapm.instrument()
 
     @contextmanager
-    def under(name: str) -> Iterator[None]:
-        client.begin_transaction("program")
+    def under(name: str) -> Iterator[Any]:
+        transaction = client.begin_transaction("program")
         try:
-            yield
+            yield transaction
         finally:
             client.end_transaction(name, "done")
 
@@ -345,28 +351,47 @@ def together(way: str, server: turbosqs.local.Server, under: Under) -> dict[str,
     barrier = Barrier(threads)
     before = sum(server.stats()["requests"].get(name, 0) for name in ("SendMessage", "SendMessageBatch"))
 
+    senders: dict[str, str] = {}
+
     def send(number: int) -> None:
-        with under(f"thread-{number}"):
+        with under(f"thread-{number}") as span:
+            senders[str(number)] = trace_of(span)
             barrier.wait()
             sqs.send_message(QueueUrl=url, MessageBody=str(number))
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(send, range(threads)))
-    traces = []
+    traces, own = [], 0
     while found := sqs.receive_message(
         QueueUrl=url,
         MaxNumberOfMessages=10,
         MessageAttributeNames=["All"],
         MessageSystemAttributeNames=["AWSTraceHeader"],
     ).get("Messages"):
-        traces += [
-            [message.get("Attributes", {}).get("AWSTraceHeader"), message.get("MessageAttributes")] for message in found
-        ]
+        for message in found:
+            traces.append([message.get("Attributes", {}).get("AWSTraceHeader"), message.get("MessageAttributes")])
+            own += senders[message["Body"]] in json.dumps(traces[-1])
     note(sqs)
     different = {json.dumps(trace, sort_keys=True) for trace in traces}
     sends = ("SendMessage", "SendMessageBatch")
     requests = sum(server.stats()["requests"].get(name, 0) for name in sends) - before
-    return {"sent": len(traces), "traces": len(different), "requests": requests}
+    return {"sent": len(traces), "traces": len(different), "own": own, "requests": requests}
+
+
+def trace_of(span: Any) -> str:
+    """The trace of what a sender is under, as its message has it; where none has it, what no message has."""
+    context = getattr(span, "get_span_context", None)
+    if context is not None:
+        trace = f"{context().trace_id:032x}"
+        return f"Root=1-{trace[:8]}-{trace[8:]}"
+    match type(span).__module__.partition(".")[0]:
+        case "ddtrace":
+            return f'x-datadog-trace-id\\": \\"{span.trace_id % 2**64}\\"'
+        case "aws_xray_sdk":
+            return f"Root={span.trace_id};"
+        case "elasticapm":
+            return f"00-{span.trace_parent.trace_id}-"
+    return "none"
 
 
 def main(tool: str, order: str, way: str) -> None:

@@ -18,6 +18,8 @@ from typing import Any
 import pytest
 import turbosqs
 
+from .program import KEYS
+
 HERE = Path(__file__).parent
 PYTHON = Path(sys.prefix) / "instrumentation" / "bin" / "python"
 TOOLS = ["opentelemetry", "sentry", "datadog", "xray", "elastic", "newrelic"]
@@ -36,6 +38,8 @@ def played(tool: str, order: str, way: str, program: str = "program.py", python:
     command = [python, HERE / program, tool, order, way]
     done = subprocess.run(command, capture_output=True, text=True, timeout=55, env=environment, check=False)  # type: ignore[arg-type]
     assert done.returncode == 0, done.stderr
+    # Nothing that a call is signed with is in what a tool records, nor a signature.
+    assert not [secret for secret in (*KEYS.values(), "Signature=", "AWS4-HMAC") if secret in done.stdout + done.stderr]
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
@@ -71,6 +75,8 @@ def test_what_it_records(tool: str) -> None:
     for order, way in (("tool", "stock"), ("tool", "patched"), ("patch", "patched")):
         found = played(tool, order, way)["together"]
         assert (found["sent"], found["traces"]) == (32, traces)
+        # Not just traces of their own, but each that of its sender.
+        assert found["own"] == (32 if traces == 32 else 0)
     # On a busy machine they may hardly overlap, so it has several times.
     several = (played.__wrapped__(tool, "tool", "patched") for _ in range(5))
     assert any(found["together"]["requests"] < 32 for found in several)
@@ -101,6 +107,7 @@ def test_what_it_records_of_aiobotocore(tool: str) -> None:
         assert each["stats"]["fast"] == each["stats"]["traced"] >= 42
         assert set(each["stats"]) == {"fast", "traced"}
         traces = 32 if tool in SYSTEM_ATTRIBUTES else 1
-        assert each["together"] == {"sent": 32, "traces": traces, "requests": 4}
+        own = 32 if tool in SYSTEM_ATTRIBUTES else 0
+        assert each["together"] == {"sent": 32, "traces": traces, "own": own, "requests": 4}
     assert stock["together"]["traces"] == traces
     assert all(message[2] == (tool in SYSTEM_ATTRIBUTES) for message in stock["messages"])

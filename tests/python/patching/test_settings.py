@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+import botocore
 import pytest
 import turbosqs
 from botocore.config import Config
@@ -128,3 +130,47 @@ def test_unsigned(scripted: Scripted) -> None:
     client = BOTO3.bare(region_name="us-east-1", endpoint_url=scripted.url, config=Config(signature_version=UNSIGNED))
     assert "authorization" not in ask(scripted, client).headers
     assert gone(client) == {"fast": 1}
+
+
+@pytest.fixture
+def powertools() -> Any:
+    """AWS Lambda Powertools' part that names itself in the User-Agent."""
+    found = pytest.importorskip("aws_lambda_powertools.shared.user_agent")
+    # To import it is to have every session named, those of other tests too.
+    with suppress(ValueError):
+        botocore.unregister_initializer(found._initializer_botocore_session)
+    return found
+
+
+@pytest.mark.parametrize("replaced", [False, True], ids=["our own", "the program's"])
+def test_the_name_of_powertools(replaced: bool, scripted: Scripted, powertools: Any) -> None:
+    """AWS Lambda Powertools adds itself to the User-Agent by a handler: the core does as botocore does, as soon as the
+    handler has come."""
+    config = Config(user_agent="whole") if replaced else None
+    client, early = (BOTO3.client(scripted.url, config=config) for _ in range(2))
+    ask(scripted, early)
+    theirs: list[str] = []
+    for each in (client, early):
+        powertools.register_feature_to_client(each, powertools.DEFAULT_FEATURE)
+    for feature in (None, "streaming"):
+        if feature is not None:
+            for each in (client, early):
+                powertools.register_feature_to_client(each, feature)
+        with botocores(client):
+            theirs.append(ask(scripted, client).headers["user-agent"])
+        ours = {ask(scripted, each).headers["user-agent"] for each in (client, early)}
+        assert {agent.partition(" PT/")[2] for agent in ours} == {theirs[-1].partition(" PT/")[2]}
+        assert all(agent.startswith("whole ") == replaced for agent in ours)
+    assert len(set(theirs)) == 2
+    assert (gone(client), gone(early)) == ({"fast": 2, "events": 2}, {"fast": 3})
+
+
+@contextmanager
+def botocores(client: Any) -> Iterator[None]:
+    """Calls of a client are botocore's."""
+
+    def listen(**_: Any) -> None: ...
+
+    client.meta.events.register("before-send.sqs", listen)
+    yield
+    client.meta.events.unregister("before-send.sqs", listen)

@@ -7,10 +7,10 @@ import logging
 from botocore import UNSIGNED
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ..._core import Failure
+from ..._core import Counts, Failure
 from ..._exchange import BATCHED, Exchange, ask, current
 from ..call_path import CallPath, error_of
-from ..counts import FAST, Counts
+from ..counts import FAST
 from ..model import Model
 from ..settings import UnknownSettingError
 from ..tracing import with_trace, without_digest
@@ -44,6 +44,8 @@ class AwaitedPath(CallPath):
         super().__init__(client, None, Counts() if counts is None else counts)
         self._model = Model(client.meta.service_model)
         self._is_signed = client._request_signer.signature_version is not UNSIGNED
+        # What is added to the User-Agent.
+        self._name = ""
         self._arguments: dict[str, Any] | None = None
         self._shared: cores.SharedCore | None = None
         # What that one signs with.
@@ -58,14 +60,16 @@ class AwaitedPath(CallPath):
     def choose(self, client: Any, operation_name: str, api_params: dict[str, Any]) -> tuple[str, Tools | None]:
         if self._is_unfit:
             return "settings", None
-        way, tools = self.look(client, operation_name)
-        if way is not None:
-            return way, None
+        seen = self.look(client, operation_name)
+        if seen.way is not None:
+            return seen.way, None
         if not self._model.is_known(operation_name, api_params):
             return "model", None
         if self._session.__dict__.get("_sessions", self) is None:
             return "closed", None
-        return FAST, tools
+        if seen.name != self._name:
+            self._name, self._arguments, self._shared = seen.name, None, None
+        return FAST, seen.tools
 
     async def make(
         self,
@@ -99,6 +103,9 @@ class AwaitedPath(CallPath):
             return await self._traced(client, operation_name, api_params, tools)
         return await self._answer(client, operation_name, api_params)
 
+    def error_of(self, client: Any, failure: Failure) -> Exception:
+        return error_of(client, self._model, failure)
+
     async def leave(self) -> None:
         """Have what the client has sent leave, and wait until it is answered. What others use stays open."""
         if not self._unanswered:
@@ -120,7 +127,7 @@ class AwaitedPath(CallPath):
             return "credentials"
         try:
             if self._arguments is None:
-                self._arguments = await core_arguments(client)
+                self._arguments = await core_arguments(client, self._name)
             shared = cores.take(self._arguments, credentials)
         except (UnknownSettingError, Failure, BotoCoreError, TypeError, ValueError, AttributeError) as error:
             # aiobotocore's path is always good; AttributeError is another aiobotocore than we know.
@@ -136,25 +143,18 @@ class AwaitedPath(CallPath):
 
     async def _traced(self, client: Any, operation_name: str, api_params: dict[str, Any], tools: Tools) -> Any:
         header = tools.header(client, operation_name, api_params)
-        if not tools.sees_attempts:
-            return await self._with_header(client, operation_name, api_params, header)
+        params, traced = (api_params, None) if header is None else with_trace(operation_name, api_params, header)
+        # What bears it in its messages does without the header.
+        header = header if traced is None else None
         try:
-            reply = await self._with_header(client, operation_name, api_params, header)
+            reply = await self._answer(client, operation_name, params, header)
         except ClientError as refusal:
-            tools.repeated(client, operation_name, refusal.response)
+            if tools.sees_attempts:
+                tools.repeated(client, operation_name, refusal.response)
             raise
-        tools.repeated(client, operation_name, reply)
-        return reply
-
-    async def _with_header(
-        self, client: Any, operation_name: str, api_params: dict[str, Any], header: str | None
-    ) -> Any:
-        if header is None:
-            return await self._answer(client, operation_name, api_params)
-        params, traced = with_trace(operation_name, api_params, header)
-        if traced is None:
-            return await self._answer(client, operation_name, params, header)
-        return without_digest(await self._answer(client, operation_name, params), traced)
+        if tools.sees_attempts:
+            tools.repeated(client, operation_name, reply)
+        return reply if traced is None else without_digest(reply, traced)
 
     async def _answer(
         self, client: Any, operation_name: str, api_params: dict[str, Any], header: str | None = None
@@ -177,7 +177,7 @@ class AwaitedPath(CallPath):
                 return answer
             raise answer
         except Failure as failure:
-            error = error_of(client, self._model, failure)
+            error = self.error_of(client, failure)
         finally:
             self._unanswered -= is_batched
         raise error

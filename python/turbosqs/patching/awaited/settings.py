@@ -12,8 +12,12 @@ if TYPE_CHECKING:
 _DEFAULTS = {"use_dns_cache": True, "ttl_dns_cache": 10, "force_close": False, "socket_factory": None}
 
 
-async def core_arguments(client: Any) -> dict[str, Any]:
+async def core_arguments(client: Any, name: str) -> dict[str, Any]:
     """The arguments of ``_core.Client`` for a client of aiobotocore's, but for its credentials.
+
+    Args:
+        client: aiobotocore's.
+        name: what handlers add to the User-Agent.
 
     Raises:
         UnknownSettingError: there are none that would do the same.
@@ -33,4 +37,4 @@ async def core_arguments(client: Any) -> dict[str, Any]:
         raise UnknownSettingError("aiobotocore does not forward requests to HTTPS endpoints")
     operation, context = resolving(client)
     resolved = await client._resolve_endpoint_ruleset(operation, {}, context)
-    return arguments_of(client, endpoint_of(client, resolved, context), ("aiobotocore",))
+    return arguments_of(client, endpoint_of(client, resolved, context), ("aiobotocore",), name)
