@@ -39,9 +39,9 @@ MAKE_STARTED := $(shell date +%s)
 endif
 export MAKE_STARTED
 
-LINTS := clippy rustdoc fmt ruff ruff-format mypy stubtest service-model workflows licences-fresh
+LINTS := clippy rustdoc fmt ruff ruff-format mypy stubtest service-model workflows licences-fresh console-library
 # Environments that tests run programs in.
-PROGRAMS := instrumentation instrumentation-aiobotocore aiobotocore aioboto3 typing examples
+PROGRAMS := instrumentation instrumentation-aiobotocore aiobotocore aioboto3 typing examples boto3-1.28-json awscli
 
 .PHONY: help docs build environment crate demo test test-latest test-versions test-kombu check fuzz deny bench rust python lint locks lock model wheel test-wheel licences licences-check clean
 .PHONY: $(LINTS) locked-environments $(PROGRAMS) rust-tests unit-tests python-tests parity-tests portable-tests
@@ -121,6 +121,9 @@ workflows:
 licences-fresh:
 	@$(STEP) "licences, against Cargo.lock" $(BIN)/python scripts/licences.py --check
 
+console-library:
+	@$(STEP) "console's library, against what was published" $(PYTHON) scripts/vendor_console.py --check
+
 locked-environments:
 	@$(STEP) "locked environments" $(PYTHON) scripts/environments.py check
 
@@ -138,7 +141,10 @@ parity-tests:
 $(PROGRAMS):
 	@$(STEP) "Python environment: $@" $(PYTHON) scripts/environments.py make $@ $(VENV)/$@
 
-python-tests: $(PROGRAMS)
+javascript:
+	@$(STEP) "SDK for JavaScript" $(PYTHON) scripts/javascript.py $(VENV)/javascript
+
+python-tests: $(PROGRAMS) javascript
 	@$(STEP) --closing '\d passed' "Python tests" $(BIN)/pytest -q $(PARALLEL)
 
 portable-tests: $(PROGRAMS)

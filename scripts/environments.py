@@ -56,6 +56,7 @@ ENVIRONMENTS = {
     "boto3-1.36": (3, 10),
     "boto3-1.40": (3, 10),
     "boto3-newest": (3, 10),
+    "awscli": (3, 10),
     "wheel": (3, 10),
 }
 SAME_AS = {"demo": "development", "test": "development"}

@@ -1,7 +1,7 @@
 """The library that the console is written with: fetched from npm by version and hash into ``src/local/console/vendor``.
 
     python scripts/vendor_console.py           write the files
-    python scripts/vendor_console.py --check   fail unless the files are what would be written
+    python scripts/vendor_console.py --check   fail unless the files have the hashes of what is written: without network
 
 Preact and htm are a few kilobytes each, have no dependencies, and need no build step: their modules are used as they
 are published, but for the name by which one imports the other.
@@ -39,6 +39,14 @@ FILES = (
     ("htm.js", "htm", "dist/htm.mjs"),
 )
 
+#: The SHA-256 of what is written.
+HASHES = {
+    "preact.js": "5bee3c19bf8440eef52ee1b688a107090b189783328d35302308b9e54a5cc9b1",
+    "hooks.js": "84d6a2c1d7256682cf386729d6ab20517df6a2fce7a425a86a1298da76ffdb7e",
+    "htm.js": "61569ffee46b8bf39f94c7d9d6a10fdfb7c0f1a5257cedcc5da614a088c13a0d",
+    "LICENSES.txt": "eea56906d5324f402a003c68f04114986e8665390ff1c27fd104a6a07f8e97ed",
+}
+
 
 def fetch(name: str, folder: Path) -> tarfile.TarFile:
     """A package's archive, if its hash is the one that is known."""
@@ -72,16 +80,23 @@ def contents() -> dict[str, str]:
     return files
 
 
+def hashes(files: dict[str, bytes]) -> dict[str, str]:
+    return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+
+
 def main() -> None:
-    files = contents()
     if "--check" in sys.argv[1:]:
-        stale = [name for name, text in files.items() if (FOLDER / name).read_text(encoding="utf-8") != text]
-        if stale:
-            raise SystemExit(f"stale in {FOLDER}: {', '.join(stale)}; run scripts/vendor_console.py")
+        found = hashes({path.name: path.read_bytes() for path in FOLDER.iterdir()})
+        if found != HASHES:
+            wrong = sorted({name for name, _ in found.items() ^ HASHES.items()})
+            raise SystemExit(f"not as written, in {FOLDER}: {', '.join(wrong)}; run scripts/vendor_console.py")
         return
+    files = {name: text.encode() for name, text in contents().items()}
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for name, text in files.items():
-        (FOLDER / name).write_text(text, encoding="utf-8")
+    for name, content in files.items():
+        (FOLDER / name).write_bytes(content)
+    if hashes(files) != HASHES:
+        raise SystemExit(f"after a change of PACKAGES or FILES, HASHES is to be: {hashes(files)}")
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 //!
 //! From the outside in:
 //!
-//! - [`server`](Server)   the thread, its sockets, its one timer; start, stop, advance, reset
-//! - `http`               requests and replies over HTTP, and what is refused before it is one
+//! - [`server`](Server)   the thread, its one timer; start, stop, advance, reset; its sockets are in `listener`
+//! - `http`               requests over HTTP, and what is refused before it is one; `respond` has the responses
+//! - `state`              all that requests change, behind one lock
 //! - `views`              what browsers and monitors are shown; `console` is the page
 //! - `polls`              long polls that wait
 //! - `operations`         the 23 actions, from JSON to JSON
@@ -12,6 +13,7 @@
 //!
 //! Everything from `operations` down is pure: no clock, no sockets, no tokio. The time is an argument.
 
+mod caller;
 mod clock;
 pub(crate) mod console;
 mod deadlines;
@@ -26,6 +28,7 @@ mod http;
 mod input;
 mod ledger;
 mod limits;
+mod listener;
 mod lock;
 mod log;
 mod message;
@@ -35,12 +38,14 @@ mod polls;
 mod queue;
 mod redrive;
 mod reply;
+mod respond;
 mod server;
 mod service;
 mod settings;
 #[cfg(test)]
 pub(crate) mod simulated;
 mod standard;
+mod state;
 mod tasks;
 mod validate;
 mod views;
@@ -54,4 +59,5 @@ pub use faults::{Fault, FaultKind};
 pub(crate) use faults::{MAX_DELAY, MAX_ENTRIES};
 pub use limits::ServerLimits;
 pub use log::LogFormat;
-pub use server::{Server, ServerOptions, ServerStats};
+pub use server::{Server, ServerOptions};
+pub use state::ServerStats;

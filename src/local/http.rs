@@ -1,28 +1,23 @@
-//! HTTP in front of the service: reading requests, writing replies, refusing what is neither.
+//! HTTP in front of the service: reading requests, and refusing what is none.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ALLOW, AUTHORIZATION,
-    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, VARY,
-};
-use http::request::Parts;
-use http::uri::Authority;
-use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 
+use super::caller::signer;
 use super::error::SqsError;
 use super::faults::{ConnectionFault, EntryFault};
-use super::held::{Budget, Held};
+use super::held::Held;
 use super::input::{Administration, read};
 use super::log;
-use super::reply::{ReplyWriter, fresh_uuid, push_uuid};
+use super::respond::{Outcome, Refusal, UNSUPPORTED, respond, share};
 use super::server::ServerShared;
-use super::service::{Answer, Caller, is_account, is_region};
+use super::service::Answer;
 use super::views::{View, is_peek, view};
 use super::wire::Breaker;
 use crate::model::{Action, TARGET_PREFIX};
@@ -34,17 +29,7 @@ pub(super) const MAX_BODY: usize = 7 * 1_048_576;
 /// How much room is made for a body before it is there.
 const EXPECTED_BODY: usize = 1_048_576;
 
-/// Replies beyond this size count as held until they are sent.
-const LARGE_REPLY: usize = 65_536;
-
-const JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.0");
-const XML: HeaderValue = HeaderValue::from_static("text/xml");
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
-const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const TRACE: HeaderName = HeaderName::from_static("x-amzn-trace-id");
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
-const QUERY_ERROR: HeaderName = HeaderName::from_static("x-amzn-query-error");
 
 /// The error that hyper is told when a fault ends the connection.
 #[derive(Debug)]
@@ -127,7 +112,7 @@ pub(super) async fn serve(
     let error = match &outcome {
         Err(Refusal::Json(error) | Refusal::Unread(error)) => Some(error.code),
         Err(Refusal::QueryProtocol) => Some(UNSUPPORTED),
-        Err(Refusal::NotPost) => Some("InvalidAction"),
+        Err(Refusal::NoAction(_)) => Some("InvalidAction"),
         Ok(_) => None,
     };
     let name = match (&action, &outcome) {
@@ -151,61 +136,13 @@ pub(super) async fn serve(
     Ok(response)
 }
 
-/// What a request comes to that is not refused.
-enum Outcome {
-    /// The body of a reply in the JSON protocol.
-    Reply(Vec<u8>),
-    Shown(View),
-}
-
-/// Says to a page of an origin that the user named that it may read the reply; and which methods there are.
-fn share(shared: &ServerShared, head: &Parts, response: &mut Response<Full<Bytes>>) {
-    const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS, POST");
-    let headers = response.headers_mut();
-    let asks = head.method == Method::OPTIONS;
-    if asks {
-        headers.insert(ALLOW, METHODS);
-    }
-    let Some(origin) = shared.guard.shares_with(&head.headers) else { return };
-    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-    headers.insert(VARY, HeaderValue::from_static("Origin"));
-    headers.insert(
-        ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static("x-amzn-requestid, x-amzn-query-error, content-length"),
-    );
-    if asks {
-        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
-        headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
-        if let Some(wanted) = head.headers.get(ACCESS_CONTROL_REQUEST_HEADERS) {
-            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone());
-        }
-    }
-}
-
-/// Why a request is refused, and how the refusal is worded.
-enum Refusal {
-    Json(SqsError),
-    /// Refused before all of the request was read: nothing can follow on its connection.
-    Unread(SqsError),
-    /// Answered in the XML that its clients read.
-    QueryProtocol,
-    NotPost,
-}
-
-const UNSUPPORTED: &str = "UnsupportedProtocol";
-
-/// From these on SDKs speak JSON to SQS, as the developer guide's questions on its JSON protocol have it.
-const QUERY_PROTOCOL: &str = "This server speaks the JSON protocol of SQS (AWS JSON 1.0), not the older query protocol. These \
-                              releases speak it, and newer ones: boto3 1.28.82, AWS CLI 1.29.82, AWS SDK for Java 1.12.585 and \
-                              2.21.19, for JavaScript 2.1492.0 and 3.447.0, for Go 1.47.7, for PHP 3.285.2, for C++ 1.11.98.";
-
 fn refuse_protocol(method: &Method, headers: &HeaderMap, uri: &http::Uri) -> Option<Refusal> {
     let form =
         headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-www-form-urlencoded"));
     if form || uri.query().is_some_and(|query| query.contains("Action=")) {
         return Some(Refusal::QueryProtocol);
     }
-    (method != Method::POST).then_some(Refusal::NotPost)
+    (method != Method::POST).then(|| Refusal::NoAction(method.clone()))
 }
 
 /// Which queue a request is about, for the log.
@@ -304,118 +241,5 @@ async fn answer(
         Ok(Ok(reply)) => reply,
         // The time is up, or the server is stopping.
         Ok(Err(_)) | Err(_) => Ok(b"{}".to_vec()),
-    }
-}
-
-/// A large reply, held until the connection has sent it.
-struct Sending {
-    bytes: Vec<u8>,
-    _held: Held,
-}
-
-impl AsRef<[u8]> for Sending {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
-}
-
-fn respond(outcome: Result<Outcome, Refusal>, replies: &Arc<Budget>) -> Response<Full<Bytes>> {
-    let mut id = Vec::with_capacity(36);
-    push_uuid(fresh_uuid(), &mut id);
-    let close = matches!(outcome, Err(Refusal::Unread(_)));
-    let mut more = Vec::new();
-    let (status, kind, body, query_error) = match outcome {
-        Ok(Outcome::Reply(body)) => (StatusCode::OK, JSON, body, None),
-        Ok(Outcome::Shown(view)) => {
-            more = view.headers;
-            (StatusCode::OK, JSON, view.body, None)
-        }
-        Err(Refusal::Json(error) | Refusal::Unread(error)) => {
-            let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            let fault = if error.sender { "Sender" } else { "Receiver" };
-            let query_error = HeaderValue::from_str(&format!("{};{fault}", error.code)).ok();
-            (status, JSON, error_body(&error), query_error)
-        }
-        Err(Refusal::NotPost) => {
-            let mut error = SqsError::unknown_operation(
-                "This is an SQS endpoint: it takes POST requests that name an action in the header X-Amz-Target.",
-            );
-            error.status = 405;
-            (StatusCode::METHOD_NOT_ALLOWED, JSON, error_body(&error), None)
-        }
-        Err(Refusal::QueryProtocol) => {
-            let id = String::from_utf8_lossy(&id);
-            let body = format!(
-                "<?xml version=\"1.0\"?><ErrorResponse><Error><Type>Sender</Type><Code>{UNSUPPORTED}</Code>\
-                 <Message>{QUERY_PROTOCOL}</Message></Error><RequestId>{id}</RequestId></ErrorResponse>"
-            );
-            (StatusCode::BAD_REQUEST, XML, body.into_bytes(), None)
-        }
-    };
-    let body = if body.len() > LARGE_REPLY {
-        let _held = replies.hold(body.len());
-        Bytes::from_owner(Sending { bytes: body, _held })
-    } else {
-        Bytes::from(body)
-    };
-    let mut response = Response::new(Full::new(body));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    if let Ok(id) = HeaderValue::from_maybe_shared(Bytes::from(id)) {
-        headers.insert(REQUEST_ID, id);
-    }
-    headers.insert(CONTENT_TYPE, kind);
-    for (name, value) in more {
-        headers.insert(name, value);
-    }
-    if let Some(query_error) = query_error {
-        headers.insert(QUERY_ERROR, query_error);
-    }
-    if status == StatusCode::METHOD_NOT_ALLOWED {
-        headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS, POST"));
-    }
-    if close {
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    response
-}
-
-fn error_body(error: &SqsError) -> Vec<u8> {
-    let mut reply = ReplyWriter::object(256);
-    let kind = [error.namespace(), "#", error.name].concat();
-    reply.key("__type").text(&kind).key("message").text(&error.message);
-    reply.finish()
-}
-
-/// Who signed the request, from `Credential=KEY/DATE/REGION/sqs/aws4_request`. The signature itself is not checked.
-pub(super) fn signer(headers: &HeaderMap) -> Option<(&str, &str)> {
-    let authorization = headers.get(AUTHORIZATION)?.to_str().ok()?;
-    let (_, credential) = authorization.split_once("Credential=")?;
-    let mut parts = credential.split('/');
-    let (key, _date, region) = (parts.next()?, parts.next()?, parts.next()?);
-    Some((key, region)).filter(|(_, region)| is_region(region))
-}
-
-/// What the first of the proxies between the client and the server says of the client's request.
-fn forwarded<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()?.split(',').next().map(str::trim)
-}
-
-/// A caller as its headers show it, with these defaults. An access key of twelve digits is taken for the number of the
-/// account, so that one server can keep several apart.
-pub(super) fn caller<'a>(headers: &'a HeaderMap, account: &'a str, region: &'a str, host: &'a str) -> Caller<'a> {
-    let signer = signer(headers);
-    Caller {
-        account: signer.map(|(key, _)| key).filter(|key| is_account(key)).unwrap_or(account),
-        region: signer.map_or(region, |(_, region)| region),
-        scheme: forwarded(headers, &FORWARDED_PROTO)
-            .filter(|scheme| matches!(*scheme, "http" | "https"))
-            .unwrap_or("http"),
-        host: forwarded(headers, &FORWARDED_HOST)
-            .filter(|host| !host.contains('@') && host.parse::<Authority>().is_ok())
-            .or_else(|| headers.get(HOST)?.to_str().ok())
-            .filter(|host| !host.is_empty())
-            .unwrap_or(host),
-        trace: headers.get(TRACE).and_then(|trace| trace.to_str().ok()).filter(|trace| !trace.is_empty()),
     }
 }

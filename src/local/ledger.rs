@@ -12,6 +12,10 @@ pub(super) const BUCKETS: [u64; 12] =
 /// SQS bills each 64 KiB of a payload as a request of its own.
 const CHUNK: usize = 65_536;
 
+fn chunks(bytes: usize) -> u64 {
+    bytes.div_ceil(CHUNK).max(1) as u64
+}
+
 /// Requests of an action, and what they carried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Usage {
@@ -55,8 +59,12 @@ pub(super) struct Ledger {
 impl Ledger {
     /// A request with a payload of so many bytes, its own or its reply's.
     pub(super) fn requested(&mut self, kind: QueueKind, action: Action, bytes: usize) {
-        let chunks = bytes.div_ceil(CHUNK).max(1) as u64;
-        self.usage.entry((kind, action)).or_default().requests += chunks;
+        self.usage.entry((kind, action)).or_default().requests += chunks(bytes);
+    }
+
+    /// The reply to a request that waited for it, and was written down as one without: what it comes to beyond that.
+    pub(super) fn replied(&mut self, kind: QueueKind, action: Action, bytes: usize) {
+        self.usage.entry((kind, action)).or_default().requests += chunks(bytes) - 1;
     }
 
     pub(super) fn carried(&mut self, kind: QueueKind, action: Action, messages: usize) {
@@ -112,6 +120,7 @@ mod tests {
         }
         ledger.carried(QueueKind::Fifo, Action::SendMessageBatch, 10);
         ledger.requested(QueueKind::Standard, Action::ListQueues, 5);
+        ledger.replied(QueueKind::Standard, Action::ListQueues, CHUNK);
         assert_eq!(
             ledger.usage(),
             [

@@ -6,13 +6,15 @@ mod moving;
 mod queues;
 mod receiving;
 mod sending;
+mod shown;
 
 use super::error::SqsError;
 use super::message::Millis;
 use super::service::{Answer, Caller, Service};
 use crate::model::Action;
 
-pub(super) use receiving::{Wait, write_peeked};
+pub(super) use receiving::Wait;
+pub(super) use shown::write_peeked;
 
 impl Service {
     pub(super) fn call(

@@ -1,5 +1,8 @@
 //! One queue as a pure state machine: no clock, no I/O. Whoever calls says what time it is, and time never runs back.
 
+mod receiving;
+mod states;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -12,6 +15,12 @@ use super::settings::FifoSettings;
 use super::settings::{DeduplicationScope, QueueSettings};
 use super::standard::ReadyList;
 use super::window::TimeWindow;
+
+use receiving::Attempt;
+pub(super) use receiving::ReceiptError;
+#[cfg(test)]
+use receiving::Received;
+pub(super) use states::Counts;
 
 /// The most messages that one queue lets be in flight.
 pub(super) const MAX_IN_FLIGHT: usize = 120_000;
@@ -42,55 +51,11 @@ pub(super) struct Sent {
     pub sequence: u64,
 }
 
-/// What a receive brings about.
-#[derive(Debug, Default)]
-pub(super) struct Received {
-    pub keys: Vec<Key>,
-    /// Messages that had been received too often: they are out of this queue and belong into its dead-letter queue.
-    pub dead: Vec<Message>,
-}
-
-/// Why nothing can be done with a receipt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lapse {
-    /// Its message is deleted, too old, purged or moved away.
-    Gone,
-    /// Its message was received again since, or is visible again: in a FIFO queue only the latest receipt acts, and only
-    /// while its message is in flight.
-    Expired,
-    /// Longer than [`MAX_VISIBILITY`] in all.
-    TooLong,
-}
-
-/// How many messages are in which state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counts {
-    pub visible: usize,
-    pub in_flight: usize,
-    pub delayed: usize,
-}
-
-impl Counts {
-    fn of(&mut self, state: MessageState) -> &mut usize {
-        match state {
-            MessageState::Visible => &mut self.visible,
-            MessageState::InFlight(_) => &mut self.in_flight,
-            MessageState::Delayed(_) => &mut self.delayed,
-        }
-    }
-}
-
 /// The order in which a queue hands messages out.
 #[derive(Debug)]
 enum Order {
     Standard(ReadyList),
     Fifo(Groups),
-}
-
-/// The messages that an earlier receive with the same ReceiveRequestAttemptId brought, as they were left then.
-#[derive(Debug)]
-struct Attempt {
-    messages: Vec<(Key, u32, MessageState)>,
 }
 
 /// A queue: settings, messages, and what is known of receives and duplicates.
@@ -307,131 +272,6 @@ impl Queue {
         sequence
     }
 
-    /// Hands out up to `max` messages, invisible to others for `visibility` seconds. With `max_receive_count`, those
-    /// received so often by this queue already are given up instead.
-    pub(super) fn receive(
-        &mut self,
-        max: usize,
-        visibility: u32,
-        max_receive_count: Option<u32>,
-        now: Millis,
-    ) -> Received {
-        self.settle(now);
-        let mut received = Received::default();
-        let mut taken = Vec::new();
-        let max = max.min(MAX_IN_FLIGHT.saturating_sub(self.counts.in_flight));
-        let until = now + Millis::from(visibility) * 1_000;
-        let mut shown_again = Vec::new();
-        while received.keys.len() < max {
-            taken.clear();
-            let room = max - received.keys.len();
-            match &mut self.order {
-                Order::Standard(ready) => ready.take(room, self.counts.in_flight, &self.messages, &mut taken),
-                Order::Fifo(groups) => groups.take(room, &self.messages, &mut taken),
-            }
-            if taken.is_empty() {
-                break;
-            }
-            for &key in &taken {
-                let Some(message) = self.messages.get_mut(key) else { continue };
-                if max_receive_count.is_some_and(|most| message.received_here() >= most) {
-                    received.dead.extend(self.remove(key));
-                    continue;
-                }
-                message.receive_count += 1;
-                message.received_at = now;
-                if message.first_received_at == 0 {
-                    message.first_received_at = now;
-                }
-                received.keys.push(key);
-                self.received += 1;
-                // Even with a visibility of 0 it is not for this receive to hand it out twice.
-                self.shift(key, MessageState::InFlight(until));
-                if until <= now {
-                    shown_again.push(key);
-                }
-            }
-        }
-        for key in shown_again {
-            self.shift(key, MessageState::Visible);
-        }
-        received
-    }
-
-    /// Receives as `attempt` did before, if that was within five minutes and nothing has happened to its messages
-    /// since; their visibility begins anew.
-    pub(super) fn receive_again(&mut self, attempt: &str, visibility: u32, now: Millis) -> Option<Vec<Key>> {
-        self.settle(now);
-        let until = now + Millis::from(visibility) * 1_000;
-        let messages = &self.messages;
-        let untouched = |&(key, receive, state): &(Key, u32, MessageState)| {
-            messages.get(key).is_some_and(|message| message.receive_count == receive && message.state == state)
-        };
-        let earlier = self.attempts.get(attempt, now).filter(|attempt| attempt.messages.iter().all(untouched))?;
-        for (_, _, state) in &mut earlier.messages {
-            *state = MessageState::InFlight(until);
-        }
-        let keys: Vec<Key> = earlier.messages.iter().map(|(key, _, _)| *key).collect();
-        for &key in &keys {
-            self.shift(key, MessageState::InFlight(until));
-        }
-        Some(keys)
-    }
-
-    /// Remembers what a receive brought, for [`receive_again`](Queue::receive_again).
-    pub(super) fn remember_attempt(&mut self, attempt: &str, keys: &[Key], now: Millis) {
-        let left = |&key: &Key| self.messages.get(key).map(|message| (key, message.receive_count, message.state));
-        let messages = keys.iter().filter_map(left).collect();
-        self.attempts.insert(attempt, Attempt { messages }, now);
-    }
-
-    /// Finds the message that a receipt names and may act on.
-    fn look_up(&self, key: Key, receive: u32) -> Result<&Message, Lapse> {
-        let message = self.messages.get(key).ok_or(Lapse::Gone)?;
-        let acts = match self.order {
-            Order::Standard(_) => true,
-            Order::Fifo(_) => message.receive_count == receive && matches!(message.state, MessageState::InFlight(_)),
-        };
-        if acts { Ok(message) } else { Err(Lapse::Expired) }
-    }
-
-    /// Deletes what a receipt names.
-    pub(super) fn delete(&mut self, key: Key, receive: u32, now: Millis) -> Result<(), Lapse> {
-        self.settle(now);
-        self.look_up(key, receive)?;
-        self.remove(key);
-        self.deleted += 1;
-        Ok(())
-    }
-
-    /// Makes what a receipt names invisible for so many seconds from now on, or visible.
-    pub(super) fn change_visibility(
-        &mut self,
-        key: Key,
-        receive: u32,
-        visibility: u32,
-        now: Millis,
-    ) -> Result<(), Lapse> {
-        self.settle(now);
-        let message = self.look_up(key, receive)?;
-        let from = message.state;
-        if visibility == 0 {
-            if from != MessageState::Visible {
-                self.shift(key, MessageState::Visible);
-            }
-            return Ok(());
-        }
-        let until = now + Millis::from(visibility) * 1_000;
-        if until > message.received_at + MAX_VISIBILITY {
-            return Err(Lapse::TooLong);
-        }
-        if let (MessageState::Visible, Order::Standard(ready)) = (from, &mut self.order) {
-            ready.hidden(key);
-        }
-        self.shift(key, MessageState::InFlight(until));
-        Ok(())
-    }
-
     /// When the oldest of its messages was sent.
     pub(super) fn oldest(&mut self, now: Millis) -> Option<Millis> {
         self.settle(now);
@@ -492,96 +332,6 @@ impl Queue {
         }
         self.purged_at = Some(now);
     }
-
-    /// When the next message becomes visible that is not now.
-    pub(super) fn next_wake(&mut self) -> Option<Millis> {
-        let messages = &self.messages;
-        self.wakes.earliest(|at, key| wakes_at(messages, at, key)).map(|(at, _)| at)
-    }
-
-    /// Lets everything happen that was due by now.
-    pub(super) fn settle(&mut self, now: Millis) {
-        let retention = Millis::from(self.settings.retention) * 1_000;
-        let mut expired = Vec::new();
-        while let Some(oldest) = now.checked_sub(retention)
-            && let Some(key) = self.ages.pop_due(oldest, |_, key| self.messages.get(key).is_some())
-        {
-            expired.push(key);
-        }
-        expired.sort_by_key(|key| self.messages.get(*key).map(|message| message.place));
-        for key in expired {
-            self.remove(key);
-        }
-        let mut woken = Vec::new();
-        while let Some(key) = self.wakes.pop_due(now, |at, key| wakes_at(&self.messages, at, key)) {
-            match self.order {
-                Order::Standard(_) => self.shift(key, MessageState::Visible),
-                Order::Fifo(_) => woken.push(key),
-            }
-        }
-        // Groups draw their tickets in the order in which they became ready, and of those that did at once the older
-        // goes first.
-        woken.sort_by_key(|key| {
-            self.messages.get(*key).map(|message| match message.state {
-                MessageState::InFlight(until) | MessageState::Delayed(until) => (until, message.place),
-                MessageState::Visible => (0, 0),
-            })
-        });
-        for key in woken {
-            self.shift(key, MessageState::Visible);
-        }
-    }
-
-    fn shift(&mut self, key: Key, to: MessageState) {
-        let Some(message) = self.messages.get_mut(key) else { return };
-        let from = std::mem::replace(&mut message.state, to);
-        *self.counts.of(from) -= 1;
-        *self.counts.of(to) += 1;
-        if let MessageState::InFlight(until) | MessageState::Delayed(until) = to {
-            self.wakes.push(until, key);
-            let alive = self.counts.in_flight + self.counts.delayed;
-            self.wakes.shed(alive, |at, key| wakes_at(&self.messages, at, key));
-        }
-        let Some(message) = self.messages.get(key) else { return };
-        match &mut self.order {
-            Order::Fifo(groups) => groups.refresh(message.group, &self.messages),
-            Order::Standard(ready) => {
-                if let Some(tenant) = message.group_id() {
-                    match (from, to) {
-                        (MessageState::InFlight(_), MessageState::InFlight(_)) => {}
-                        (MessageState::InFlight(_), _) => ready.left_flight(tenant, self.counts.in_flight),
-                        (_, MessageState::InFlight(_)) => ready.entered_flight(tenant),
-                        _ => {}
-                    }
-                }
-                if to == MessageState::Visible {
-                    ready.became_visible(key, self.counts.visible, &mut self.messages);
-                }
-            }
-        }
-    }
-
-    fn remove(&mut self, key: Key) -> Option<Message> {
-        let message = self.messages.remove(key)?;
-        *self.counts.of(message.state) -= 1;
-        match &mut self.order {
-            Order::Fifo(groups) => groups.left(message.group, &self.messages),
-            Order::Standard(ready) => {
-                if let (MessageState::InFlight(_), Some(tenant)) = (message.state, message.group_id()) {
-                    ready.left_flight(tenant, self.counts.in_flight);
-                }
-            }
-        }
-        self.ages.shed(self.messages.len(), |_, key| self.messages.get(key).is_some());
-        Some(message)
-    }
-}
-
-/// Whether an entry of `wakes` still says what its message's state says.
-fn wakes_at(messages: &Store, at: Millis, key: Key) -> bool {
-    messages.get(key).is_some_and(
-        |message| matches!(message.state, MessageState::InFlight(until) | MessageState::Delayed(until) if until == at),
-    )
 }
 
 #[cfg(test)]

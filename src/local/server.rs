@@ -1,35 +1,29 @@
 //! The server: one thread that owns the listener, the connections and the queues.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::HeaderMap;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{Notify, oneshot};
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
 
-use super::clock::{Clock, ClockMode};
+use super::caller;
+use super::clock::ClockMode;
 use super::error::SqsError;
-use super::faults::{EntryFault, Fault, Faults, Plan};
+use super::faults::{Fault, Faults};
 use super::guard::Guard;
 use super::held::Budget;
-use super::http as front;
 use super::input::{CastText, Map, Text};
 use super::limits::ServerLimits;
+use super::listener::{accept, listen};
 use super::lock::lock;
 use super::log::{self, LogFormat};
 use super::message::Millis;
-use super::operations::Wait;
-use super::polls::Polls;
-use super::service::{Answer, Caller, Service, is_account, is_region};
-use super::wire::{Breaker, Wire};
-use crate::model::Action;
+use super::service::{Caller, is_account, is_region};
+use super::state::{ServerState, ServerStats};
 
 /// How a server is set up. The default listens on a free port of the loopback interface.
 #[derive(Clone, Debug)]
@@ -71,100 +65,6 @@ impl Default for ServerOptions {
     }
 }
 
-/// What a server has done so far.
-#[derive(Clone, Debug, Default)]
-pub struct ServerStats {
-    /// Requests by action, those refused included.
-    pub requests: BTreeMap<&'static str, u64>,
-    /// Connections accepted.
-    pub connections: u64,
-}
-
-/// Everything that requests change, behind one lock that is never held across a wait.
-#[derive(Debug)]
-pub(super) struct ServerState {
-    service: Service,
-    polls: Polls,
-    clock: Clock,
-    stats: ServerStats,
-    faults: Faults,
-}
-
-impl ServerState {
-    pub(super) fn now(&self) -> Millis {
-        self.clock.now()
-    }
-
-    /// Decides what faults a request meets.
-    pub(super) fn plan(&mut self, action: Action) -> Plan {
-        self.faults.plan(action)
-    }
-
-    /// Counts a request. One that waits is counted under the same lock, so whoever sees it counted can rely on it.
-    pub(super) fn count(&mut self, action: Action) {
-        *self.stats.requests.entry(action.operation().name).or_default() += 1;
-    }
-
-    /// Carries an action out, and hands what it made available to whoever waits for it.
-    pub(super) fn call(
-        &mut self,
-        action: Action,
-        caller: &Caller<'_>,
-        body: &[u8],
-        entry_fault: Option<EntryFault>,
-    ) -> Result<Answer, SqsError> {
-        self.count(action);
-        let now = self.clock.now();
-        self.service.entry_fault = entry_fault;
-        self.service.asked.set(None);
-        let answer = self.service.call(action, caller, body, now);
-        if let Ok(answer) = &answer {
-            let reply = match answer {
-                Answer::Reply(reply) => reply.len(),
-                Answer::Wait(_) => 0,
-            };
-            self.service.requested(action, body.len().max(reply));
-        }
-        self.service.unblock_tasks(now);
-        self.polls.serve(&mut self.service, now);
-        answer
-    }
-
-    /// Looks at messages, which changes nothing.
-    pub(super) fn peek(&mut self, caller: &Caller<'_>, body: &[u8]) -> Result<Vec<u8>, SqsError> {
-        let now = self.clock.now();
-        self.service.peek_by_request(caller, body, now)
-    }
-
-    /// The queues with the books, and how many connections there were.
-    pub(super) fn books(&mut self) -> (&mut Service, u64) {
-        (&mut self.service, self.stats.connections)
-    }
-
-    /// When something happens by time alone: a waiting poll's message becomes visible, a move task goes on.
-    fn next_event(&self) -> Option<Millis> {
-        let polls = self.polls.next_wake();
-        polls.into_iter().chain(self.service.next_task()).min()
-    }
-
-    /// Lets what is due happen.
-    fn tick(&mut self) {
-        let now = self.clock.now();
-        self.service.run_tasks(now);
-        self.polls.tick(&mut self.service, now);
-    }
-
-    pub(super) fn wait(&mut self, request: Wait) -> oneshot::Receiver<Result<Vec<u8>, SqsError>> {
-        let queue = request.queue;
-        let receiver = self.polls.add(request);
-        // Not to receive, which was tried just now, but to be scheduled.
-        self.service.touched.push(queue);
-        let now = self.clock.now();
-        self.polls.serve(&mut self.service, now);
-        receiver
-    }
-}
-
 /// What the server's thread and its owner share.
 #[derive(Debug)]
 pub(super) struct ServerShared {
@@ -190,7 +90,7 @@ impl ServerShared {
     }
 
     pub(super) fn caller<'a>(&'a self, headers: &'a HeaderMap) -> Caller<'a> {
-        front::caller(headers, &self.account, &self.region, &self.host_and_port)
+        caller::of(headers, &self.account, &self.region, &self.host_and_port)
     }
 
     /// Wakes the ticker if it would sleep too long.
@@ -373,7 +273,9 @@ fn run(options: ServerOptions, guard: Guard, started: mpsc::Sender<io::Result<Ar
         }
     };
     runtime.block_on(async {
-        let (listener, shared) = match listen(options, guard) {
+        let listening = listen(SocketAddr::new(options.host, options.port));
+        let listening = listening.and_then(|listener| Ok((share(&listener, options, guard)?, listener)));
+        let (shared, listener) = match listening {
             Ok(listening) => listening,
             Err(error) => {
                 let _ = started.send(Err(error));
@@ -396,42 +298,17 @@ fn run(options: ServerOptions, guard: Guard, started: mpsc::Sender<io::Result<Ar
     // Dropping the runtime drops every connection.
 }
 
-/// How many connections may wait to be accepted.
-const BACKLOG: u32 = 4_096;
-
-/// The same error, which says of which address it is.
-fn name_address(error: io::Error, address: SocketAddr) -> io::Error {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            let message = format!("{address} is in use: another server may have it; choose another port, or 0 for any");
-            io::Error::new(io::ErrorKind::AddrInUse, message)
-        }
-        _ => error,
-    }
-}
-
-fn listen(options: ServerOptions, guard: Guard) -> io::Result<(TcpListener, Arc<ServerShared>)> {
-    let socket = if options.host.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    socket.set_reuseaddr(true)?;
-    let wanted = SocketAddr::new(options.host, options.port);
-    socket.bind(wanted).map_err(|error| name_address(error, wanted))?;
-    let listener = socket.listen(BACKLOG).map_err(|error| name_address(error, wanted))?;
+/// What the thread of a server on this listener and its owner share.
+fn share(listener: &TcpListener, options: ServerOptions, guard: Guard) -> io::Result<Arc<ServerShared>> {
     let address = listener.local_addr()?;
     // An address that means every interface is none that a client can be sent to.
     let reachable = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), address.port()),
-        IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::new(std::net::Ipv6Addr::LOCALHOST.into(), address.port()),
+        IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::new(Ipv6Addr::LOCALHOST.into(), address.port()),
         _ => address,
     };
-    let state = ServerState {
-        service: Service::new(options.sixty_second_rules),
-        polls: Polls::default(),
-        clock: Clock::new(options.clock),
-        stats: ServerStats::default(),
-        faults: Faults::default(),
-    };
-    let shared = ServerShared {
-        state: Mutex::new(state),
+    Ok(Arc::new(ServerShared {
+        state: Mutex::new(ServerState::new(options.clock, options.sixty_second_rules)),
         ticks_at: Mutex::new(Millis::MAX),
         ticker: Notify::new(),
         stop: Notify::new(),
@@ -444,58 +321,5 @@ fn listen(options: ServerOptions, guard: Guard) -> io::Result<(TcpListener, Arc<
         region: options.region,
         address,
         host_and_port: reachable.to_string(),
-    };
-    Ok((listener, Arc::new(shared)))
-}
-
-/// A file that is always there.
-const NOWHERE: &str = if cfg!(windows) { "NUL" } else { "/dev/null" };
-
-async fn accept(listener: TcpListener, shared: &Arc<ServerShared>) {
-    // Given up for a moment when there are no descriptors left, so that a caller is turned away instead of left hanging.
-    let mut spare = std::fs::File::open(NOWHERE).ok();
-    let mut complained: Option<Instant> = None;
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                shared.state().stats.connections += 1;
-                tokio::spawn(connection(stream, shared.clone()));
-            }
-            Err(error) => {
-                let now = Instant::now();
-                if complained.is_none_or(|last| now - last > Duration::from_secs(1)) {
-                    complained = Some(now);
-                    let line = format!("turbosqs: cannot accept a connection: {error}\n");
-                    let _ = io::stderr().lock().write_all(line.as_bytes());
-                }
-                // Turns one caller away with the descriptor kept for it, and never spins.
-                drop(spare.take());
-                let turned_away = tokio::time::timeout(Duration::from_millis(10), listener.accept()).await;
-                drop(turned_away);
-                spare = std::fs::File::open(NOWHERE).ok();
-                if spare.is_none() {
-                    tokio::time::sleep(Duration::from_millis(10)).await;
-                }
-            }
-        }
-    }
-}
-
-/// How much of a connection's requests is read ahead, and so the longest head.
-const MAX_BUFFER: usize = 65_536;
-
-async fn connection(stream: TcpStream, shared: Arc<ServerShared>) {
-    // Replies are written whole; without this each would wait for the peer's acknowledgement.
-    let _ = stream.set_nodelay(true);
-    let breaker = Breaker::default();
-    let wire = Wire::new(stream, breaker.clone(), shared.limits.reply);
-    let head = shared.limits.head;
-    let service = service_fn(move |request| front::serve(shared.clone(), breaker.clone(), request));
-    // A connection that fails has nobody left to tell: hyper has answered what could be answered.
-    let _ = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(head)
-        .max_buf_size(MAX_BUFFER)
-        .serve_connection(TokioIo::new(wire), service)
-        .await;
+    }))
 }

@@ -193,6 +193,12 @@ impl Service {
         self.ledger.requested(QueueKind::of(asked.is_some_and(Queue::is_fifo)), action, bytes);
     }
 
+    /// Writes down that a request which waited has been answered, by a reply of so many bytes.
+    pub(super) fn replied(&mut self, id: u32, action: Action, bytes: usize) {
+        let is_fifo = self.queues.get(&id).is_some_and(Queue::is_fifo);
+        self.ledger.replied(QueueKind::of(is_fifo), action, bytes);
+    }
+
     pub(super) fn queue(&self, id: u32) -> Result<&Queue, SqsError> {
         self.queues.get(&id).ok_or_else(SqsError::queue_does_not_exist)
     }

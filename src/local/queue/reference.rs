@@ -58,6 +58,9 @@ struct Known {
     received_here: u32,
     /// How often it was moved: it may come back into a queue, but none of its earlier receipts.
     moves: u32,
+    /// Since when it could be had for the first time, by which a standard queue orders its messages whatever happens to them
+    /// later. Of those that came at one time the earlier goes first, and before them those whose delay was over then.
+    place: (Millis, u64),
 }
 
 /// What a receive brought, to be acted on later.
@@ -78,6 +81,8 @@ struct Reference {
     deduplicated: HashMap<String, (Millis, u128)>,
     /// The groups whose oldest message can be had, in the order in which that became so.
     ready: Vec<String>,
+    /// How many messages came that could be had at once.
+    came: u64,
 }
 
 impl Reference {
@@ -96,6 +101,15 @@ impl Reference {
             self.rank();
         }
         self.deduplicated.retain(|_, (until, _)| *until > now);
+    }
+
+    /// The place of a message that comes now, and can be had now or later.
+    fn place(&mut self, visible_at: Millis, now: Millis) -> (Millis, u64) {
+        if visible_at > now {
+            return (visible_at, 0);
+        }
+        self.came += 1;
+        (now, self.came)
     }
 
     /// To be told of every single change.
@@ -150,6 +164,7 @@ fn run(fifo: bool, max_receives: u32, steps: Vec<Step>) -> Result<(), TestCaseEr
         messages: Vec::new(),
         deduplicated: HashMap::new(),
         ready: Vec::new(),
+        came: 0,
     });
     let mut now: Millis = 1_000_000;
     let mut receipts: Vec<Receipt> = Vec::new();
@@ -175,16 +190,19 @@ fn run(fifo: bool, max_receives: u32, steps: Vec<Step>) -> Result<(), TestCaseEr
                 } else {
                     prop_assert!(reference.messages.iter().all(|m| m.id != sent.id));
                     reference.deduplicated.insert(deduplication.to_string(), (now + 300_000, sent.id));
+                    let visible_at = now + Millis::from(delay) * 1_000;
+                    let place = reference.place(visible_at, now);
                     reference.add(Known {
                         id: sent.id,
                         group,
                         sent_at: now,
-                        visible_at: now + Millis::from(delay) * 1_000,
+                        visible_at,
                         in_flight: false,
                         hidden: delay > 0,
                         receives: 0,
                         received_here: 0,
                         moves: 0,
+                        place,
                     });
                 }
             }
@@ -193,7 +211,7 @@ fn run(fifo: bool, max_receives: u32, steps: Vec<Step>) -> Result<(), TestCaseEr
                 let received = queue.receive(max, visibility, Some(max_receives), now);
                 let got: Vec<u128> = received.keys.iter().filter_map(|key| queue.message(*key)).map(|m| m.id).collect();
                 prop_assert_eq!(got.len(), received.keys.len());
-                let dead = check_received(reference, &received, &got, max)?;
+                let dead = check_received(queue, reference, &received, &got, max)?;
                 for (key, id) in received.keys.iter().zip(&got) {
                     let known = reference.find(*id).expect("checked above");
                     known.receives += 1;
@@ -214,11 +232,13 @@ fn run(fifo: bool, max_receives: u32, steps: Vec<Step>) -> Result<(), TestCaseEr
                 }
                 for known in dead {
                     let sent_at = if fifo { now } else { known.sent_at };
+                    let place = references[1 - number].place(now, now);
                     references[1 - number].add(Known {
                         sent_at,
                         visible_at: now,
                         received_here: 0,
                         moves: known.moves + 1,
+                        place,
                         ..known
                     });
                 }
@@ -275,7 +295,8 @@ fn run(fifo: bool, max_receives: u32, steps: Vec<Step>) -> Result<(), TestCaseEr
 /// Nothing is lost: what the reference still has comes out once everything is visible again.
 fn check_rest(queue: &mut Queue, reference: &mut Reference, now: Millis) -> Result<(), TestCaseError> {
     reference.settle(now);
-    let mut rest: Vec<u128> = reference.messages.iter().map(|m| m.id).collect();
+    queue.settle(now);
+    let mut rest: Vec<u128> = in_order(queue, &[], reference.messages.iter().collect());
     let mut got = Vec::new();
     loop {
         let received = queue.receive(10, 600, None, now);
@@ -288,15 +309,28 @@ fn check_rest(queue: &mut Queue, reference: &mut Reference, now: Millis) -> Resu
             prop_assert!(queue.delete(key, receive, now).is_ok());
         }
     }
-    rest.sort_unstable();
-    got.sort_unstable();
+    if reference.fifo {
+        rest.sort_unstable();
+        got.sort_unstable();
+    }
     prop_assert_eq!(got, rest);
     prop_assert!(queue.messages.len() == 0);
     Ok(())
 }
 
+/// The ids of messages of a standard queue in the order in which it hands them out. It is free to choose between those whose delay
+/// was over at one time, so for them the order is its own.
+fn in_order(queue: &Queue, dead: &[Message], mut messages: Vec<&Known>) -> Vec<u128> {
+    let held = queue.messages.keys_where(|_| true);
+    let held = held.into_iter().filter_map(|key| queue.message(key)).chain(dead);
+    let chosen: HashMap<u128, u64> = held.map(|message| (message.id, message.place)).collect();
+    messages.sort_by_key(|known| (known.place, chosen.get(&known.id).copied()));
+    messages.into_iter().map(|known| known.id).collect()
+}
+
 /// What a receive brought was to be had, there was no more of it than fits, and the worn out went to the dead: these, in order.
 fn check_received(
+    queue: &Queue,
     reference: &mut Reference,
     received: &Received,
     got: &[u128],
@@ -329,8 +363,17 @@ fn check_received(
             prop_assert!(expected.starts_with(&got), "out of order: {:?} of {:?}", got, expected);
         }
     } else {
-        let healthy = available.iter().filter(|id| !worn(reference, **id)).count();
-        prop_assert_eq!(got.len(), healthy.min(max));
+        // From the first place on: the worn out are met on the way to as many others as are wanted.
+        let visible = reference.messages.iter().filter(|m| !m.hidden).collect();
+        let (mut expected, mut worn_out) = (Vec::new(), Vec::new());
+        for id in in_order(queue, &received.dead, visible) {
+            if expected.len() == max {
+                break;
+            }
+            if worn(reference, id) { worn_out.push(id) } else { expected.push(id) }
+        }
+        prop_assert_eq!(got, expected, "out of order");
+        prop_assert_eq!(&dead, &worn_out);
     }
     let known = dead.iter().filter_map(|id| reference.find(*id).cloned()).collect();
     reference.messages.retain(|m| !dead.contains(&m.id));

@@ -82,7 +82,7 @@ fn visibility_cannot_be_extended_beyond_twelve_hours() {
     let mut queue = queue(QueueSettings::standard());
     queue.send(plain("a"), 0);
     let key = queue.receive(1, 43_200, None, 0).keys[0];
-    assert_eq!(queue.change_visibility(key, 1, 43_200, 1_000), Err(Lapse::TooLong));
+    assert_eq!(queue.change_visibility(key, 1, 43_200, 1_000), Err(ReceiptError::TooLong));
     assert_eq!(queue.change_visibility(key, 1, 43_199, 1_000), Ok(()));
 }
 
@@ -93,7 +93,7 @@ fn twelve_hours_count_from_the_latest_receive() {
     queue.send(plain("a"), 0);
     let key = queue.receive(1, 30, None, 0).keys[0];
     assert_eq!(queue.change_visibility(key, 1, 3_600, 11 * HOUR), Ok(()));
-    assert_eq!(queue.change_visibility(key, 1, 1, 12 * HOUR), Err(Lapse::TooLong));
+    assert_eq!(queue.change_visibility(key, 1, 1, 12 * HOUR), Err(ReceiptError::TooLong));
     assert_eq!(queue.change_visibility(key, 1, 0, 13 * HOUR), Ok(()));
     assert_eq!(queue.receive(1, 30, None, 13 * HOUR).keys, [key]);
     assert_eq!(queue.change_visibility(key, 1, 43_200, 13 * HOUR), Ok(()));
@@ -115,8 +115,8 @@ fn an_old_receipt_of_a_standard_queue_acts() {
     assert_eq!(receive(&mut queue, 10, 12_000), ["a"]);
     assert_eq!(queue.delete(key, 1, 12_000), Ok(()));
     assert_eq!(queue.counts(12_000), Counts::default());
-    assert_eq!(queue.delete(key, 3, 12_000), Err(Lapse::Gone));
-    assert_eq!(queue.change_visibility(key, 3, 10, 12_000), Err(Lapse::Gone));
+    assert_eq!(queue.delete(key, 3, 12_000), Err(ReceiptError::Gone));
+    assert_eq!(queue.change_visibility(key, 3, 10, 12_000), Err(ReceiptError::Gone));
 }
 
 #[test]
@@ -125,8 +125,8 @@ fn an_old_receipt_of_a_fifo_queue_does_not() {
     queue.send(grouped("a", "g", Some("a")), 0);
     let key = queue.receive(1, 1, None, 0).keys[0];
     for now in [1_000, 2_000] {
-        assert_eq!(queue.change_visibility(key, 1, 10, now), Err(Lapse::Expired));
-        assert_eq!(queue.delete(key, 1, now), Err(Lapse::Expired));
+        assert_eq!(queue.change_visibility(key, 1, 10, now), Err(ReceiptError::Expired));
+        assert_eq!(queue.delete(key, 1, now), Err(ReceiptError::Expired));
         queue.receive(1, 30, None, now);
     }
     assert_eq!(queue.delete(key, 2, 3_000), Ok(()));

@@ -160,7 +160,11 @@ def _(probe: Probe) -> None:
     assert probe.ask("ListQueues")[2] == b"{}"
 
 
-@row("a FIFO batch with DelaySeconds in an entry is refused whole", "other emulators' word")
+@row(
+    "a FIFO batch with DelaySeconds in an entry is refused whole",
+    "the sentence, and that 0 is none: recorded (LocalStack test_fifo_queue_send_message_with_delay_seconds_fails; "
+    "elasticmq issue 273, localstack issue 6612); that it refuses the batch: other emulators' word",
+)
 def _(probe: Probe) -> None:
     url = probe.fifo()
     entries = [{"Id": f"{i}", "MessageBody": f"{i}", "MessageGroupId": "g", "DelaySeconds": i * 2} for i in range(2)]
@@ -281,7 +285,8 @@ def _(probe: Probe) -> None:
 
 @row(
     "JSON of another type",
-    "recorded: async-aws/aws issue 1667; other words are those of the same framework in DynamoDB",
+    "recorded: async-aws/aws issue 1667; other words are those of the same framework in DynamoDB, as dynalite's tests "
+    "have them, which were run against it, and Inqnuam/local-aws-sqs",
 )
 def _(probe: Probe) -> None:
     url = probe.queue()
@@ -290,12 +295,13 @@ def _(probe: Probe) -> None:
         ({"VisibilityTimeout": "30"}, "STRING_VALUE can not be converted to an Integer"),
         ({"MaxNumberOfMessages": 1.5}, "NUMBER_VALUE can not be converted to an Integer"),
         ({"WaitTimeSeconds": structure}, "Start of structure or map found where not expected."),
-        ({"WaitTimeSeconds": sequence}, "Start of list found where not expected"),
+        ({"WaitTimeSeconds": sequence}, "Unrecognized collection type class java.lang.Integer"),
+        ({"QueueUrl": sequence}, "Unrecognized collection type class java.lang.String"),
         ({"ReceiveRequestAttemptId": number}, "NUMBER_VALUE can not be converted to a String"),
         ({"ReceiveRequestAttemptId": True}, "TRUE_VALUE can not be converted to a String"),
         ({"AttributeNames": "All"}, "STRING_VALUE can not be converted to a list"),
     ):
-        assert probe.refusal("ReceiveMessage", QueueUrl=url, **members) == ("SerializationException", text)
+        assert probe.refusal("ReceiveMessage", **{"QueueUrl": url, **members}) == ("SerializationException", text)
     shapes: list[tuple[str, dict[str, Any]]] = [
         ("SendMessageBatch", {"Entries": [["id"]]}),
         ("SendMessageBatch", {"Entries": ["id"]}),
@@ -327,7 +333,9 @@ def _(probe: Probe) -> None:
 
 @row(
     "what is wrong with a RedrivePolicy, in order",
-    "no JSON: recorded (terraform-provider-aws users' logs); the others: other emulators' word",
+    "no JSON: recorded (terraform-provider-aws users' logs); {}: recorded (ansible-collections/community.aws issue "
+    "2321); other keys than the two: recorded (rubyonjets/jets pull request 101); a third key, and what is no ARN: "
+    "other emulators' word",
 )
 def _(probe: Probe) -> None:
     url = probe.queue()
@@ -342,6 +350,10 @@ def _(probe: Probe) -> None:
         )
     for policy, reason in (
         ({}, "Redrive policy does not contain mandatory attribute: maxReceiveCount."),
+        (
+            {"MaxReceiveCount": "4", "DeadLetterTargetArn": "x"},
+            "Redrive policy does not contain mandatory attribute: maxReceiveCount.",
+        ),
         ({"maxReceiveCount": 5}, "Redrive policy does not contain mandatory attribute: deadLetterTargetArn."),
         (
             {"deadLetterTargetArn": "x", "maxReceiveCount": 0, "other": 1},

@@ -235,7 +235,7 @@ FORM = "Content-Type: application/x-www-form-urlencoded"
         (post(b"", SEND), 400, b"The request must contain the parameter QueueUrl."),
         (post(b"Action=SendMessage&Version=2012-11-05", FORM), 400, b"query protocol"),
         (b"GET /?Action=ListQueues HTTP/1.1\r\nHost: x\r\n\r\n", 400, b"query protocol"),
-        (b"GET /000000000000/q HTTP/1.1\r\nHost: x\r\n\r\n", 405, b"takes POST requests"),
+        (b"GET /000000000000/q HTTP/1.1\r\nHost: x\r\n\r\n", 404, b"<UnknownOperationException><Message>This is"),
         (b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", 405, b"takes POST requests"),
         (b"NONSENSE\r\n\r\n", 400, b""),
         (b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n", 400, b""),

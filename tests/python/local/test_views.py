@@ -7,11 +7,13 @@ import re
 import urllib.error
 import urllib.parse
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from email.message import Message
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from support.waiting import until
 from turbosqs.local import Server
 
 
@@ -91,6 +93,28 @@ def test_messages_without_receiving_them(server: Server, sqs: Any, url: str) -> 
     assert (status, headers["x-amzn-query-error"]) == (400, "AWS.SimpleQueueService.NonExistentQueue;Sender")
 
 
+def traffic(server: Server) -> dict[str, dict[str, int]]:
+    """What SQS would bill, by action."""
+    found = json.loads(get(server, "/_turbosqs/overview")[2])["traffic"]
+    return {each["action"]: {"requests": each["requests"], "messages": each["messages"]} for each in found}
+
+
+def test_requests_are_billed_by_64_kib_of_what_they_carry(server: Server, connect: Any, sqs: Any, url: str) -> None:
+    """That of a reply counts as well, when it comes at once and when it was waited for."""
+    entries = [{"Id": str(number), "MessageBody": "x" * 65_000} for number in range(10)]
+    waiting = connect(server)
+    with ThreadPoolExecutor(1) as pool:
+        poll = pool.submit(waiting.receive_message, QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=20)
+        until(lambda: server.stats()["requests"].get("ReceiveMessage") == 1)
+        sqs.send_message_batch(QueueUrl=url, Entries=entries)
+        assert len(poll.result()["Messages"]) == 10
+    assert traffic(server)["ReceiveMessage"] == {"requests": 10, "messages": 10}
+    assert traffic(server)["SendMessageBatch"] == {"requests": 10, "messages": 10}
+    server.advance(30)
+    assert len(sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]) == 10
+    assert traffic(server)["ReceiveMessage"] == {"requests": 20, "messages": 20}
+
+
 def test_an_sdk_looks_without_receiving(server: Server, connect: Any, sqs: Any, url: str) -> None:
     sqs.send_message(QueueUrl=url, MessageBody="a")
     looking = connect(f"{server.endpoint_url}/_aws/sqs/messages")
@@ -110,7 +134,7 @@ def test_the_console_is_there_with_its_policy(server: Server) -> None:
     for name in re.findall(r'(?:src|href)="([^"]+)"', body.decode()):
         assert get(server, f"/{name}")[0] == 200, name
     assert b"MIT License" in get(server, "/_turbosqs/console/LICENSES.txt")[2]
-    assert get(server, "/_turbosqs/console/../../etc/passwd")[0] == 405
+    assert get(server, "/_turbosqs/console/../../etc/passwd")[0] == 404
 
 
 VIEWS = ["/", "/health", "/metrics", "/_turbosqs/overview", "/_aws/sqs/messages?QueueUrl=orders"]
@@ -178,4 +202,4 @@ def test_the_query_protocol_is_told_what_to_do(server: Server) -> None:
     error = ElementTree.fromstring(body)
     assert status == 400
     assert len(error.findtext("RequestId") or "") == 36
-    assert "boto3 1.28.82" in (error.findtext("Error/Message") or "")
+    assert "boto3 1.34.90" in (error.findtext("Error/Message") or "")
