@@ -10,12 +10,14 @@ other load on the machine disturbs little; the rate is by the wall clock, which 
 from __future__ import annotations
 
 import argparse
+import http.client
 import json
 import os
 import re
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -119,6 +121,28 @@ def report(name: str, rate: float | None, cpu: float | None, note: str = "") -> 
     print(f"{name:<58} {figures}  {note}")
 
 
+@contextmanager
+def console(port: int) -> Iterator[None]:
+    """An open console: it asks for its overview each second."""
+    closed = threading.Event()
+
+    def look() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        while True:
+            connection.request("GET", "/_turbosqs/overview?search=&offset=0&limit=50")
+            connection.getresponse().read()
+            if closed.wait(1):
+                return
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield
+    finally:
+        closed.set()
+        thread.join()
+
+
 def throughput(core: int, rounds: int) -> None:
     with server(core) as running:
         peers = [Peer(running.port) for _ in range(16)]
@@ -126,6 +150,9 @@ def throughput(core: int, rounds: int) -> None:
         url = first.call("CreateQueue", {"QueueName": "bench"})["QueueUrl"]
         ten = {"QueueUrl": url, "Entries": entries(10)}
         report("SendMessageBatch of 10", *drive(running, peers, "SendMessageBatch", ten, rounds))
+        with console(running.port):
+            figures = drive(running, peers, "SendMessageBatch", ten, rounds)
+        report("SendMessageBatch of 10, with a console open", *figures)
         one = {"QueueUrl": url, "MessageBody": BODY}
         report("SendMessage", *drive(running, peers, "SendMessage", one, rounds))
         take = {"QueueUrl": url, "MaxNumberOfMessages": 10}

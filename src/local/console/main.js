@@ -47,7 +47,7 @@ function App() {
         samples.push({ at: next.now, ...queue });
         history.current.set(queue.name, samples.slice(-120));
       }
-      setData(next);
+      setData({ ...next, of: only });
       setLost(null);
     } catch (error) {
       if (turn === asked.current) setLost(error);
@@ -59,6 +59,8 @@ function App() {
     const [account, region] = value.split("/");
     chooseRealm(account, region);
     history.current.clear();
+    // What is shown belongs to the realm before.
+    setData((data) => data && { ...data, queues: [], total: null, of: null });
     setOffset(0);
     setRealm(value);
   };
@@ -80,6 +82,8 @@ function App() {
       case "cost":
         return html`<${Cost} data=${data} />`;
       default:
+        // Where one comes from a queue, that one is all there is as yet.
+        if (data.of !== "") return html`<p class="quiet">Loading …</p>`;
         return html`<${QueueList} data=${data} search=${search} offset=${offset} limit=${limit} refresh=${refresh}
           onSearch=${(text) => { setSearch(text); setOffset(0); }} onOffset=${setOffset} />`;
     }

@@ -2,7 +2,7 @@
 
 import { useEffect, useRef, useState } from "./hooks.js";
 import { call } from "./api.js";
-import { AreaField, bytes, Complaint, count, html, TextField, time } from "./parts.js";
+import { AreaField, bytes, Complaint, count, html, TextField, time, useLatest } from "./parts.js";
 
 export function Messages({ url, row, data, refresh }) {
   return html`<div class="columns">
@@ -83,6 +83,9 @@ function Receive({ url, row, data, refresh }) {
   const [looked, setLooked] = useState(null);
   const [error, setError] = useState(null);
   const abort = useRef(null);
+  // What was deleted while a poll goes on, which knows of it still.
+  const removed = useRef(new Set());
+  const latest = useLatest();
   useEffect(() => () => abort.current?.abort(), []);
 
   const show = (found) => {
@@ -94,6 +97,9 @@ function Receive({ url, row, data, refresh }) {
     const controller = (abort.current = new AbortController());
     const [began, length, wanted] = [Date.now(), Number(seconds) * 1000, Number(most)];
     const found = [];
+    // A look that is still to be answered is over.
+    latest();
+    removed.current.clear();
     show([]);
     setLooked(null);
     setError(null);
@@ -113,7 +119,7 @@ function Receive({ url, row, data, refresh }) {
           if (before >= 0) found[before] = message;
           else found.push(message);
         }
-        setMessages([...found]);
+        setMessages(found.filter((message) => !removed.current.has(message.MessageId)));
       }
     } catch (problem) {
       if (problem.name !== "AbortError") setError(problem);
@@ -124,13 +130,15 @@ function Receive({ url, row, data, refresh }) {
     }
   };
   const look = async (offset) => {
+    const isLatest = latest();
     try {
       const reply = await call("ReceiveMessage", { QueueUrl: url, ShowInvisible: true, ShowDelayed: true, Offset: offset, Limit: PAGE }, { path: data.peek });
+      if (!isLatest()) return;
       show(reply.Messages ?? []);
       setLooked(offset);
       setError(null);
     } catch (problem) {
-      setError(problem);
+      if (isLatest()) setError(problem);
     }
   };
   const remove = async () => {
@@ -139,10 +147,13 @@ function Receive({ url, row, data, refresh }) {
       for (let at = 0; at < gone.length; at += 10) {
         const entries = gone.slice(at, at + 10).map((message, i) => ({ Id: String(i), ReceiptHandle: message.ReceiptHandle }));
         const reply = await call("DeleteMessageBatch", { QueueUrl: url, Entries: entries });
+        const ids = new Set((reply.Successful ?? []).map((entry) => gone[at + Number(entry.Id)].MessageId));
+        ids.forEach((id) => removed.current.add(id));
+        setMessages((messages) => messages.filter((message) => !ids.has(message.MessageId)));
+        setChosen((chosen) => new Set([...chosen].filter((id) => !ids.has(id))));
         const failed = reply.Failed?.[0];
         if (failed) throw Object.assign(new Error(failed.Message), { code: failed.Code });
       }
-      show(messages.filter((message) => !chosen.has(message.MessageId)));
       setError(null);
     } catch (problem) {
       setError(problem);

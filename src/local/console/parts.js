@@ -31,6 +31,15 @@ export function useId(name) {
   return id.current;
 }
 
+// `latest()` begins a question and returns whether it is the latest still: an answer that comes after that to a later one is old.
+export function useLatest() {
+  const asked = useRef(0);
+  return () => {
+    const turn = (asked.current += 1);
+    return () => turn === asked.current;
+  };
+}
+
 // Runs `act` now and each `seconds` while the page is looked at.
 export function useInterval(act, seconds, inputs) {
   const latest = useRef(act);
@@ -108,20 +117,25 @@ const UNITS = [["1", "seconds"], ["60", "minutes"], ["3600", "hours"], ["86400",
 // A time in seconds, with the unit in which it is shown.
 export function TimeField({ label, hint, seconds, onInput, most }) {
   const id = useId("time");
-  const fits = (value) => (UNITS.findLast(([unit]) => Number(value) && Number(value) % Number(unit) === 0) || UNITS[0])[0];
   const [unit, setUnit] = useState("1");
-  const shown = seconds === "" ? "" : Number(seconds) / Number(unit);
-  useEffect(() => setUnit((unit) => (Number(seconds) % Number(unit) ? fits(seconds) : unit)), [seconds]);
+  const [typed, setTyped] = useState("");
+  const inSeconds = (text) => (text === "" ? "" : String(Math.round(text * unit)));
+  // What is typed stays as it is while it means these seconds: 1.25 days are not to become 1.2499.
+  const shown = inSeconds(typed) === seconds ? typed : seconds === "" ? "" : String(Number(seconds) / Number(unit));
   return html`<div class="field">
     <label for=${id}>${label}</label>
     <div class="joined">
       <input id=${id} type="number" min="0" max=${most && most / Number(unit)} step="any" value=${shown}
         aria-describedby=${`${id}-hint`}
-        onInput=${(event) => onInput(event.target.value === "" ? "" : String(Math.round(event.target.value * unit)))} />
+        onInput=${(event) => {
+          setTyped(event.target.value);
+          onInput(inSeconds(event.target.value));
+        }} />
       <select aria-label=${`${label} unit`} value=${unit} onChange=${(event) => {
         const next = event.target.value;
         // The number stays and its meaning changes, as the reader sees it.
         if (shown !== "") onInput(String(Math.round(shown * next)));
+        setTyped(shown);
         setUnit(next);
       }}>
         ${UNITS.map(([key, text]) => html`<option value=${key} selected=${key === unit}>${text}</option>`)}

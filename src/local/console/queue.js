@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "./hooks.js";
 import { call, nameOf } from "./api.js";
-import { Chart, Complaint, Confirm, count, duration, html, TextField, time, useInterval } from "./parts.js";
+import { Chart, Complaint, Confirm, count, duration, html, TextField, time, useInterval, useLatest } from "./parts.js";
 import { Messages } from "./messages.js";
 import { asTags, fromAttributes, SettingsFields, TagFields, toAttributes, toQueue } from "./queues.js";
 
@@ -25,13 +25,17 @@ export function Queue({ name, tab, data, samples, refresh }) {
   const url = row?.url;
   const [attributes, setAttributes] = useState(null);
   const [error, setError] = useState(null);
+  const latest = useLatest();
   const load = async () => {
     if (!url) return;
+    const isLatest = latest();
     try {
-      setAttributes((await call("GetQueueAttributes", { QueueUrl: url, AttributeNames: ["All"] })).Attributes);
+      const found = (await call("GetQueueAttributes", { QueueUrl: url, AttributeNames: ["All"] })).Attributes;
+      if (!isLatest()) return;
+      setAttributes(found);
       setError(null);
     } catch (problem) {
-      setError(problem);
+      if (isLatest()) setError(problem);
     }
   };
   useEffect(() => {
@@ -50,8 +54,8 @@ export function Queue({ name, tab, data, samples, refresh }) {
   };
   const remove = async () => {
     await call("DeleteQueue", { QueueUrl: url });
+    // There the queues are asked for anew.
     location.hash = "#/";
-    refresh();
   };
   const shared = { url, attributes, data, reload: load, refresh, row };
   return html`<section aria-labelledby="title">
@@ -69,7 +73,7 @@ export function Queue({ name, tab, data, samples, refresh }) {
     <${Complaint} error=${error} />
     ${tab === "" && html`<${Overview} ...${shared} samples=${samples} />`}
     ${tab === "messages" && html`<${Messages} ...${shared} />`}
-    ${tab === "edit" && attributes && html`<${Edit} ...${shared} />`}
+    ${tab === "edit" && html`<${Edit} ...${shared} />`}
     ${tab === "redrive" && attributes && html`<${Redrive} ...${shared} />`}
     ${tab === "tags" && html`<${Tags} ...${shared} />`}
     ${tab === "permissions" && attributes && html`<${Permissions} ...${shared} />`}
@@ -108,23 +112,35 @@ function Overview({ row, url, attributes, samples, data }) {
     ${facts && html`<dl class="facts">${facts.map(([term, value]) => html`<div><dt>${term}</dt><dd>${value}</dd></div>`)}</dl>`}`;
 }
 
-function Edit({ url, attributes, reload }) {
-  const [form, setForm] = useState(fromAttributes(attributes));
+function Edit({ url, reload }) {
+  // Asked for here and now: settings of a while ago would be set again along with what is changed.
+  const [before, setBefore] = useState(null);
+  const [form, setForm] = useState(null);
   const [error, setError] = useState(null);
   const [saved, setSaved] = useState(false);
+  const load = async () => {
+    const found = (await call("GetQueueAttributes", { QueueUrl: url, AttributeNames: ["All"] })).Attributes;
+    setBefore(found);
+    setForm((form) => form ?? fromAttributes(found));
+  };
+  useEffect(() => {
+    load().catch(setError);
+  }, [url]);
   const submit = async (event) => {
     event.preventDefault();
     setSaved(false);
     try {
-      const changed = toAttributes(form, attributes);
+      const changed = toAttributes(form, before);
       if (Object.keys(changed).length) await call("SetQueueAttributes", { QueueUrl: url, Attributes: changed });
+      await load();
       setError(null);
       setSaved(true);
-      await reload();
+      reload();
     } catch (problem) {
       setError(problem);
     }
   };
+  if (!form) return html`<${Complaint} error=${error} />`;
   return html`<form onSubmit=${submit}>
     <${SettingsFields} form=${form} change=${(part) => { setSaved(false); setForm((form) => ({ ...form, ...part })); }} />
     <${Complaint} error=${error} />
@@ -139,12 +155,17 @@ function Redrive({ url, attributes, row, refresh }) {
   const [destination, setDestination] = useState("");
   const [velocity, setVelocity] = useState("");
   const [error, setError] = useState(null);
+  const latest = useLatest();
   const load = async () => {
+    const isLatest = latest();
     try {
-      setSources((await call("ListDeadLetterSourceQueues", { QueueUrl: url })).queueUrls ?? []);
-      setTasks((await call("ListMessageMoveTasks", { SourceArn: arn, MaxResults: 10 })).Results ?? []);
+      const found = (await call("ListDeadLetterSourceQueues", { QueueUrl: url })).queueUrls ?? [];
+      const moved = (await call("ListMessageMoveTasks", { SourceArn: arn, MaxResults: 10 })).Results ?? [];
+      if (!isLatest()) return;
+      setSources(found);
+      setTasks(moved);
     } catch (problem) {
-      setError(problem);
+      if (isLatest()) setError(problem);
     }
   };
   useInterval(load, 2, [url]);

@@ -13,6 +13,8 @@ from support.libraries import BOTO3
 from turbosqs.local import Server
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+#: How many times slower the browser is to be than the machine: ``TURBOSQS_SLOWER=20`` finds what the page is late for.
+SLOWER = int(os.environ.get("TURBOSQS_SLOWER", "1"))
 
 
 # For a module, not for all: while Playwright runs, an event loop runs in this thread, where others run theirs.
@@ -21,7 +23,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     if CHROMIUM is None:
         pytest.skip("there is no Chromium on this machine: apt-get install chromium")
     playwright = pytest.importorskip("playwright.sync_api")
-    playwright.expect.set_options(timeout=20_000)
+    playwright.expect.set_options(timeout=20_000 * SLOWER)
     home = tmp_path_factory.mktemp("browser")
     with playwright.sync_playwright() as driver:
         # As root, and in containers, it has no sandbox to use; it looks at pages of this machine alone.
@@ -45,7 +47,9 @@ def look(browser: Any) -> Iterator[Look]:
         context = browser.new_context(**settings)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(20_000 * SLOWER)
+        if SLOWER > 1:
+            context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": SLOWER})
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("dialog", lambda dialog: wrong.append(f"dialog: {dialog.message}"))
         origin = url.split("/", 3)[:3]

@@ -122,6 +122,54 @@ def test_the_guides_walk(server: Server, sqs: Any, look: Any) -> None:
     assert [attributes[name] for name in names] == ["0", "0"]
 
 
+def test_everything_that_a_queue_can_be_given(server: Server, sqs: Any, look: Any) -> None:
+    server.create_queue("dead")
+    page = look(f"{server.endpoint_url}/#/create")
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [{"Sid": "s", "Effect": "Deny", "Action": "sqs:*", "Principal": "*"}],
+    }
+    for label, value in (
+        ("Name", "whole"),
+        ("Visibility timeout", "45"),
+        ("Message retention period", "3600"),
+        ("Delivery delay", "7"),
+        ("Receive message wait time", "3"),
+        ("Maximum message size", "2048"),
+        ("Access policy", json.dumps(policy)),
+        ("Dead-letter queue", DEAD),
+        ("Maximum receives", "4"),
+        ("Redrive allow policy", '{"redrivePermission": "denyAll"}'),
+    ):
+        page.get_by_label(label, exact=True).fill(value)
+    page.get_by_label("Encryption", exact=True).select_option("kms")
+    page.get_by_label("KMS key").fill("alias/aws/sqs")
+    # The unit gives the number another meaning, and what is typed stays as it is.
+    page.get_by_label("Delivery delay unit").select_option("minutes")
+    page.get_by_label("Delivery delay", exact=True).fill("1.25")
+    expect(page.get_by_label("Delivery delay", exact=True)).to_have_value("1.25")
+    button(page, "Add tag").click()
+    page.get_by_label("Tag key").fill("team")
+    page.get_by_label("Tag value").fill("checkout")
+    button(page, "Create queue").click()
+    expect(page.get_by_role("heading", name="whole")).to_be_visible()
+    url = sqs.get_queue_url(QueueName="whole")["QueueUrl"]
+    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    wanted = {
+        "VisibilityTimeout": "45",
+        "MessageRetentionPeriod": "3600",
+        "DelaySeconds": "75",
+        "ReceiveMessageWaitTimeSeconds": "3",
+        "MaximumMessageSize": "2048",
+        "KmsMasterKeyId": "alias/aws/sqs",
+        "RedrivePolicy": json.dumps({"deadLetterTargetArn": DEAD, "maxReceiveCount": 4}, separators=(",", ":")),
+        "RedriveAllowPolicy": '{"redrivePermission":"denyAll"}',
+    }
+    assert {name: attributes[name] for name in wanted} == wanted
+    assert json.loads(attributes["Policy"]) == policy
+    assert sqs.list_queue_tags(QueueUrl=url)["Tags"] == {"team": "checkout"}
+
+
 def test_fifo(server: Server, sqs: Any, look: Any) -> None:
     page = look(f"{server.endpoint_url}/#/create")
     page.get_by_label("Name", exact=True).fill("jobs")
@@ -319,6 +367,71 @@ def test_a_poll_shows_its_progress_and_stops(server: Server, look: Any) -> None:
     expect(page.get_by_role("progressbar", name="Polling progress")).to_be_visible()
     button(page, "Stop").click()
     expect(button(page, "Poll for messages")).to_be_visible()
+
+
+def test_what_is_deleted_during_a_poll_stays_away(server: Server, sqs: Any, look: Any) -> None:
+    url = server.create_queue("orders")
+    sqs.send_message(QueueUrl=url, MessageBody="first")
+    page = look(server.endpoint_url)
+    queue(page, server, "orders")
+    page.get_by_label("Polling duration").fill("900")
+    button(page, "Poll for messages").click()
+    page.get_by_role("button", name=re.compile("^first")).click()
+    button(page, "Delete").click()
+    expect(page.get_by_role("button", name=re.compile("^first"))).to_have_count(0)
+    # It is the same poll that brings the next one.
+    sqs.send_message(QueueUrl=url, MessageBody="second")
+    expect(page.get_by_role("button", name=re.compile("^second"))).to_be_visible()
+    expect(page.locator(".messages > li")).to_have_count(1)
+    expect(button(page, "Stop")).to_be_visible()
+
+
+def test_an_answer_that_is_late_is_not_shown(server: Server, sqs: Any, look: Any) -> None:
+    url = server.create_queue("orders")
+    for number in range(15):
+        entries = [{"Id": str(i), "MessageBody": f"{number * 10 + i}"} for i in range(10)]
+        sqs.send_message_batch(QueueUrl=url, Entries=entries)
+    page = look(server.endpoint_url)
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:
+        if json.loads(route.request.post_data)["Offset"] == 100:
+            held.append(route)
+        else:
+            route.continue_()
+
+    queue(page, server, "orders")
+    button(page, "Look without receiving").click()
+    first = page.get_by_text("1 \u2013 100 of 150")
+    expect(first).to_be_visible()
+    page.route("**/_aws/sqs/messages", hold)
+    with page.expect_request("**/_aws/sqs/messages"):
+        button(page, "Next messages").click()
+    with page.expect_response("**/_aws/sqs/messages"):
+        button(page, "Look without receiving").click()
+    expect(first).to_be_visible()
+    [route] = held
+    with page.expect_response("**/_aws/sqs/messages"):
+        route.continue_()
+    # What the answer would change is there two pictures later.
+    page.evaluate("() => new Promise((seen) => requestAnimationFrame(() => requestAnimationFrame(seen)))")
+    expect(first).to_be_visible()
+    expect(page.locator(".messages > li")).to_have_count(100)
+
+
+def test_what_others_set_meanwhile_is_not_set_back(server: Server, sqs: Any, look: Any) -> None:
+    url = server.create_queue("orders")
+    page = look(server.endpoint_url)
+    queue(page, server, "orders", "")
+    expect(page.get_by_text("30 s", exact=True)).to_be_visible()
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "77"})
+    page.get_by_role("link", name="Edit", exact=True).click()
+    expect(page.get_by_label("Visibility timeout", exact=True)).to_have_value("77")
+    page.get_by_label("Delivery delay", exact=True).fill("7")
+    button(page, "Save").click()
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    assert (attributes["VisibilityTimeout"], attributes["DelaySeconds"]) == ("77", "7")
 
 
 def test_a_server_that_goes_and_comes_back(look: Any) -> None:
