@@ -22,7 +22,7 @@ from pathlib import Path
 import environments
 from environments import ROOT, UnusableError, executable
 
-ALONE = ("installed", "client", "consumer", "aio", "guide", "function")
+ALONE = ("installed", "client", "consumer", "aio", "console", "guide", "function")
 WITH_BOTO3 = ("patch",)
 #: The test suite, by the environment that it is run in: as much of it as finds there what it needs.
 PARALLEL = ("--numprocesses", "logical")

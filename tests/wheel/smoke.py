@@ -14,11 +14,14 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -122,6 +125,46 @@ def aio(_: Path, __: str) -> None:
     asyncio.run(main())
 
 
+def console(_: Path, __: str) -> None:
+    """The page of the embedded SQS, and that of `turbosqs console`, which is for whoever has its token."""
+    served = os.environ["AWS_ENDPOINT_URL"]
+    parts = whole_page(f"{served}/")
+    assert {name.rpartition("/")[2] for name in parts} >= {"main.js", "queues.js", "preact.js", "console.css"}, parts
+    with running("console", "--endpoint-url", served, "--no-browser") as address:
+        root, token = address.rstrip("/").rsplit("/", 1)
+        assert len(token) >= 43, address
+        assert whole_page(address) == parts
+        for without in (f"{root}/", f"{root}/{token[:-1]}/", f"{root}/_turbosqs/overview"):
+            try:
+                fetched(without)
+                status = 200
+            except urllib.error.HTTPError as error:
+                status = error.code
+            assert status == 403, (without, status)
+
+
+def whole_page(url: str) -> set[str]:
+    """Fetches a page and all that it is made of; their names."""
+    page = fetched(url).decode()
+    assert page.startswith("<!doctype html>"), page[:100]
+    found: set[str] = set()
+    wanted = set(re.findall(r'(?:src|href)="([^"#]+)"', page))
+    while wanted - found:
+        name = min(wanted - found)
+        text = fetched(f"{url}{name}").decode()
+        found.add(name)
+        if name.endswith(".js"):
+            folder = name.rpartition("/")[0]
+            wanted |= {f"{folder}/{other}" for other in re.findall(r'from "\./([^"]+)"', text)}
+    return found
+
+
+def fetched(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=30) as reply:
+        body: bytes = reply.read()
+    return body
+
+
 def guide(checkout: Path, _: str) -> None:
     """The guide's scripts. What is received stays invisible for a while, so there is one message more to be deleted."""
     said = {}
@@ -207,13 +250,13 @@ def patch(_: Path, __: str) -> None:
     assert (done.returncode, done.stdout.strip()) == (0, "{'fast': 1}"), done
 
 
-CHECKS: tuple[Callable[[Path, str], None], ...] = (installed, client, consumer, aio, guide, function, patch)
+CHECKS: tuple[Callable[[Path, str], None], ...] = (installed, client, consumer, aio, console, guide, function, patch)
 
 
 @contextlib.contextmanager
-def served() -> Iterator[str]:
-    """`turbosqs serve`, which must end well when it is told to."""
-    process = subprocess.Popen([COMMAND, "serve", "--port", "0"], stdout=subprocess.PIPE, text=True)
+def running(*arguments: str) -> Iterator[str]:
+    """A command of ours that serves: its address. It must end well when it is told to."""
+    process = subprocess.Popen([COMMAND, *arguments], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         yield process.stdout.readline().strip()
@@ -227,7 +270,7 @@ def main(checkout: str, wheel: str, *names: str) -> None:
     chosen = [check for check in CHECKS if check.__name__ in names]
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
-    with served() as url:
+    with running("serve", "--port", "0") as url:
         nothing = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
         os.environ.update(SETTINGS, AWS_ENDPOINT_URL=url, **nothing)
         for check in chosen:
