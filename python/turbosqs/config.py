@@ -218,9 +218,10 @@ def warn_of_no_verification(endpoint_url: str) -> None:
         f"Requests to '{host}' are made without verifying its certificate (verify=False): whoever is on the way can "
         "read and change them. verify= takes the path of a bundle of authorities instead."
     )
-    # The caller's line: above _connect, client and, at times, the module's own client.
+    # The caller's line: above _connect, client and, at times, the module's own client; or above botocore's methods.
     level, frame = 2, sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "turbosqs":
+    ours = ("turbosqs", "botocore", "boto3")
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in ours:
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)
 

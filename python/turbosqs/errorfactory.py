@@ -75,7 +75,11 @@ def exception(failure: Failure) -> Exception:
     name, kwargs = failure.args
     if name not in _classes:
         _classes[name] = guarded(_class, name)
-    return _classes[name](**kwargs)
+    error = _classes[name](**kwargs)
+    if failure.__cause__ is not None:
+        # What a file raised when it was read.
+        error.__cause__ = failure.__cause__
+    return error
 
 
 def _class(name: str) -> type[Exception]:

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::sources::File;
 use super::{ConfigError, SharedFiles, Sources};
 
 /// An environment and shared files of a test.
@@ -9,13 +10,21 @@ use super::{ConfigError, SharedFiles, Sources};
 pub(super) struct Fake {
     variables: BTreeMap<String, String>,
     files: Option<SharedFiles>,
+    others: BTreeMap<String, String>,
     order: Vec<(String, String)>,
 }
 
 impl Fake {
     pub(super) fn environment(variables: &[(&str, &str)]) -> Fake {
         let order: Vec<_> = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Fake { variables: order.iter().cloned().collect(), files: Some(SharedFiles::default()), order }
+        let (variables, files) = (order.iter().cloned().collect(), Some(SharedFiles::default()));
+        Fake { variables, files, order, ..Fake::default() }
+    }
+
+    /// With a file that is none of the shared ones.
+    pub(super) fn with_file(mut self, path: &str, text: &str) -> Fake {
+        self.others.insert(path.to_owned(), text.to_owned());
+        self
     }
 
     pub(super) fn with_files(self, config: &str, credentials: &str) -> Fake {
@@ -36,5 +45,9 @@ impl Sources for Fake {
     fn files(&self) -> Result<&SharedFiles, ConfigError> {
         let broken = || ConfigError::ConfigParse { path: "config".into(), error: String::new() };
         self.files.as_ref().ok_or_else(broken)
+    }
+
+    fn file(&self, path: &str) -> Result<File, ConfigError> {
+        Ok(self.others.get(path).map(|text| (path.to_owned(), text.clone())))
     }
 }

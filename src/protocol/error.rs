@@ -271,7 +271,7 @@ mod tests {
     fn refusal(status: u16, query_error: Option<&str>, body: &str) -> ServiceError {
         let headers = query_error.map(|value| ("x-amzn-query-error".into(), value.into())).into_iter().collect();
         let body = Bytes::copy_from_slice(body.as_bytes());
-        ServiceError::from_reply(Reply { status, headers, body, attempts: 1, max_attempts: 3 })
+        ServiceError::from_reply(Reply { status, headers, body, attempts: 1, max_attempts: 3, is_legacy: false })
     }
 
     #[test]

@@ -37,9 +37,17 @@ pub(crate) struct Reply {
     pub attempts: u32,
     /// How many attempts the configuration allows.
     pub max_attempts: u32,
+    /// botocore's retry mode `legacy`, which has words of its own for a last attempt: see [`Reply::is_last`].
+    pub is_legacy: bool,
 }
 
 impl Reply {
+    /// Whether it is told that no attempt was left, as botocore tells it: of any last one, but in mode `legacy` of what was worth
+    /// another alone.
+    pub(crate) fn is_last(&self, is_worth_another: bool) -> bool {
+        self.attempts >= self.max_attempts && (is_worth_another || !self.is_legacy)
+    }
+
     /// A header; `name` in lower case. The values of a repeated header are joined, as HTTP allows.
     pub(crate) fn header(&self, name: &str) -> Option<Cow<'_, str>> {
         let mut values = self.headers.iter().filter(|(key, _)| &**key == name).map(|(_, value)| &**value);

@@ -88,16 +88,25 @@ pub(super) fn body(client: &Client, operation: &'static Operation, params: &Boun
 
 /// Why arguments cannot be sent.
 fn refusal(operation: &'static Operation, params: &Bound<'_, PyDict>, unfit: Unfit) -> PyErr {
-    match unfit {
-        Unfit::Python(error) => error,
-        Unfit::Invalid => match validate::report(params, operation.input) {
-            Err(error) => error,
-            Ok(None) => PyRuntimeError::new_err(format!(
-                "the arguments of {} were refused without a reason, which is a bug in turbosqs",
-                operation.name
-            )),
-            Ok(Some(report)) => error::with_texts(params.py(), "ParamValidationError", &[("report", &report)]),
-        },
+    let py = params.py();
+    let unreadable = match unfit {
+        Unfit::Python(error) => return error,
+        Unfit::Invalid => vec![],
+        Unfit::Unreadable(files) => files,
+    };
+    match validate::report(params, operation.input, &unreadable) {
+        Err(error) => error,
+        Ok(None) => PyRuntimeError::new_err(format!(
+            "the arguments of {} were refused without a reason, which is a bug in turbosqs",
+            operation.name
+        )),
+        Ok(Some(report)) => {
+            let error = error::with_texts(py, "ParamValidationError", &[("report", &report)]);
+            if let Some(first) = unreadable.first() {
+                error.set_cause(py, Some(first.why.clone_ref(py)));
+            }
+            error
+        }
     }
 }
 

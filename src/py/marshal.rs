@@ -5,7 +5,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use pyo3::exceptions::{PyAttributeError, PyKeyError, PyTypeError};
+use pyo3::exceptions::{PyAttributeError, PyException, PyKeyError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyInt, PyList, PyString, PyTuple};
 
@@ -18,7 +18,15 @@ use crate::protocol::entry::Entry;
 pub(super) enum Unfit {
     /// It breaks the model; the complaint is `validate`'s to make.
     Invalid,
+    /// Files cannot be read, and nothing else is wrong.
+    Unreadable(Vec<UnreadFile>),
     Python(PyErr),
+}
+
+/// A file that stands for a binary value and cannot be read.
+pub(super) struct UnreadFile {
+    pub file: Py<PyAny>,
+    pub why: PyErr,
 }
 
 impl From<PyErr> for Unfit {
@@ -64,7 +72,11 @@ fn write<'a, 'py, T>(
     let mut marshal = Marshal::new(params, input, strict, Files::Unread);
     let written = work(&mut marshal).map_err(|unfit| marshal.why(unfit))?;
     match marshal.files {
-        Files::Met => work(&mut Marshal::new(params, input, strict, Files::Read)),
+        Files::Met => {
+            let mut reading = Marshal::new(params, input, strict, Files::Read);
+            let written = work(&mut reading)?;
+            if reading.unreadable.is_empty() { Ok(written) } else { Err(Unfit::Unreadable(reading.unreadable)) }
+        }
         Files::Unread | Files::Read => Ok(written),
     }
 }
@@ -135,20 +147,24 @@ struct Marshal<'a, 'py> {
     out: Vec<u8>,
     strict: bool,
     files: Files,
+    /// The files that could not be read so far.
+    unreadable: Vec<UnreadFile>,
     /// Bytes of text and of binary values, names of map entries included: what SQS would count.
     payload: usize,
 }
 
 impl<'a, 'py> Marshal<'a, 'py> {
     fn new(params: &'a Bound<'py, PyDict>, input: &'static Structure, strict: bool, files: Files) -> Marshal<'a, 'py> {
-        Marshal { params, input, out: Vec::with_capacity(512), strict, files, payload: 0 }
+        Marshal { params, input, out: Vec::with_capacity(512), strict, files, unreadable: vec![], payload: 0 }
     }
 
     /// Of all that is wrong: what breaks the model comes first, wherever it stands, and all of it.
     #[cold]
     fn why(&self, unfit: Unfit) -> Unfit {
         match unfit {
-            Unfit::Python(_) if self.strict && matches!(validate::report(self.params, self.input), Ok(Some(_))) => {
+            Unfit::Python(_)
+                if self.strict && matches!(validate::report(self.params, self.input, &[]), Ok(Some(_))) =>
+            {
                 Unfit::Invalid
             }
             unfit => unfit,
@@ -343,15 +359,13 @@ impl<'a, 'py> Marshal<'a, 'py> {
                 self.files = Files::Met;
                 return Ok(());
             }
-            let content = nested::run(value.py(), || value.call_method0("read"))?;
-            if !content.is_instance_of::<PyBytes>()
-                && !content.is_instance_of::<PyByteArray>()
-                && !content.is_instance_of::<PyString>()
-            {
-                let kind = content.get_type().name()?;
-                return Err(PyTypeError::new_err(format!("read() of a binary value gave {kind}, not bytes")).into());
+            match (self.file(value), value.py()) {
+                // To be told of all of them, and of where they stand.
+                (Err(Unfit::Python(why)), py) if self.strict && why.is_instance_of::<PyException>(py) => {
+                    self.unreadable.push(UnreadFile { file: value.clone().unbind(), why });
+                }
+                (read, _) => read?,
             }
-            self.blob(&content)?;
         } else if self.strict {
             return Err(Unfit::Invalid);
         } else {
@@ -360,6 +374,19 @@ impl<'a, 'py> Marshal<'a, 'py> {
             return Err(PyTypeError::new_err(format!("a bytes-like object is required, not '{kind}'")).into());
         }
         Ok(())
+    }
+
+    /// What is read from a file.
+    fn file(&mut self, file: &Bound<'_, PyAny>) -> Written {
+        let content = nested::run(file.py(), || file.call_method0("read"))?;
+        if !content.is_instance_of::<PyBytes>()
+            && !content.is_instance_of::<PyByteArray>()
+            && !content.is_instance_of::<PyString>()
+        {
+            let kind = content.get_type().name()?;
+            return Err(PyTypeError::new_err(format!("read() of a binary value gave {kind}, not bytes")).into());
+        }
+        self.blob(&content)
     }
 
     fn base64(&mut self, bytes: &[u8]) {

@@ -31,7 +31,7 @@ fn with_metadata<'py>(
 }
 
 fn metadata_of_reply<'py>(py: Python<'py>, reply: &Reply, headers: Bound<'py, PyDict>) -> PyResult<Bound<'py, PyDict>> {
-    metadata(py, reply, headers, true, reply.attempts >= reply.max_attempts, false)
+    metadata(py, reply, headers, true, reply.is_last(false), false)
 }
 
 /// Several replies after one another. Those that shared a request have equal metadata, which is made once and copied: each
@@ -81,8 +81,9 @@ impl SharedMetadata<'_> {
 /// The metadata of a refusal: it has a request id only if SQS itself has spoken.
 pub(super) fn metadata_of_error<'py>(py: Python<'py>, error: &ServiceError) -> PyResult<Bound<'py, PyDict>> {
     let reply = &error.reply;
-    let exhausted = reply.attempts >= reply.max_attempts;
-    let out_of_quota = !exhausted && error.retry().is_some();
+    let is_worth_another = error.retry().is_some();
+    let exhausted = reply.is_last(is_worth_another);
+    let out_of_quota = !exhausted && is_worth_another;
     metadata(py, reply, headers(py, reply)?, !error.is_generic, exhausted, out_of_quota)
 }
 

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyInt, PyList, PyString, PyTuple};
 
 use super::entries::Entries;
+use super::marshal::UnreadFile;
 use super::nested;
 use crate::model::{Shape, Structure};
 
@@ -13,48 +14,58 @@ use crate::model::{Shape, Structure};
 type Wtf8 = Vec<u8>;
 
 /// The report that goes into a `ParamValidationError`; none when nothing is wrong.
+///
+/// Of files that cannot be read boto3 has no complaint: it reads none. They are told of in their places, like the rest.
 pub(super) fn report<'py>(
     params: &Bound<'py, PyDict>,
     input: &'static Structure,
+    unreadable: &[UnreadFile],
 ) -> PyResult<Option<Bound<'py, PyString>>> {
-    let mut complaints = Vec::new();
+    let mut report = Report { complaints: vec![], unreadable };
     // Values are shown as they show themselves.
-    nested::run(params.py(), || structure(params.as_any(), input, b"", &mut complaints))?;
-    if complaints.is_empty() {
+    nested::run(params.py(), || structure(params.as_any(), input, b"", &mut report))?;
+    if report.complaints.is_empty() {
         return Ok(None);
     }
-    let report = PyBytes::new(params.py(), &complaints.join(&b'\n'));
-    PyString::from_encoded_object(&report, Some(c"utf-8"), Some(c"surrogatepass")).map(Some)
+    let text = PyBytes::new(params.py(), &report.complaints.join(&b'\n'));
+    PyString::from_encoded_object(&text, Some(c"utf-8"), Some(c"surrogatepass")).map(Some)
 }
 
-fn check(value: &Bound<'_, PyAny>, shape: &'static Shape, name: &[u8], complaints: &mut Vec<Wtf8>) -> PyResult<()> {
+/// What is wrong, as far as the walk over the arguments has come.
+struct Report<'a> {
+    complaints: Vec<Wtf8>,
+    unreadable: &'a [UnreadFile],
+}
+
+fn check(value: &Bound<'_, PyAny>, shape: &'static Shape, name: &[u8], report: &mut Report<'_>) -> PyResult<()> {
     let valid = match shape {
         Shape::String if !value.is_instance_of::<PyString>() => "<class 'str'>",
         Shape::Integer if !value.is_instance_of::<PyInt>() => "<class 'int'>",
         Shape::Boolean if !value.is_instance_of::<PyBool>() => "<class 'bool'>",
         Shape::Blob if !is_blob(value)? => "<class 'bytes'>, <class 'bytearray'>, file-like object",
-        Shape::String | Shape::Integer | Shape::Boolean | Shape::Blob => return Ok(()),
-        Shape::List(member) => return list(value, member, name, complaints),
-        Shape::Map(member) => return map(value, member, name, complaints),
-        Shape::Structure(inner) => return structure(value, inner, name, complaints),
+        Shape::Blob => return file(value, name, report),
+        Shape::String | Shape::Integer | Shape::Boolean => return Ok(()),
+        Shape::List(member) => return list(value, member, name, report),
+        Shape::Map(member) => return map(value, member, name, report),
+        Shape::Structure(inner) => return structure(value, inner, name, report),
     };
-    invalid_type(value, name, valid, complaints)
+    invalid_type(value, name, valid, report)
 }
 
 fn structure(
     value: &Bound<'_, PyAny>,
     structure: &'static Structure,
     name: &[u8],
-    complaints: &mut Vec<Wtf8>,
+    report: &mut Report<'_>,
 ) -> PyResult<()> {
     let Ok(dict) = value.cast::<PyDict>() else {
-        return invalid_type(value, name, "<class 'dict'>", complaints);
+        return invalid_type(value, name, "<class 'dict'>", report);
     };
     for required in structure.required {
         if !dict.contains(*required)? {
             let words: [&[u8]; 5] =
                 [b"Missing required parameter in ", shown(name), b": \"", required.as_bytes(), b"\""];
-            complaints.push(words.concat());
+            report.complaints.push(words.concat());
         }
     }
     let mut known = Vec::new();
@@ -68,35 +79,35 @@ fn structure(
                 let (key, names) = (text(&key)?, names.join(", "));
                 let words: [&[u8]; 6] =
                     [b"Unknown parameter in ", shown(name), b": \"", &key, b"\", must be one of: ", names.as_bytes()];
-                complaints.push(words.concat());
+                report.complaints.push(words.concat());
             }
         }
     }
     for (member, value) in known {
-        check(&value, &member.shape, &[name, b".", member.name.as_bytes()].concat(), complaints)?;
+        check(&value, &member.shape, &[name, b".", member.name.as_bytes()].concat(), report)?;
     }
     Ok(())
 }
 
-fn list(value: &Bound<'_, PyAny>, member: &'static Shape, name: &[u8], complaints: &mut Vec<Wtf8>) -> PyResult<()> {
+fn list(value: &Bound<'_, PyAny>, member: &'static Shape, name: &[u8], report: &mut Report<'_>) -> PyResult<()> {
     if !value.is_instance_of::<PyList>() && !value.is_instance_of::<PyTuple>() {
-        return invalid_type(value, name, "<class 'list'>, <class 'tuple'>", complaints);
+        return invalid_type(value, name, "<class 'list'>, <class 'tuple'>", report);
     }
     for (index, item) in value.try_iter()?.enumerate() {
-        check(&item?, member, &[name, format!("[{index}]").as_bytes()].concat(), complaints)?;
+        check(&item?, member, &[name, format!("[{index}]").as_bytes()].concat(), report)?;
     }
     Ok(())
 }
 
-fn map(value: &Bound<'_, PyAny>, member: &'static Shape, name: &[u8], complaints: &mut Vec<Wtf8>) -> PyResult<()> {
+fn map(value: &Bound<'_, PyAny>, member: &'static Shape, name: &[u8], report: &mut Report<'_>) -> PyResult<()> {
     let Ok(dict) = value.cast::<PyDict>() else {
-        return invalid_type(value, name, "<class 'dict'>", complaints);
+        return invalid_type(value, name, "<class 'dict'>", report);
     };
     for entry in Entries::of(dict) {
         let (key, value) = entry?;
         let shown_key = text(&key)?;
-        check(&key, &Shape::String, &[name, b" (key: ", &shown_key, b")"].concat(), complaints)?;
-        check(&value, member, &[name, b".", &shown_key].concat(), complaints)?;
+        check(&key, &Shape::String, &[name, b" (key: ", &shown_key, b")"].concat(), report)?;
+        check(&value, member, &[name, b".", &shown_key].concat(), report)?;
     }
     Ok(())
 }
@@ -108,7 +119,28 @@ fn is_blob(value: &Bound<'_, PyAny>) -> PyResult<bool> {
         || value.hasattr("read")?)
 }
 
-fn invalid_type(value: &Bound<'_, PyAny>, name: &[u8], valid: &str, complaints: &mut Vec<Wtf8>) -> PyResult<()> {
+/// A binary value, which may be a file that could not be read.
+fn file(value: &Bound<'_, PyAny>, name: &[u8], report: &mut Report<'_>) -> PyResult<()> {
+    let Some(UnreadFile { why, .. }) = report.unreadable.iter().find(|unreadable| unreadable.file.is(value)) else {
+        return Ok(());
+    };
+    let (shown_value, kind) = (text(value)?, why.get_type(value.py()).name()?);
+    let why = text(why.value(value.py()).as_any())?;
+    let words: [&[u8]; 8] = [
+        b"Cannot read the file for parameter ",
+        shown(name),
+        b", value: ",
+        &shown_value,
+        b", error: ",
+        kind.to_str()?.as_bytes(),
+        b": ",
+        &why,
+    ];
+    report.complaints.push(words.concat());
+    Ok(())
+}
+
+fn invalid_type(value: &Bound<'_, PyAny>, name: &[u8], valid: &str, report: &mut Report<'_>) -> PyResult<()> {
     let (shown_value, kind) = (text(value)?, text(value.get_type().as_any())?);
     let words: [&[u8]; 8] = [
         b"Invalid type for parameter ",
@@ -120,7 +152,7 @@ fn invalid_type(value: &Bound<'_, PyAny>, name: &[u8], valid: &str, complaints: 
         b", valid types: ",
         valid.as_bytes(),
     ];
-    complaints.push(words.concat());
+    report.complaints.push(words.concat());
     Ok(())
 }
 

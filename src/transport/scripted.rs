@@ -136,6 +136,7 @@ pub(crate) fn reply(body: &Value) -> Result<Reply, Error> {
         body: Bytes::from(body.to_string()),
         attempts: 1,
         max_attempts: MAX_ATTEMPTS,
+        is_legacy: false,
     })
 }
 

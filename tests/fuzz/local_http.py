@@ -517,7 +517,9 @@ class Process:
         self._read = 0
 
     def peak(self) -> int:
-        """The most memory that it has had so far, in bytes."""
+        """The most memory that it has had so far, in bytes; nothing where there is no /proc to say it."""
+        if not Path("/proc/self/status").exists():
+            return 0
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) << 10
 

@@ -33,6 +33,8 @@ for _name, _usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.
 botocore.loaders.create_loader = functools.cache(botocore.loaders.create_loader)
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
+#: What a home is called, on Windows too.
+HOMES = ("HOME", "USERPROFILE")
 BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
@@ -40,7 +42,7 @@ def clean_environment(home: Path) -> dict[str, str]:
     """This environment without anything that AWS clients read, at a home with nothing in it."""
     unwanted = {*PROXIES, *BUNDLES, *(name.lower() for name in PROXIES)}
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_") and name not in unwanted}
-    return {**kept, "HOME": str(home), "AWS_EC2_METADATA_DISABLED": "true"}
+    return {**kept, **dict.fromkeys(HOMES, str(home)), "AWS_EC2_METADATA_DISABLED": "true"}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -51,7 +53,7 @@ def _clean(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as monkeypatch:
         for name in set(os.environ) - set(wanted):
             monkeypatch.delenv(name)
-        for name in ("HOME", "AWS_EC2_METADATA_DISABLED"):
+        for name in (*HOMES, "AWS_EC2_METADATA_DISABLED"):
             monkeypatch.setenv(name, wanted[name])
         yield
     left = sorted(str(path.relative_to(home)) for path in home.rglob("*"))
@@ -72,7 +74,8 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, st
     """The environment, with a home of the test's own."""
     home = tmp_path / "home"
     home.mkdir()
-    monkeypatch.setenv("HOME", str(home))
+    for name in HOMES:
+        monkeypatch.setenv(name, str(home))
     return dict(os.environ)
 
 

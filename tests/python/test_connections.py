@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
@@ -10,7 +11,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from support.libraries import SUBJECT
+from support.libraries import BOTO3, LIBRARIES, Library
+
+#: Those whose requests the core makes.
+ON_THE_CORE = [library for library in LIBRARIES if library != BOTO3]
 
 OK = b'HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: 16\r\n\r\n{"QueueUrl":"u"}'
 
@@ -41,11 +45,17 @@ def head_of(connection: socket.socket) -> bytes:
     return data
 
 
-def client(url: str, **options: Any) -> Any:
-    return SUBJECT.client(url, config=SUBJECT.config(retries={"total_max_attempts": 1}, **options))
+@pytest.fixture(params=ON_THE_CORE, ids=lambda library: library.name)
+def library(request: pytest.FixtureRequest) -> Library:
+    chosen: Library = request.param
+    return chosen
 
 
-def test_an_announced_terabyte_is_not_reserved() -> None:
+def client(library: Library, url: str, **options: Any) -> Any:
+    return library.client(url, config=library.config(retries={"total_max_attempts": 1}, **options))
+
+
+def test_an_announced_terabyte_is_not_reserved(library: Library) -> None:
     def serve(connection: socket.socket) -> None:
         with connection:
             head_of(connection)
@@ -54,11 +64,34 @@ def test_an_announced_terabyte_is_not_reserved() -> None:
             connection.sendall(b'"QueueUrl"')
             time.sleep(0.05)
 
-    with peer(serve) as url, pytest.raises(SUBJECT.exceptions.ConnectionClosedError):
-        client(url).get_queue_url(QueueName="q")
+    with peer(serve) as url, pytest.raises(library.exceptions.ConnectionClosedError):
+        client(library, url).get_queue_url(QueueName="q")
 
 
-def test_a_connection_with_an_unread_request_is_not_used_again() -> None:
+@pytest.mark.parametrize(
+    "framing", ["Transfer-Encoding: chunked", "Content-Length: 1099511627776", "Connection: close"]
+)
+def test_a_reply_without_end_is_given_up(framing: str, library: Library) -> None:
+    """It is asked for once, and read up to more than SQS can send; boto3 would take all the memory there is."""
+    chunk = b"100000\r\n" + b" " * 0x100000 + b"\r\n"
+    sent = []
+
+    def serve(connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            head_of(connection)
+            connection.sendall(f"HTTP/1.1 200 OK\r\n{framing}\r\n\r\n".encode())
+            sent.append(0)
+            while sent[-1] < 1000:
+                connection.sendall(chunk)
+                sent[-1] += 1
+
+    with peer(serve) as url, pytest.raises(library.exceptions.HTTPClientError, match="more than SQS can send"):
+        library.client(url).get_queue_url(QueueName="q")
+    assert len(sent) == 1
+    assert 119 < sent[0] < 240
+
+
+def test_a_connection_with_an_unread_request_is_not_used_again(library: Library) -> None:
     """The peer answers before it has read the body, keeps the connection open and reads no more."""
     connections: list[socket.socket] = []
 
@@ -68,7 +101,7 @@ def test_a_connection_with_an_unread_request_is_not_used_again() -> None:
         connection.sendall(OK)
 
     with peer(serve) as url:
-        sqs = client(url, read_timeout=5)
+        sqs = client(library, url, read_timeout=20)
         sqs.send_message(QueueUrl="u", MessageBody="x" * 12_000_000)
         assert sqs.get_queue_url(QueueName="q")["QueueUrl"] == "u"
         assert len(connections) == 2

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 
 import pytest
+from support import needs
 from support.endurance import ROUND, growth, run
 from support.libraries import BOTO3, SUBJECT
 
-pytestmark = pytest.mark.skipif(SUBJECT == BOTO3, reason="this is about turbosqs alone")
+pytestmark = [needs.PROC, pytest.mark.skipif(SUBJECT == BOTO3, reason="this is about turbosqs alone")]
 
 #: A kilobyte that each call keeps would be three times as much.
 MOST = 5 << 20

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 import turbosqs
+from support import needs
 from support.fakes import Reply, Scripted, ok
 from support.interpreters import OTHERS
 from support.libraries import BOTO3, SUBJECT
 from support.scripts import PRELUDE, run
 
-pytestmark = pytest.mark.skipif(SUBJECT == BOTO3, reason="this is about turbosqs alone")
+pytestmark = [needs.FORK, pytest.mark.skipif(SUBJECT == BOTO3, reason="this is about turbosqs alone")]
 #: With Python's own warnings of forks.
 LOUD = "\n".join(line for line in PRELUDE.splitlines() if not line.startswith("warnings.")) + "\n"
 PYTHONS = {"{}.{}".format(*sys.version_info[:2]): sys.executable, **OTHERS}
@@ -74,6 +75,7 @@ def test_what_is_under_way_survives_forks(python: tuple[str, ...], scripted: Scr
     assert run(SUBJECT, scripted.url, script, python=python) == "30\n"
 
 
+@needs.PROC
 def test_a_thread_that_is_idle_ends(python: tuple[str, ...], scripted: Scripted) -> None:
     """Nothing is left then, neither a thread nor a connection; the next call has both anew, after a fork too. What is
     under way keeps it, however long it takes."""

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 import turbosqs
+from support import needs
 from support.fakes import Reply, Scripted, ok
 from support.interpreters import OTHERS
 from support.libraries import BOTO3, SUBJECT
 from support.scripts import finish, run, start
 from support.waiting import until
+
+pytestmark = [needs.FORK, needs.SIGNALS]
 
 EACH = [pytest.param(path, id=version) for version, path in OTHERS.items()] or [
     pytest.param("", marks=pytest.mark.skip("no other CPython, 3.10 or newer, is installed"))

@@ -30,6 +30,7 @@ from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import CredentialRetrievalError, HTTPClientError
 from botocore.stub import Stubber
 from moto import mock_aws
+from support import needs
 from support.fakes import Scripted, ok
 from support.libraries import KEYS, Library
 from support.scripts import run
@@ -210,6 +211,7 @@ def test_beside_patched_clients(scripted: Scripted, client: Any) -> None:
     assert (ways(client), ways(other)) == ({"stubber": 1}, {"events": 1})
 
 
+@needs.FORK
 def test_a_forked_child_has_connections_of_its_own(scripted: Scripted) -> None:
     scripted.play(ok(QueueUrl="u"))
     before = scripted.connections

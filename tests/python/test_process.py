@@ -7,6 +7,7 @@ import time
 from textwrap import dedent
 
 import pytest
+from support import needs
 from support.fakes import Reply, Scripted, ok
 from support.libraries import BOTO3, SUBJECT, Library
 from support.scripts import finish, run, start
@@ -53,6 +54,7 @@ def forked(library: Library, server: Scripted, script: str) -> str:
     return run(library, server.url, FORK + dedent(script))
 
 
+@needs.FORK
 @BY_BOTH
 def test_fork_before_use(library: Library, scripted: Scripted) -> None:
     """A client that was made and not used works on both sides of a fork."""
@@ -68,6 +70,7 @@ def test_fork_before_use(library: Library, scripted: Scripted) -> None:
     assert printed == "child u\nparent u\n"
 
 
+@needs.FORK
 def test_fork_after_use(library: Library, scripted: Scripted) -> None:
     """So does one that was used, again and again, and neither side uses the other's connection."""
     printed = forked(
@@ -87,6 +90,7 @@ def test_fork_after_use(library: Library, scripted: Scripted) -> None:
     assert len(scripted.requests) == 16
 
 
+@needs.FORK
 def test_fork_of_a_fork(library: Library, scripted: Scripted) -> None:
     printed = forked(
         library,
@@ -107,6 +111,7 @@ def test_fork_of_a_fork(library: Library, scripted: Scripted) -> None:
     assert printed == "grandchild u\nchild u\nparent u\n"
 
 
+@needs.FORK
 def test_fork_with_a_call_in_flight(library: Library, scripted: Scripted) -> None:
     """A call of another thread is the parent's alone: it ends there, and the child works."""
     scripted.play(Reply(body=b'{"QueueUrl": "slow"}', delay=0.5), SUCCESS)
@@ -126,6 +131,7 @@ def test_fork_with_a_call_in_flight(library: Library, scripted: Scripted) -> Non
     assert printed == "child u\nthread slow\nparent u\n"
 
 
+@needs.FORK
 def test_fork_and_a_new_client(library: Library, scripted: Scripted) -> None:
     printed = forked(
         library,
@@ -139,6 +145,7 @@ def test_fork_and_a_new_client(library: Library, scripted: Scripted) -> None:
     assert printed == "child u\nparent u\n"
 
 
+@needs.FORK
 def test_child_exits_as_any_other(library: Library, scripted: Scripted) -> None:
     """A child that ends through the interpreter, not by _exit, ends well."""
     printed = run(
@@ -174,6 +181,7 @@ def test_multiprocessing(method: str, library: Library, scripted: Scripted) -> N
     assert printed == "[1, 2]\nu\n"
 
 
+@needs.FORK
 def test_pool_of_workers(library: Library, scripted: Scripted) -> None:
     """Workers made by fork use the client that they inherit."""
     printed = run(
@@ -250,6 +258,7 @@ def test_clients_made_at_once(scripted: Scripted) -> None:
     assert printed == "32 {'u'}\n"
 
 
+@needs.SIGNALS
 @BY_BOTH
 def test_ctrl_c_in_a_long_poll(library: Library, scripted: Scripted) -> None:
     """KeyboardInterrupt comes at once, and the client is as good as new."""
@@ -275,6 +284,7 @@ def test_ctrl_c_in_a_long_poll(library: Library, scripted: Scripted) -> None:
     assert after == "u"
 
 
+@needs.SIGNALS
 def test_a_signal_handler_runs_during_a_call(library: Library, scripted: Scripted) -> None:
     """A handler that returns runs at once and leaves the call alone; what it raises ends the call."""
     scripted.play(Reply(body=b'{"QueueUrl": "slow"}', delay=0.6), Reply(delay=30))
@@ -302,6 +312,7 @@ def test_a_signal_handler_runs_during_a_call(library: Library, scripted: Scripte
     assert finish(process, 5) == "handled\nslow\nenough\n"
 
 
+@needs.SIGNALS
 @BY_BOTH
 def test_ctrl_c_that_nobody_catches(library: Library, scripted: Scripted) -> None:
     """It ends the program as it ends any other."""
@@ -394,6 +405,7 @@ def test_a_daemon_flushes_at_exit(library: Library, scripted: Scripted) -> None:
     assert run(library, scripted.url, script, timeout=60) == "u\n" * 5
 
 
+@needs.FORK
 def test_fork_while_another_thread_makes_exceptions(scripted: Scripted) -> None:
     """A child forked while a thread makes the classes of exceptions can make its own.
 
@@ -464,6 +476,7 @@ def test_call_in_module_teardown(scripted: Scripted) -> None:
     assert run(SUBJECT, scripted.url, script) in ("reply\n", "exception\n")
 
 
+@needs.PROC
 def test_clients_come_and_go(library: Library, scripted: Scripted) -> None:
     """A hundred clients, used and dropped, leave no descriptor behind."""
     script = """

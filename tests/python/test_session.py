@@ -14,6 +14,8 @@ import pytest
 import turbosqs
 from botocore.config import Config as BotocoreConfig
 from botocore.exceptions import UnknownServiceError
+from support.libraries import PATCHED
+from turbosqs.patching.hook import take
 from turbosqs.session import Session
 from turbosqs.sqs import SQS
 
@@ -518,7 +520,11 @@ def test_nothing_that_people_see_has_a_password(scheme: str, userinfo: str) -> N
         session.client("sqs", config=config),
         Session(region_name="eu-west-1").client("sqs", config=config, **keys),  # type: ignore[call-overload]
     ]
+    patched = PATCHED.client(config=PATCHED.config(proxies=proxies), **keys)
+    path = take(patched)
+    assert path is not None
     seen = [repr(config), repr(session), repr(vars(config.merge(config))["connect_timeout"])]
+    seen += [repr(each) for each in (patched, patched.meta.config, path, path.core)]
     for client in clients:
         seen += [repr(client), repr(client.meta), repr(client.meta.config), repr(client._core)]
         seen += [repr(value) for value in vars(client).values()]

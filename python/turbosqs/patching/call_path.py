@@ -12,6 +12,7 @@ from .._at_exit import flush_at_exit
 from .._core import Client, Counts, Failure, Shortcut
 from .._lock import lock
 from .._logs import flush, install
+from ..config import warn_of_no_verification
 from ..errorfactory import exception
 from ..telemetry.switch import TAG
 from .counts import FAST
@@ -170,20 +171,26 @@ class PatchedPath(CallPath):
     def _make_core(self, client: Any, name: str) -> bool:
         """Make the core's client, now that nobody listens to botocore finding the endpoint; another if handlers add
         another name to the User-Agent by now."""
+        is_unverified = False
         # One for all threads: credentials are handed over once.
         with lock():
             if (self.core is None or name != self._name) and not self._is_unfit:
                 try:
                     install()
-                    core = Client(core_arguments(client, name), resolved=True)
+                    arguments = core_arguments(client, name)
+                    core = Client(arguments, resolved=True)
                     if self._credentials is not None:
                         core.set_credentials(*self._credentials[:3])
+                    is_unverified = self.core is None and arguments["verify"] is False
                     self.core, self._name = core, name
                     flush_at_exit()
                 except (UnknownSettingError, Failure, BotoCoreError, TypeError, ValueError, AttributeError) as error:
                     # botocore's path is always good; AttributeError is another botocore than we know.
                     _logger.warning("an SQS client stays on botocore's path: %s: %s", type(error).__name__, error)
                     self._is_unfit = True
+        if is_unverified:
+            # botocore's HTTP library would with each request.
+            warn_of_no_verification(client.meta.endpoint_url)
         return not self._is_unfit
 
     def _hand_over_credentials(self) -> bool:

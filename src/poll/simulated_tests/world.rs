@@ -657,6 +657,7 @@ fn reply(outcome: Result<Vec<u8>, Refused>) -> Result<Reply, Error> {
             body: Bytes::from(body),
             attempts: 1,
             max_attempts: MAX_ATTEMPTS,
+            is_legacy: false,
         }),
         Err(Refused { status, code }) => refusal(status, &code),
     }

@@ -13,7 +13,7 @@ use super::identity::Identity;
 use super::retry::{self, Attempts, Next, Quota};
 use super::sign::Signer;
 use super::{Endpoint, latin_1, operations, user_agent};
-use crate::config::Settings;
+use crate::config::{RetryMode, Settings};
 use crate::log::{self, Topic};
 use crate::model::Action;
 use crate::protocol::error::{Error, Failure, Lost, Retry, ServiceError};
@@ -44,6 +44,7 @@ pub(super) struct Direct {
     /// `None`: requests are not signed.
     identity: Option<Arc<Identity>>,
     max_attempts: u32,
+    is_legacy: bool,
     quota: Quota,
     stats: Arc<Stats>,
     /// Functions say on whose behalf they call, so that endless loops of them can be told.
@@ -92,6 +93,7 @@ impl Direct {
             user_agent: user_agent::header(settings)?,
             identity,
             max_attempts: settings.retries.total_max_attempts,
+            is_legacy: settings.retries.mode == RetryMode::Legacy,
             quota: Quota::new(),
             stats,
             in_lambda: std::env::var_os("AWS_LAMBDA_FUNCTION_NAME").is_some(),
@@ -209,7 +211,8 @@ impl Direct {
             let seconds = began.map(|began| began.elapsed()).unwrap_or_default().as_secs_f64();
             format!("{name}, attempt {number} of {most} at {}: {answer}, after {seconds:.3} s", self.endpoint.shown())
         });
-        Ok(reply(response.map_err(NoReply::Lost)?, number, self.max_attempts))
+        let reply = reply(response.map_err(NoReply::Lost)?, number, self.max_attempts);
+        Ok(Reply { is_legacy: self.is_legacy, ..reply })
     }
 
     async fn headers(
@@ -272,7 +275,7 @@ fn invocation_id() -> HeaderValue {
 fn reply(response: Response<Bytes>, attempts: u32, max_attempts: u32) -> Reply {
     let (head, body) = response.into_parts();
     let headers = head.headers.iter().map(|(name, value)| (name.as_str().into(), latin_1(value.as_bytes()))).collect();
-    Reply { status: head.status.as_u16(), headers, body, attempts, max_attempts }
+    Reply { status: head.status.as_u16(), headers, body, attempts, max_attempts, is_legacy: false }
 }
 
 #[cfg(test)]

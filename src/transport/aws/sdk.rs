@@ -316,6 +316,7 @@ impl DeserializeResponse for RawDeserializer {
                 body: Bytes::copy_from_slice(response.body().bytes().unwrap_or_default()),
                 attempts,
                 max_attempts: call.max_attempts,
+                is_legacy: false,
             }));
             if response.status().is_success() {
                 return operations::empty_output(call.action).map_err(OrchestratorError::other);

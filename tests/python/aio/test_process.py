@@ -8,7 +8,7 @@ import time
 from textwrap import dedent
 
 import pytest
-from support import scripts
+from support import needs, scripts
 from support.fakes import Reply, Scripted, ok
 from support.libraries import KEYS, SUBJECT
 from support.loops import LOOPS
@@ -145,6 +145,7 @@ def test_a_loop_stopped_and_never_closed(scripted: Scripted) -> None:
     assert printed == "slow\n"
 
 
+@needs.PROC
 def test_a_hundred_loops(scripted: Scripted) -> None:
     """Used and closed, with one client and with clients of their own: no descriptor, exchange or client stays."""
     printed = run(
@@ -185,6 +186,8 @@ def test_a_hundred_loops(scripted: Scripted) -> None:
     assert printed == "[0, 1] 0 True\n"
 
 
+@needs.PROC
+@needs.RESOURCE
 def test_clients_that_come_and_go_in_one_loop(scripted: Scripted) -> None:
     """Nothing of a client stays with the loop: neither descriptors nor memory."""
     printed = run(
@@ -211,6 +214,8 @@ def test_clients_that_come_and_go_in_one_loop(scripted: Scripted) -> None:
     assert printed == "True True\n"
 
 
+@needs.PROC
+@needs.RESOURCE
 def test_memory_of_many_calls(scripted: Scripted) -> None:
     """Thirty-five thousand calls, a thousand at a time, a third of them cancelled: what they took is given back."""
     printed = run(
@@ -308,6 +313,7 @@ def test_entries_on_their_way_at_exit_are_sent(scripted: Scripted) -> None:
     assert [request.json["MessageBody"] for request in scripted.requests] == ["x"]
 
 
+@needs.SIGNALS
 def test_control_c(scripted: Scripted) -> None:
     scripted.play(Reply(body=b'{"QueueUrl": "slow"}', delay=20))
     process = start(
@@ -332,6 +338,7 @@ def test_control_c(scripted: Scripted) -> None:
     assert time.monotonic() - began < 15
 
 
+@needs.FORK
 def test_fork_under_a_running_loop(scripted: Scripted) -> None:
     """With a request and an entry in flight: the child's own loop works, and the parent does not notice."""
     scripted.play(SLOW, SLOW, SLOW, SUCCESS)

@@ -7,6 +7,7 @@ import sys
 from textwrap import dedent
 
 import pytest
+from support import needs
 from support.fakes import Reply, Scripted, ok
 
 SUCCESS = ok(QueueUrl="u")
@@ -78,6 +79,7 @@ def test_a_call(scripted: Scripted, kind: str) -> None:
     assert play(scripted, kind, "say(run(whole()), turbosqs.stats())") == "u {'fast': 1}\n"
 
 
+@needs.PROC
 def test_a_hundred_loops(scripted: Scripted, kind: str) -> None:
     """Made and dropped, with clients of their own, and with calls that nobody waits for."""
     printed = play(
@@ -136,6 +138,7 @@ def test_a_loop_closed_with_calls_in_flight(scripted: Scripted, kind: str) -> No
     assert printed == "u\n"
 
 
+@needs.FORK
 def test_a_fork_under_a_running_loop(scripted: Scripted, kind: str) -> None:
     """The child runs a loop of its own; the parent's call under way is answered."""
     scripted.play(SLOW, SUCCESS)
@@ -160,6 +163,7 @@ def test_a_fork_under_a_running_loop(scripted: Scripted, kind: str) -> None:
     assert printed == "child u\nended 0\nparent slow\n"
 
 
+@needs.SIGNALS
 @pytest.mark.parametrize("way", ["sys.exit(0)", "signal.raise_signal(signal.SIGINT)"])
 def test_the_end_in_mid_call(scripted: Scripted, way: str) -> None:
     scripted.play(SLOW)

@@ -8,6 +8,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from support import needs
 from support.libraries import SUBJECT
 from support.relay import Relay
 from support.scripts import finish, run, start
@@ -133,6 +134,7 @@ def test_calls_in_threads_that_the_program_waits_for(relay: Relay, boto: Any, ur
     assert sum(held(boto, url).values()) == 200
 
 
+@needs.FORK
 @pytest.mark.parametrize("end", ["os._exit(0)", "sys.exit(0)", ""])
 def test_a_child_leaves_the_entries_to_its_parent(end: str, relay: Relay, boto: Any, url: str) -> None:
     """A fork while entries wait: the child sends its own, and neither sends the parent's nor waits for them, however it
@@ -166,6 +168,7 @@ def test_a_child_leaves_the_entries_to_its_parent(end: str, relay: Relay, boto: 
     assert held(boto, url) == Counter([*"01234", "child", "child's writer"])
 
 
+@needs.FORK
 def test_a_childs_copy_of_a_writer(relay: Relay, boto: Any, url: str) -> None:
     """To use it raises; to leave its block, or to drop it, does nothing; the parent's goes on."""
     script = """
@@ -193,6 +196,7 @@ def test_a_childs_copy_of_a_writer(relay: Relay, boto: Any, url: str) -> None:
     assert held(boto, url) == Counter([*"0123", "child's own"])
 
 
+@needs.FORK
 def test_a_childs_copy_of_a_writer_with_a_progress_bar(relay: Relay, boto: Any, url: str) -> None:
     """The same with a bar: leaving the block in the child raises no more than without."""
     script = """

@@ -11,12 +11,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from support import needs
 from support.libraries import SUBJECT
 from support.relay import Relay
 from support.scripts import finish, start
 from support.together import held
 from support.waiting import until
 from turbosqs.local import Server
+
+pytestmark = needs.SIGNALS
 
 #: A wait comes up for air every 50 ms; the rest is the machine's, which tests share with others.
 PROMPT = 1.0

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import turbosqs
+from support import needs
 from support.fakes import Scripted, ok
 from support.libraries import SUBJECT
 from support.observe import Returned, describe
@@ -122,6 +123,7 @@ def test_a_queue_with_calls_in_flight_is_not_forgotten_among_thousands() -> None
         sqs.close()
 
 
+@needs.FORK
 def test_forks_in_the_middle_of_sends(relay: Relay, boto: Any, server: Server) -> None:
     """Six threads send without pause while the process forks fifteen times; each child sends from two threads and by a
     writer. It proves that no lock of the batching is found held in a child, and that no message is sent by both."""

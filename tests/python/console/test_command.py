@@ -13,7 +13,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from support import needs
 from turbosqs.local import Server
+
+pytestmark = needs.SIGNALS
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 

@@ -17,7 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import needs
 from support.waiting import until
+
+pytestmark = needs.PROC
 
 TARGET = b"X-Amz-Target: AmazonSQS.SendMessage\r\n"
 START = b"POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + TARGET

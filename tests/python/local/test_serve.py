@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import turbosqs
+from support import needs
 from turbosqs._queues import in_order, parse_queue, read_queues
 from turbosqs.local import Server
 
@@ -128,6 +129,7 @@ def test_a_queue_of_the_line() -> None:
     assert [each.name for each in in_order([spec, parse_queue("b")])] == ["b", "a"]
 
 
+@needs.SIGNALS
 def test_a_log_of_json(connect: Any) -> None:
     with serving("-v", "--log-format", "json", "--region", "eu-west-1") as (url, process):
         sqs = connect(url, region="ap-south-1")

@@ -21,6 +21,7 @@ import pytest
 import turbosqs.local
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
+from support import needs
 from turbosqs.local import Server
 
 BATCH = [{"Id": str(i), "MessageBody": f"m{i}"} for i in range(4)]
@@ -186,6 +187,7 @@ def test_arguments_that_cannot_be(server: Server) -> None:
         server.advance(-1)
 
 
+@needs.PROC
 def test_it_listens_on_loopback_alone(server: Server) -> None:
     found = subprocess.run(["cat", "/proc/net/tcp"], capture_output=True, text=True, check=True).stdout
     addresses = re.findall(rf"^ *\d+: ([0-9A-F]{{8}}):{server.port:04X} 00000000:0000 0A", found, re.MULTILINE)
@@ -377,6 +379,7 @@ def in_child(act: Callable[[], bool]) -> int:
 FORKED = ["the server belongs to the parent of this forked process"] * 6
 
 
+@needs.FORK
 def test_a_forked_child_neither_serves_nor_stops_its_parents_server(server: Server, sqs: Any, url: str) -> None:
     def act() -> bool:
         said = refusals(server)
@@ -389,6 +392,7 @@ def test_a_forked_child_neither_serves_nor_stops_its_parents_server(server: Serv
     assert sqs.list_queues()["QueueUrls"] == [url]
 
 
+@needs.FORK
 def test_a_child_forked_under_load_is_refused_and_never_waits(server: Server) -> None:
     done = threading.Event()
 
@@ -430,6 +434,7 @@ def serving() -> Iterator[subprocess.Popen[str]]:
     process.communicate()
 
 
+@needs.SIGNALS
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 def test_the_command(serving: subprocess.Popen[str], connect: Any, stop: signal.Signals) -> None:
     assert serving.stdout is not None
@@ -468,6 +473,7 @@ def log_of(process: subprocess.Popen[str]) -> str:
     return process.communicate(timeout=60)[1]
 
 
+@needs.SIGNALS
 def test_a_log_line_is_one_line_and_drives_no_terminal() -> None:
     with contextlib.contextmanager(run_serve)("-v") as process:
         port = port_of(process)
@@ -480,8 +486,14 @@ def test_a_log_line_is_one_line_and_drives_no_terminal() -> None:
         assert r"q\n2026\u{20}ListQueues\u{20}-\u{20}200" in line
 
 
+@needs.SIGNALS
 @pytest.mark.parametrize(
-    ("host", "said"), [("0.0.0.0", "every address of this machine"), ("127.0.0.2", None), ("localhost", None)]
+    ("host", "said"),
+    [
+        ("0.0.0.0", "every address of this machine"),
+        pytest.param("127.0.0.2", None, marks=needs.LOOPBACK),
+        ("localhost", None),
+    ],
 )
 def test_the_command_says_who_can_reach_it(host: str, said: str | None) -> None:
     with contextlib.contextmanager(run_serve)("--host", host, "--allow-host", "sqs.test") as process:
@@ -533,6 +545,8 @@ def is_served(port: int, request: bytes) -> bool:
             return False
 
 
+@needs.RESOURCE
+@needs.SIGNALS
 def test_out_of_descriptors_it_turns_callers_away_and_goes_on() -> None:
     """A server that may open 64 files, and 100 callers: those in are served, those not are not left hanging."""
     limited = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))\n"

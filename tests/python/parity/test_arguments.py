@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import botocore.exceptions
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -217,14 +218,69 @@ def test_a_file_is_left_alone_when_nothing_is_validated(method: str) -> None:
         assert server.requests == []
 
 
+class Number:
+    """A file in which there is no text and no bytes."""
+
+    def read(self) -> int:
+        return 5
+
+    def __repr__(self) -> str:
+        return "a number"
+
+
+def unread(place: str, error: str) -> str:
+    value = "a number" if "gave int" in error else "unreadable"
+    return f"Cannot read the file for parameter {place}.BinaryValue, value: {value}, error: {error}"
+
+
+GONE = "OSError: the disk is gone"
+NOT_BYTES = "TypeError: read() of a binary value gave int, not bytes"
+
+
 @pytest.mark.skipif(SUBJECT == BOTO3, reason="boto3 reads no files")
-def test_a_file_that_cannot_be_read(both: Both) -> None:
-    """Of arguments that are valid otherwise: its own exception."""
+def test_files_that_cannot_be_read(both: Both) -> None:
+    """Of arguments that are valid otherwise: all in one report, each in its place. A good file stands between them."""
     server, _, subject = both
+    message = {"MessageBody": "b", "MessageAttributes": binaries(Unreadable(), io.BytesIO(b"good"), Number())}
+    result, requests = asked(server, subject, "send_message", {"QueueUrl": "u", **message})
+    assert isinstance(result, Raised)
+    assert type(result.error) is botocore.exceptions.ParamValidationError
+    assert result.error.kwargs["report"].splitlines() == [  # type: ignore[attr-defined]
+        unread("MessageAttributes.a0", GONE),
+        unread("MessageAttributes.a2", NOT_BYTES),
+    ]
+    assert repr(result.error.__cause__) == "OSError('the disk is gone')"
+    assert requests == []
+    entries = [{"Id": "a", **message}, {"Id": "b", "MessageBody": "b"}, {"Id": "c", **message}]
+    result, requests = asked(server, subject, "send_message_batch", {"QueueUrl": "u", "Entries": entries})
+    assert isinstance(result, Raised)
+    assert result.error.kwargs["report"].splitlines() == [  # type: ignore[attr-defined]
+        unread(f"Entries[{entry}].MessageAttributes.{place}", error)
+        for entry in (0, 2)
+        for place, error in (("a0", GONE), ("a2", NOT_BYTES))
+    ]
+    assert requests == []
+
+
+class Interrupted:
+    """A file whose reading a person ends."""
+
+    def read(self) -> bytes:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.skipif(SUBJECT == BOTO3, reason="boto3 reads no files")
+def test_a_file_that_cannot_be_read_is_told_by_itself(unchecked: Both, both: Both) -> None:
+    """Where nothing is validated, by its own exception, and what ends programs ends them."""
+    server, _, subject = unchecked
     arguments = {"QueueUrl": "u", "MessageBody": "b", "MessageAttributes": binaries(Unreadable())}
     result, requests = asked(server, subject, "send_message", arguments)
     assert isinstance(result, Raised)
     assert (type(result.error), str(result.error), requests) == (OSError, "the disk is gone", [])
+    arguments["MessageAttributes"] = binaries(Interrupted())
+    for _, _, client in (unchecked, both):
+        with pytest.raises(KeyboardInterrupt):
+            client.send_message(**arguments)
 
 
 def test_positional_arguments(both: Both) -> None:

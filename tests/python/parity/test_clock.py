@@ -14,7 +14,7 @@ import pytest
 import time_machine
 import turbosqs.aio
 from support.fakes import Reply, Scripted, fault, ok
-from support.libraries import BOTO3, KEYS, PATCHED, SUBJECT, Library
+from support.libraries import BOTO3, KEYS, LIBRARIES, SUBJECT, Library
 from turbosqs.aio import client as aio_client
 
 LONG_AGO = datetime.datetime(2015, 10, 21, 16, 29, 8, tzinfo=datetime.timezone.utc)
@@ -24,7 +24,6 @@ WAYS: dict[str, Callable[[datetime.datetime], Any]] = {
     "time-machine": lambda moment: time_machine.travel(moment, tick=False),
     "time-machine, ticking": lambda moment: time_machine.travel(moment, tick=True),
 }
-LIBRARIES = list(dict.fromkeys([BOTO3, SUBJECT, PATCHED]))
 
 
 def moment(text: str) -> datetime.datetime:

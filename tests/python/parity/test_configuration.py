@@ -182,10 +182,9 @@ def test_profile_of_the_environment(aws: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_aws_region(aws: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """AWS_REGION alone is enough for ours and nothing to boto3; a profile's region goes before it."""
-    assert "AWS_REGION" in DIFFERENCES
     monkeypatch.setenv("AWS_REGION", "af-south-1")
     assert type(outcome(lambda: where(BOTO3)).error).__name__ == "NoRegionError"  # type: ignore[union-attr]
-    if SUBJECT != BOTO3:
+    if ours("AWS_REGION"):
         assert where(SUBJECT)["region"] == "af-south-1"
     (aws / "config").write_text("[default]\nregion = eu-north-1\n")
     assert compare()["region"] == "eu-north-1"
@@ -321,7 +320,7 @@ def test_user_agent(name: str, scripted: Scripted, monkeypatch: pytest.MonkeyPat
         scripted.play(ok(QueueUrl="u"))
         library.client(scripted.url, config=library.config(**settings)).get_queue_url(QueueName="q")
         agent = scripted.requests[0].headers["user-agent"]
-        assert library.name in agent.lower() or library == BOTO3
+        assert library.is_boto3 or library.name in agent.lower()
         for part in expected:
             assert part in agent, library.name
 
@@ -375,7 +374,8 @@ WRONG_TYPES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
 @pytest.mark.parametrize(("name", "options", "config"), WRONG_TYPES, ids=str)
 def test_settings_of_the_wrong_type(name: str, options: dict[str, Any], config: dict[str, Any]) -> None:
     """A TypeError that names the setting, before anything is asked."""
-    assert ours("wrong types")
+    if not ours("wrong types"):
+        pytest.skip("boto3's clients check the types of few settings")
     settings = {"region_name": "us-east-1", **KEYS, "config": SUBJECT.config(**config), **options}
     if "region_name" in config:
         del settings["region_name"]

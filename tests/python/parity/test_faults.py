@@ -7,6 +7,7 @@ from typing import Any
 
 import botocore.exceptions
 import pytest
+from support import needs
 from support.fakes import HANG_UP, JSON, Reply, Scripted, black_hole, ok, refused_port
 from support.libraries import BOTO3, DIFFERENCES, SUBJECT, Library, ours
 from support.observe import Outcome, Raised, Returned, alike, outcome, same
@@ -58,6 +59,7 @@ def test_unreachable_address() -> None:
     both("http://255.255.255.255:9324", connect_timeout=0.3)
 
 
+@needs.BACKLOG
 def test_black_hole() -> None:
     """A peer that never answers a SYN ends in a ConnectTimeoutError after connect_timeout."""
     with black_hole() as url:

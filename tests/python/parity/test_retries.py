@@ -87,6 +87,10 @@ TRIALS: dict[str, Trial] = {
     "503 twice then success": Trial((Reply(503, b""), Reply(503, b""), SUCCESS), {"total_max_attempts": 3}),
     # How often.
     "by default": Trial((Reply(503, b""),)),
+    # Its pauses are not boto3's (DIFFERENCES["legacy retries"]); they are tested in `transport/aws/retry.rs`.
+    "all attempts of legacy mode": Trial((Reply(500, b""),), {"mode": "legacy"}),
+    "the last attempt of legacy mode": Trial((*[Reply(500, b"")] * 4, SUCCESS), {"mode": "legacy"}),
+    "refused at the last attempt of legacy mode": Trial((Reply(400, b"{}"),), {"mode": "legacy", "max_attempts": 0}),
     "by default in legacy mode": Trial((Reply(500, b""), Reply(500, b""), SUCCESS), {"mode": "legacy"}),
     "max_attempts 0": Trial((Reply(503, b""),), {"max_attempts": 0}),
     "max_attempts 1": Trial((Reply(503, b""),), {"max_attempts": 1}),

@@ -14,9 +14,10 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+from support import needs
 from support.certificates import Authority
 from support.fakes import Answering, Proxy, Reply, Request, Scripted, ok
-from support.libraries import BOTO3, SUBJECT, Library, ours
+from support.libraries import BOTO3, LIBRARIES, SUBJECT, Library, ours
 from support.observe import Outcome, Raised, Returned, outcome, same
 
 pytestmark = pytest.mark.timeout(90)
@@ -51,14 +52,20 @@ def signer(request: Request) -> tuple[str | None, str | None]:
     return authorization.partition("Credential=")[2].partition("/")[0], request.headers.get("x-amz-security-token")
 
 
-def compare(scripted: Scripted, prepare: Callable[[], Any] | None = None, **options: Any) -> Outcome:
-    """Both sign alike, or fail alike. ``prepare`` is called before each. What boto3 came to."""
+def compare(
+    scripted: Scripted,
+    prepare: Callable[[], Any] | None = None,
+    libraries: tuple[Library, ...] = (BOTO3, SUBJECT),
+    **options: Any,
+) -> Outcome:
+    """All sign alike, or fail alike. ``prepare`` is called before each. What boto3 came to."""
     results = []
-    for library in (BOTO3, SUBJECT):
+    for library in libraries:
         if prepare is not None:
             prepare()
         results.append(who(scripted, library, **options))
-    same(*results)
+    for result in results[1:]:
+        same(results[0], result)
     return results[0]
 
 
@@ -128,7 +135,7 @@ def test_verify_is_about_sqs_alone(
     with Answering(sts, tls=tls) as impostor, Proxy(impostor.port) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         for verify in (False, str(authority.bundle)):
-            for library in (BOTO3, SUBJECT):
+            for library in LIBRARIES:
                 name, text = error(who(scripted, library, verify=verify))
                 assert name == "SSLError"
                 assert text.startswith("SSL validation failed for https://sts.us-east-1.amazonaws.com/ ")
@@ -137,7 +144,7 @@ def test_verify_is_about_sqs_alone(
         assert {seen.target for seen in proxy.seen} == {"sts.us-east-1.amazonaws.com:443"}
         # It goes by the environment, as in boto3.
         monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.bundle))
-        assert compare(scripted, verify=True) == Returned(("AKIDROLE", "t&"))
+        assert compare(scripted, libraries=LIBRARIES, verify=True) == Returned(("AKIDROLE", "t&"))
 
 
 def container_reply(_: Request) -> Reply:
@@ -153,7 +160,7 @@ def test_no_proxy_sees_the_token_of_a_container(
         monkeypatch.setenv(variable, proxy.url)
         monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{agent.url}/v1/credentials")
         monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "agent-token")
-        for library in (BOTO3, SUBJECT):
+        for library in LIBRARIES:
             result = who(scripted, library, config=library.config(proxies={}))
             assert result == Returned(("AKIDTASK", "t")), library.name
         token = tmp_path / "token"
@@ -169,7 +176,7 @@ def test_no_proxy_sees_the_token_of_a_container(
 @pytest.mark.parametrize("host", ["127.1", "2130706433", "10.0.0.1", "evil.example", "localhost@evil.example"])
 def test_hosts_that_a_container_may_not_ask(host: str, scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://{host}/")
-    name, text = error(compare(scripted))
+    name, text = error(compare(scripted, libraries=LIBRARIES))
     assert name == "ValueError"
     assert "Unsupported host" in text
 
@@ -217,14 +224,14 @@ print(json.dumps({"Version": 1, "AccessKeyId": "AKIDECHO", "SecretAccessKey": "s
 def test_no_shell_reads_the_command(argument: str, quote: str, aws: Path, scripted: Scripted) -> None:
     command = f"{helper(aws, ECHO)} {quote}{argument}{quote}"
     (aws / "config").write_text(f"[default]\ncredential_process = {command}\n")
-    assert compare(scripted) == Returned(("AKIDECHO", argument))
+    assert compare(scripted, libraries=LIBRARIES) == Returned(("AKIDECHO", argument))
 
 
 def test_a_command_after_a_semicolon_is_an_argument(aws: Path, scripted: Scripted) -> None:
     made = aws / "made"
     command = f"{helper(aws, ECHO)} 'pa$$word' ; touch {made} > {made} && touch {made}"
     (aws / "config").write_text(f"[default]\ncredential_process = {command}\n")
-    assert compare(scripted) == Returned(("AKIDECHO", "pa$$word"))
+    assert compare(scripted, libraries=LIBRARIES) == Returned(("AKIDECHO", "pa$$word"))
     assert not made.exists()
 
 
@@ -269,10 +276,16 @@ def test_the_account_of_a_program(said: dict[str, Any], profile: str, aws: Path,
     assert accounts(scripted) == expected
 
 
-def accounts(scripted: Scripted, session: dict[str, Any] | None = None, **options: Any) -> str | None:
-    """The account that a client's credentials are of, in both libraries."""
+def accounts(
+    scripted: Scripted,
+    prepare: Callable[[], None] = lambda: None,
+    session: dict[str, Any] | None = None,
+    **options: Any,
+) -> str | None:
+    """The account that a client's credentials are of, in both libraries. ``prepare`` is called before each."""
     found = []
     for library in (BOTO3, SUBJECT):
+        prepare()
         settings = {"region_name": "us-east-1", "endpoint_url": scripted.url, **options}
         client = library.session(**(session or {})).client("sqs", **settings)
         found.append(client._get_credentials().get_frozen_credentials().account_id)
@@ -299,6 +312,53 @@ def test_the_account_of_a_container(scripted: Scripted, monkeypatch: pytest.Monk
     with Answering(lambda _: Reply(body=json.dumps(keys).encode())) as listening:
         monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", listening.url)
         assert accounts(scripted) == "4"
+
+
+def test_the_account_of_a_user_who_has_logged_in(sso_cache: Path, scripted: Scripted) -> None:
+    """With single sign-on it is the profile's; the service does not say it."""
+    with Answering(portal) as listening:
+        sso_profile(sso_cache, listening.url)
+        sso_token(sso_cache, "https://start", accessToken="bearer", expiresAt=stamp(3600))
+        assert accounts(scripted) == "123456789012"
+
+
+@pytest.mark.usefixtures("curve")
+@pytest.mark.parametrize("expires", [900, 60], ids=["as it is", "renewed"])
+def test_the_account_of_a_login_to_the_console(expires: float, aws: Path, scripted: Scripted) -> None:
+    """That of its token, which a renewal does not change."""
+    fresh = {"accessKeyId": "AKIDFRESH", "secretAccessKey": "s", "sessionToken": "t2"}
+    answer = Reply(body=json.dumps({"accessToken": fresh, "expiresIn": 900, "refreshToken": "next"}).encode())
+    with Answering(lambda _: answer) as sign_in:
+        (aws / "config").write_text(LOGIN.format(sign_in.url))
+
+        def prepare() -> None:
+            login(aws, expires=stamp(expires))
+
+        assert accounts(scripted, prepare) == "1"
+        assert len(sign_in.requests) == (2 if expires == 60 else 0)
+
+
+def test_keys_that_cannot_be_replaced(scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    """boto3 asks for new ones with each request, and fails without; ours are used for as long as they are good."""
+    import botocore.utils
+
+    monkeypatch.setattr(botocore.utils.ContainerMetadataFetcher, "SLEEP_TIME", 0)
+    keys = {"AccessKeyId": "AKIDSHORT", "SecretAccessKey": "s", "Token": "t", "Expiration": stamp(300)}
+    good = Returned(("AKIDSHORT", "t"))
+    for library in (BOTO3, SUBJECT):
+        replies = [Reply(body=json.dumps(keys).encode())]
+        with Answering(lambda _: replies[0]) as agent:  # noqa: B023
+            monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", agent.url)
+            client = library.session().client("sqs", region_name="us-east-1", endpoint_url=scripted.url)
+            assert [who(scripted, library, client) for _ in range(3)] == [good] * 3
+            asked = len(agent.requests)
+            replies[0] = Reply(500, b"out of order")
+            late = who(scripted, library, client)
+        if library != BOTO3 and ours("short lives"):
+            assert (asked, late) == (1, good)
+        else:
+            assert asked == 4
+            assert error(late)[0] == "CredentialRetrievalError"
 
 
 # The environment
@@ -593,7 +653,7 @@ def test_a_session_of_single_sign_on_is_renewed(sso_cache: Path, scripted: Scrip
             "next",
             "client-secret",
         )
-        assert path.stat().st_mode & 0o077 == 0 or SUBJECT.is_boto3
+        assert path.stat().st_mode & 0o077 == 0 or SUBJECT.is_boto3 or needs.WINDOWS
         # What is not about to expire is used as it is.
         assert compare(scripted) == Returned(("AKIDSSO", "renewed"))
         assert len(oidc.requests) == 2
@@ -834,6 +894,7 @@ WHEN = {
 }
 
 
+@needs.SCRIPTS
 @pytest.mark.usefixtures("sso_cache")
 @pytest.mark.parametrize("name", WHEN)
 def test_when_a_source_fails(name: str, aws: Path, scripted: Scripted) -> None:
@@ -889,6 +950,7 @@ def test_when_the_metadata_of_an_instance_fail(aws: Path, scripted: Scripted, in
             assert (late, error(result)[0]) == ("call", "MetadataRetrievalError")
 
 
+@needs.SCRIPTS
 @pytest.mark.skipif(SUBJECT.is_boto3, reason="boto3's clients are made without an event loop")
 def test_within_an_event_loop_nobody_waits_for_a_source(aws: Path, scripted: Scripted) -> None:
     import asyncio
@@ -1010,6 +1072,7 @@ def test_a_session_looks_once(way: str, aws: Path, scripted: Scripted) -> None:
         assert count.read_text() == "xx"
 
 
+@needs.SCRIPTS
 def test_a_session_that_has_found_nothing_looks_again(
     aws: Path, scripted: Scripted, instance: pytest.MonkeyPatch
 ) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from support.certificates import Authority
 from support.fakes import Scripted, ok
-from support.libraries import BOTO3, DIFFERENCES, SUBJECT, Library, ours
+from support.libraries import BOTO3, DIFFERENCES, PATCHED, SUBJECT, Library, ours
 from support.observe import Outcome, Raised, Returned, describe, outcome, same
+from support.scripts import run
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -85,7 +86,9 @@ def test_no_verification_is_warned_of_once(authority: Authority) -> None:
             SUBJECT.client("http://127.0.0.1:1", verify=False)
         mine = [each for each in caught if each.category is urllib3.exceptions.InsecureRequestWarning]
         if ours("one warning"):
-            assert [Path(each.filename).name for each in mine] == ["libraries.py"]
+            # A patched client's says it with its first call.
+            where = Path(__file__).name if SUBJECT.is_boto3 else "libraries.py"
+            assert [Path(each.filename).name for each in mine] == [where]
             assert "127.0.0.1" in str(mine[0].message)
         else:
             assert mine
@@ -93,6 +96,21 @@ def test_no_verification_is_warned_of_once(authority: Authority) -> None:
             warnings.simplefilter("error")
             urllib3.disable_warnings()
             SUBJECT.client(server.url, verify=False).get_queue_url(QueueName="q")
+
+
+def test_a_patched_client_without_verification_warns_once(authority: Authority) -> None:
+    """It would go unnoticed otherwise: the library that would warn of it makes no request."""
+    import urllib3.exceptions
+
+    with Scripted(SUCCESS, tls=authority.server()) as server:
+        client = PATCHED.client(server.url, verify=False)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            for _ in range(2):
+                client.get_queue_url(QueueName="q")
+        mine = [each for each in caught if each.category is urllib3.exceptions.InsecureRequestWarning]
+        assert [Path(each.filename).name for each in mine] == [Path(__file__).name]
+        assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize("name", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"])
@@ -108,6 +126,21 @@ def test_bundle_by_profile(authority: Authority, environment: dict[str, str]) ->
     (folder / "config").write_text(f"[default]\nca_bundle = {authority.bundle}\n")
     with Scripted(SUCCESS, tls=authority.server()) as server:
         taken(server)
+
+
+def test_the_systems_authorities(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``SSL_CERT_FILE`` says where they are, to OpenSSL as to us. They are read once for a process."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.bundle))
+    script = """
+    try:
+        say(url_of(client()))
+    except Exception as error:
+        say(type(error).__name__)
+    """
+    with Scripted(SUCCESS, tls=authority.server()) as server:
+        assert run(BOTO3, server.url, script) == "SSLError\n"
+        if ours("authorities") and not SUBJECT.is_boto3:
+            assert run(SUBJECT, server.url, script) == "u\n"
 
 
 def test_the_argument_beats_the_environment(

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import turbosqs
+from support import needs
 from support.libraries import KEYS
 from turbosqs._platform import PORTABLE
 
@@ -119,6 +120,7 @@ def test_how_it_ends(ending: str, here: Path) -> None:
     assert [(each.returncode, each.stderr) for each in results] == [(results[0].returncode, results[0].stderr)] * 2
 
 
+@needs.SIGNALS
 def test_signals_are_its_own(here: Path) -> None:
     """The program gets what is sent to the process that was started: there is none of ours between, if that can be."""
     write(here / "script.py", "import signal; say(os.getpid()); signal.pause()")
@@ -151,6 +153,7 @@ def console_script(here: Path, python: str = sys.executable) -> Path:
     return path
 
 
+@needs.SCRIPTS
 def test_a_console_script(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = console_script(here)
     assert printed(*RUN, path, "-A", "app") == [f"{path} ['-A', 'app'] True"]
@@ -170,6 +173,7 @@ def test_commands_of_our_own_environment_are_found_without_it_being_active(
     assert printed(*RUN, "python", "script.py") == [str(Path(sys.executable).parent / "python")]
 
 
+@needs.SCRIPTS
 def test_a_python_that_has_no_turbosqs_says_so(here: Path, tmp_path: Path) -> None:
     """The program runs all the same."""
     bare = tmp_path / "bare"
@@ -230,6 +234,7 @@ def test_children_of_subprocess(here: Path) -> None:
     assert printed(*RUN, "script.py") == ["child True", "shell True", "isolated False"]
 
 
+@needs.FORK
 def test_a_forked_child_of_a_client_in_use(here: Path) -> None:
     """The patch by itself: parent and child use the same client at the same time, and each counts its own calls."""
     write(
@@ -284,6 +289,7 @@ def test_one_run_within_another(here: Path) -> None:
     assert printed(*RUN, *RUN, "script.py") == ["True 1"]
 
 
+@needs.SCRIPTS
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [

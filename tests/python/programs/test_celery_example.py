@@ -10,9 +10,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from support import needs
 from support.queues import client, counts
 from support.waiting import until
 from turbosqs.local import Server
+
+pytestmark = needs.SIGNALS
 
 FOLDER = Path(__file__).parents[3] / "examples" / "celery"
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import needs
 from support.celery_worker import PATIENCE, Fleet, Watch, redis
 from turbosqs._platform import PORTABLE
 from turbosqs.kombu import batch_publishing
@@ -74,6 +75,7 @@ def test_chords_have_a_back_end(backend: str | None) -> None:
         pytest.skip("there is no redis-server: the tests of tasks of every kind leave chords out")
 
 
+@needs.SIGNALS
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("pool", POOLS)
 def test_tasks_of_every_kind(pool: str, make: Make, server: Server, backend: str | None) -> None:

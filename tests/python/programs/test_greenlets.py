@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import turbosqs
+from support import needs
 from support.libraries import KEYS
 from turbosqs.local import Server
 
@@ -134,6 +135,7 @@ def test_writers_and_iterators(library: str, embedded: Server, url: str) -> None
     assert run(library, script, embedded, url) == "True\nNone\n"
 
 
+@needs.SIGNALS
 def test_a_consumer(library: str, embedded: Server, url: str) -> None:
     """Its handlers are greenlets that run side by side; it starts, drains, runs again and heeds SIGTERM."""
     send(embedded, url, 60)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from support import needs
 from support.libraries import SUBJECT
 from support.loops import LOOPS, client
 from support.queues import client as sync_client
@@ -282,6 +283,7 @@ def test_what_makes_no_sense_ends_it(server: Server, url: str, run: Any) -> None
     run(work())
 
 
+@needs.SIGNALS
 def test_a_signal_under_load(server: Server, sqs: Any, url: str) -> None:
     send(sqs, url, 1_000)
     process = start(

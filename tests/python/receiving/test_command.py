@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import turbosqs
+from support import needs
 from support.libraries import KEYS
 from support.queues import counts, send
 from support.waiting import until
@@ -129,6 +130,7 @@ def test_kinds_of_handlers(arguments: list[str], expected: list[str], command: C
     assert command.lines() == expected
 
 
+@needs.SIGNALS
 def test_sigterm_drains(command: Command, sqs: Any, url: str) -> None:
     send(sqs, url, 200)
     process = command.start("handlers:slow", "--queue", url, "--concurrency", "2")
@@ -142,6 +144,7 @@ def test_sigterm_drains(command: Command, sqs: Any, url: str) -> None:
     assert f"stopped, {done} messages handled, 0 failed" in logged
 
 
+@needs.SIGNALS
 @pytest.mark.skipif(RELOAD is None, reason="there is no SIGHUP on every platform")
 @pytest.mark.parametrize("kind", ["", "async "])
 def test_sighup_begins_again(kind: str, command: Command, sqs: Any, url: str) -> None:

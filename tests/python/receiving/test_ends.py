@@ -9,6 +9,7 @@ import threading
 from typing import Any
 
 import pytest
+from support import needs
 from support.libraries import KEYS, SUBJECT
 from support.queues import consumer, counts, send
 from support.scripts import finish, start
@@ -21,6 +22,7 @@ def aio_client(server: Server) -> Any:
     return aio.client("sqs", region_name="us-east-1", **KEYS, endpoint_url=server.endpoint_url)
 
 
+@needs.SIGNALS
 def test_a_signal_stops_all_consumers_of_a_loop(server: Server) -> None:
     a, b = server.create_queue("a"), server.create_queue("b")
     script = f"""
@@ -61,6 +63,7 @@ def test_workers_that_died_leave_nothing_invisible(sqs: Any, url: str) -> None:
     assert counts(sqs, url) == (5, 0)
 
 
+@needs.SIGNALS
 def test_a_run_that_is_interrupted_stops(sqs: Any, url: str) -> None:
     handled: list[Any] = []
     consuming = consumer(sqs, url, handled.append)

@@ -24,10 +24,13 @@ from typing import Any
 
 import pytest
 import turbosqs
+from support import needs
 from support.libraries import KEYS, SUBJECT
 from support.queues import counts, send
 from support.scripts import finish, start
 from support.waiting import until
+
+pytestmark = needs.SIGNALS
 
 MESSAGES = int(os.environ.get("TURBOSQS_FLEET", "6000"))
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import turbosqs
+from support import needs
 from support.libraries import KEYS
 from support.loops import client as aio_client
 from support.queues import client, counts, send
@@ -201,6 +202,7 @@ def test_arguments_are_checked(sqs: Any, url: str) -> None:
     assert not keeper.remove("a")
 
 
+@needs.FORK
 def test_a_forked_child_has_none(sqs: Any, url: str) -> None:
     keeper = sqs.keep_invisible(QueueUrl=url, VisibilityTimeout=30, on_lost=print)
     keeper.add("a", age=0)

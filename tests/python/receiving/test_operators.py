@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import turbosqs
+from support import needs
 from support.libraries import KEYS, SUBJECT
 from support.queues import client, consumer, counts, send
 from support.scripts import run
@@ -127,6 +128,7 @@ def test_repr(server: Server, sqs: Any, url: str) -> None:
     assert repr(aio.Consumer(mine, QueueUrl=url, handler=print)).startswith("<turbosqs.aio.Consumer of ")  # type: ignore[arg-type]
 
 
+@needs.FORK
 def test_repr_in_a_forked_child(server: Server, url: str) -> None:
     script = f"""
         import turbosqs

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from support import needs
 from support.libraries import BOTO3, KEYS, SUBJECT
 from support.queues import client, counts, send
 from support.scripts import finish, run, start
@@ -338,6 +339,7 @@ def test_the_interpreter_ends(server: Server, sqs: Any, url: str) -> None:
     assert counts(sqs, url) == (45, 5)
 
 
+@needs.FORK
 def test_a_forked_child(server: Server, sqs: Any, url: str) -> None:
     """It is told that the messages are its parent's, and harms nothing when it ends."""
     send(sqs, url, 50)
@@ -366,6 +368,7 @@ def test_a_forked_child(server: Server, sqs: Any, url: str) -> None:
     assert counts(sqs, url) == (40, 10)
 
 
+@needs.SIGNALS
 def test_ctrl_c(server: Server, url: str) -> None:
     process = start(
         SUBJECT,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import needs
 from support.libraries import SUBJECT
 from support.queues import counts, send
 from support.scripts import finish, start
@@ -43,6 +44,7 @@ def handled(out: Path) -> Counter[str]:
     return Counter(out.read_text().split()) if out.exists() else Counter()
 
 
+@needs.SIGNALS
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_under_load(number: signal.Signals, server: Server, sqs: Any, url: str, tmp_path: Path) -> None:
     """No new message after it; those that run finish and are deleted; the rest is visible at once; it exits in time."""
@@ -62,6 +64,7 @@ def test_a_signal_under_load(number: signal.Signals, server: Server, sqs: Any, u
     assert counts(sqs, url) == (2_000 - count, 0)
 
 
+@needs.SIGNALS
 def test_a_handler_that_never_ends_and_a_signal(server: Server, sqs: Any, url: str, tmp_path: Path) -> None:
     send(sqs, url, 1)
     process = consume(server, url, tmp_path / "out", seconds=1_000, options="shutdown_timeout=0.5")
@@ -73,6 +76,7 @@ def test_a_handler_that_never_ends_and_a_signal(server: Server, sqs: Any, url: s
     assert counts(sqs, url) == (1, 0)
 
 
+@needs.SIGNALS
 def test_a_second_signal_does_not_wait(server: Server, sqs: Any, url: str, tmp_path: Path) -> None:
     send(sqs, url, 1)
     process = consume(server, url, tmp_path / "out", seconds=1_000)
@@ -85,6 +89,7 @@ def test_a_second_signal_does_not_wait(server: Server, sqs: Any, url: str, tmp_p
     assert counts(sqs, url) == (1, 0)
 
 
+@needs.SIGNALS
 def test_one_of_four_processes_is_killed(server: Server, sqs: Any, tmp_path: Path) -> None:
     """Everything is handled; twice at most what the dead one held."""
     url = server.create_queue("q", {"VisibilityTimeout": "600"})
@@ -142,6 +147,7 @@ def test_the_interpreter_ends_without_stop(server: Server, sqs: Any, url: str) -
     assert 100 < visible <= 180
 
 
+@needs.FORK
 def test_a_forked_child(server: Server, sqs: Any, url: str) -> None:
     """It cannot use its parent's consumer, says so, and does not disturb it; it can make its own."""
     send(sqs, url, 100)

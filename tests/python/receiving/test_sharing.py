@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from support import needs
 from support.fakes import Scripted, ok
 from support.libraries import BOTO3, SUBJECT
 from support.queues import client, counts, send
@@ -139,6 +140,7 @@ class Enough(Exception):  # noqa: N818 (no error)
     pass
 
 
+@needs.SIGNALS
 def test_what_nobody_takes_goes_back(server: Server, sqs: Any, url: str) -> None:
     """The caller leaves; what comes for it within the grace is visible again at once."""
 

@@ -24,12 +24,17 @@ from turbosqs.local import Server
 THREADS = 8
 #: Eight daemons that call without end, in the ways of ``KINDS``; the main thread leaves after so many seconds. ``late``
 #: ones fail for the first time when it is about to leave: botocore's exceptions are being imported at the end.
+#: ``patched`` ones have a client of botocore's on the core.
 PROGRAM = """
 import sys, threading, time
 import turbosqs
 url, kind, delay = sys.argv[1], sys.argv[2], float(sys.argv[3])
-sqs = turbosqs.client("sqs", endpoint_url=url, region_name="us-east-1", aws_access_key_id="a",
-                      aws_secret_access_key="b")
+make = turbosqs.client
+if kind == "patched":
+    import botocore.session
+    turbosqs.patch()
+    make = botocore.session.Session().create_client
+sqs = make("sqs", endpoint_url=url, region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
 queue = url + "/000000000000/q"
 class Shown:
     # Code of the caller's, which the core runs.
@@ -55,7 +60,7 @@ def work(call):
             call()
         except Exception:
             pass
-kinds = list(calls) if kind == "all" else ["refused" if kind == "late" else kind]
+kinds = list(calls) if kind in ("all", "patched") else ["refused" if kind == "late" else kind]
 for number in range(8):
     threading.Thread(target=work, args=(calls[kinds[number % len(kinds)]],), daemon=True).start()
 if kind == "late":
@@ -66,7 +71,7 @@ else:
     go.set()
     time.sleep(delay)
 """
-KINDS = ("refused", "all", "waiting", "late", "shown", "file")
+KINDS = ("refused", "all", "waiting", "late", "shown", "file", "patched")
 #: The threads are in the core nearly always. CPython 3.10 itself ends by SIGSEGV in about one of 60 exits with eight
 #: daemons that are busy in Python, turbosqs or not (``take_gil`` in ``eval_frame_handle_pending`` meets a freed
 #: interpreter), so what is ours can be seen there with this kind alone.
@@ -86,7 +91,9 @@ def environment(folder: Path, *, botocore: bool) -> dict[str, str]:
         import botocore as found
 
         paths.append(str(Path(found.__file__).parent.parent))
-    return {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(paths)}
+    # Windows finds its own libraries by the second.
+    kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
+    return {**kept, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def end(python: str, url: str, kind: str, delay: float, variables: dict[str, str]) -> tuple[int, str]:
@@ -121,7 +128,8 @@ def ends(
             delay += 0.1
         if time.monotonic() > until:
             return None
-        status, noise = end(python, url, kind, delay, variables[number // len(kinds) % 2])
+        with_botocore = kind == "patched" or number // len(kinds) % 2 == 1
+        status, noise = end(python, url, kind, delay, variables[with_botocore])
         # Daemons that send until the end are cut off: that may be said, and nothing else.
         said = [line for line in noise.splitlines() if not line.endswith("they may not have been sent")]
         return "well" if (status, said) == (0, []) else f"with {status} ({kind}, after {delay:.3f} s): {noise[-500:]}"

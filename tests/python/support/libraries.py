@@ -17,6 +17,7 @@ DIFFERENCES = {
     "legacy retries": "retry mode legacy makes five attempts as boto3's does, but pauses as standard does and has its "
     "quota; boto3 pauses for up to 1, 2, 4 and 8 s",
     "TLS wording": "what follows 'SSL validation failed for URL' is the TLS library's own sentence",
+    "authorities": "without verify= or a bundle TLS trusts whom the system trusts; botocore comes with a list",
     "one warning": "verify=False is warned of when a client is made, where boto3 warns with each of its requests",
     "first call": "the metadata of an instance are asked by the first call, not by client(), where whoever has no "
     "credentials would wait; within an event loop client() waits for no source of credentials at all",
@@ -24,7 +25,8 @@ DIFFERENCES = {
     "short lives": "keys that cannot be replaced are used as long as they are good; boto3 fails ten minutes before "
     "they expire already, and asks for keys that live for less with each request",
     "product tokens": "the User-Agent names turbosqs and the Rust SDK where boto3 names itself",
-    "file for a binary": "it is read and sent; boto3's validation takes it, then it is a TypeError",
+    "file for a binary": "it is read and sent, or a line of the ParamValidationError if it cannot be read; boto3's "
+    "validation takes it, then it is a TypeError",
     "masked addresses": "an exception that quotes an endpoint's URL has *** for a user, a password and a query in it; "
     "boto3's has them in clear",
     "isolated partitions": "in us-iso and us-isob, meta has the FIPS and dual-stack endpoints of the published rules, "
@@ -47,10 +49,24 @@ DIFFERENCES = {
 }
 
 
+#: Those about settings and credentials, which stay botocore's affair where its own clients are on the core.
+BOTOCORES = {
+    "AWS_REGION",
+    "first call",
+    "half a credential",
+    "impossible expiries",
+    "isolated partitions",
+    "logins",
+    "private names",
+    "short lives",
+    "wrong types",
+}
+
+
 def ours(difference: str) -> bool:
-    """Whether to expect what DIFFERENCES has under this name: not where boto3 stands on both sides."""
+    """Whether to expect what DIFFERENCES has under this name; else the subject is to be as boto3 is in that too."""
     assert difference in DIFFERENCES
-    return SUBJECT != BOTO3
+    return SUBJECT != BOTO3 and not (SUBJECT == PATCHED and difference in BOTOCORES)
 
 
 @dataclass(frozen=True)
@@ -113,6 +129,8 @@ BOTO3 = Library("boto3")
 #: boto3's own clients, on the core.
 PATCHED = Library("patched")
 SUBJECT = Library(os.environ.get("SUBJECT", "turbosqs"))
+#: For what holds of patched clients too, whatever the subject is.
+LIBRARIES = tuple(dict.fromkeys([BOTO3, PATCHED, SUBJECT]))
 
 
 def name_of(value: Any) -> str:

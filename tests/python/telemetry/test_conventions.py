@@ -14,6 +14,7 @@ from opentelemetry.semconv._incubating.attributes import messaging_attributes as
 from opentelemetry.semconv._incubating.metrics import messaging_metrics as metrics
 from opentelemetry.semconv.attributes import error_attributes, server_attributes
 from opentelemetry.semconv.schemas import Schemas
+from support import needs
 from support.recorded import Recorded
 from turbosqs.local import Server
 from turbosqs.telemetry import names, recorder
@@ -164,6 +165,7 @@ def test_the_entry_point(server: Server) -> None:
     recorded.shut_down()
 
 
+@needs.FORK
 @pytest.mark.parametrize("way", ["global", "single"])
 def test_a_forked_child_records_its_own(server: Server, way: str) -> None:
     program = f"""

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import turbosqs
+from support import needs
 from support.fakes import Answering, Reply, Request, Scripted, fault, ok, refused_port
 from support.libraries import KEYS
 from support.queues import client
@@ -252,6 +253,7 @@ def test_set_stream_logger_prints(scripted: Scripted) -> None:
     assert "AKIDPRINTED" not in done.stderr
 
 
+@needs.FORK
 def test_a_fork_while_a_thread_logs(scripted: Scripted) -> None:
     scripted.play(ok(QueueUrls=[]))
     program = """

@@ -289,3 +289,21 @@ fn what_a_session_has_found_is_not_looked_for_again() {
     };
     assert_eq!(chosen(&arguments, &world), keys("arg", "explicit"));
 }
+
+/// The machine's file comes first, as far as it has keys; a file that is named stands for both.
+#[test]
+fn boto_2_has_a_file_for_the_machine_and_one_for_the_user() {
+    let boto = |key: &str| format!("[Credentials]\naws_access_key_id = {key}\naws_secret_access_key = s\n");
+    let world = |variables: &[(&str, &str)], machine: &str| {
+        let fake = Fake::environment(variables).with_file("~/.boto", &boto("user")).with_file("named", &boto("named"));
+        chosen(&Arguments::default(), &fake.with_file("/etc/boto.cfg", machine))
+    };
+    assert_eq!(world(&[], &boto("machine")), keys("machine", "boto-config"));
+    for without_keys in ["", "[Boto]\ndebug = 0\n", "[Credentials]\naws_secret_access_key = s\n"] {
+        assert_eq!(world(&[], without_keys), keys("user", "boto-config"));
+    }
+    assert_eq!(world(&[("BOTO_CONFIG", "named")], &boto("machine")), keys("named", "boto-config"));
+    let half = "[Credentials]\naws_access_key_id = machine\n";
+    assert_eq!(world(&[], half), partial("boto-config", "aws_secret_access_key"));
+    assert!(matches!(world(&[], "nonsense"), Err(ConfigError::ConfigParse { path, .. }) if path == "/etc/boto.cfg"));
+}

@@ -110,7 +110,7 @@ impl ServiceClient {
         let headers = head.headers.iter().map(|(name, value)| (name.as_str().into(), latin_1(value.as_bytes())));
         let headers: Arc<[_]> = headers.collect();
         let status = head.status.as_u16();
-        Ok(Ok(Reply { status, headers, body, attempts: number, max_attempts: self.max_attempts }))
+        Ok(Ok(Reply { status, headers, body, attempts: number, max_attempts: self.max_attempts, is_legacy: false }))
     }
 }
 
