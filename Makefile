@@ -142,7 +142,7 @@ $(PROGRAMS):
 	@$(STEP) "Python environment: $@" $(PYTHON) scripts/environments.py make $@ $(VENV)/$@
 
 javascript:
-	@$(STEP) "SDK for JavaScript" $(PYTHON) scripts/javascript.py $(VENV)/javascript
+	@$(STEP) --closing "^there is no npm" "SDK for JavaScript" $(PYTHON) scripts/javascript.py $(VENV)/javascript
 
 python-tests: $(PROGRAMS) javascript
 	@$(STEP) --closing '\d passed' "Python tests" $(BIN)/pytest -q $(PARALLEL)
