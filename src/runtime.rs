@@ -7,6 +7,8 @@
 
 use std::sync::Arc;
 
+use tokio::task::JoinHandle;
+
 use crate::protocol::error::Error;
 
 pub(crate) mod admission;
@@ -45,6 +47,15 @@ pub(crate) fn spawn_bystander(task: impl Future<Output = ()> + Send + 'static) {
     let task = tokio::spawn(task);
     if let Some(reactor) = REACTOR.get() {
         reactor.add_bystander(task.abort_handle());
+    }
+}
+
+/// Do, from a task of the reactor, what blocks its thread for as long as that takes: in another one, which ends with it.
+/// An error: it has panicked, or the reactor ends.
+pub(crate) fn spawn_blocking<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    match REACTOR.get() {
+        Some(reactor) => reactor.spawn_blocking(act),
+        None => tokio::task::spawn_blocking(act),
     }
 }
 

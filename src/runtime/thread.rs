@@ -1,7 +1,7 @@
 //! The reactor's thread: started when there is something to do, ended when there has been nothing for a while.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, OnceLock, TryLockError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -50,6 +50,37 @@ pub(crate) struct ReactorThread {
     runtime: Mutex<Option<Runtime>>,
     /// Tasks that may stand still.
     bystanders: Mutex<Vec<AbortHandle>>,
+    helpers: Arc<Helpers>,
+}
+
+/// The threads that tokio starts for blocking calls, each for as long as one lasts.
+#[derive(Debug, Default)]
+struct Helpers {
+    /// Below `/proc`: those that a fork may find, ended ones among them.
+    tasks: Mutex<Vec<PathBuf>>,
+    /// Calls that are begun and not done.
+    calls: AtomicUsize,
+}
+
+/// A blocking call from its beginning to its end, or until it is clear that it will not be made.
+struct BlockingCall(Arc<Helpers>);
+
+impl BlockingCall {
+    fn begin(helpers: &Arc<Helpers>) -> BlockingCall {
+        helpers.calls.fetch_add(1, Ordering::SeqCst);
+        BlockingCall(Arc::clone(helpers))
+    }
+}
+
+impl Drop for BlockingCall {
+    fn drop(&mut self) {
+        self.0.calls.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Below `/proc`, where there is one: the thread that asks.
+fn this_task() -> Option<PathBuf> {
+    std::fs::read_link("/proc/thread-self").ok().map(|task| Path::new("/proc").join(task))
 }
 
 /// The thread that drives the runtime, and how to stop it.
@@ -64,9 +95,15 @@ struct Driver {
 
 impl ReactorThread {
     pub(crate) fn new(idle_time: Duration) -> Result<ReactorThread, Error> {
+        let helpers = Arc::<Helpers>::default();
+        let known = Arc::clone(&helpers);
         // A thread that waits for a blocking call (a host's name) ends with it: it would be one more that a fork finds.
-        let runtime = Builder::new_current_thread().enable_all().thread_keep_alive(Duration::ZERO).build();
-        let runtime = runtime.map_err(failed)?;
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .thread_keep_alive(Duration::ZERO)
+            .on_thread_start(move || lock(&known.tasks).extend(this_task()))
+            .build()
+            .map_err(failed)?;
         Ok(ReactorThread {
             handle: runtime.handle().clone(),
             idle_time,
@@ -74,6 +111,7 @@ impl ReactorThread {
             driver: Mutex::default(),
             runtime: Mutex::new(Some(runtime)),
             bystanders: Mutex::default(),
+            helpers,
         })
     }
 
@@ -86,6 +124,19 @@ impl ReactorThread {
             self.give_up();
         }
         task
+    }
+
+    /// What blocks, in a thread that ends with it.
+    pub(crate) fn spawn_blocking<T: Send + 'static>(
+        &self,
+        act: impl FnOnce() -> T + Send + 'static,
+    ) -> tokio::task::JoinHandle<T> {
+        let call = BlockingCall::begin(&self.helpers);
+        self.handle.spawn_blocking(move || {
+            let done = act();
+            drop(call);
+            done
+        })
     }
 
     /// See to it that a thread drives the runtime.
@@ -113,8 +164,8 @@ impl ReactorThread {
                 let _ = before.join();
             }
             let Some(runtime) = lock(&this.runtime).take() else { return };
-            if let Ok(task) = std::fs::read_link("/proc/thread-self") {
-                let _ = known.set(Path::new("/proc").join(task));
+            if let Some(task) = this_task() {
+                let _ = known.set(task);
             }
             runtime.block_on(this.drive(&stopped));
             *lock(&this.runtime) = Some(runtime);
@@ -188,6 +239,14 @@ impl ReactorThread {
         // The kernel counts a thread for some moments longer than anybody can wait for it.
         if let Some(task) = driver.task.get() {
             wait_until(if had_ended { MOMENT } else { TIMEOUT }, &|| !task.exists());
+        }
+        // What blocks cannot be stopped; where nothing does any more, the threads for it are about to end.
+        let mut tasks = std::mem::take(&mut *lock(&self.helpers.tasks));
+        tasks.retain(|task| task.exists());
+        let blocks = self.helpers.calls.load(Ordering::SeqCst) > 0;
+        wait_until(if blocks { MOMENT } else { TIMEOUT }, &|| !tasks.iter().any(|task| task.exists()));
+        if blocks {
+            lock(&self.helpers.tasks).append(&mut tasks);
         }
         driver.paused = true;
         self.state.store(STOPPED, Ordering::Release);

@@ -199,3 +199,31 @@ fn nobody_is_left_waiting() {
     });
     assert!(threads.collect::<HashSet<_>>().len() > 1, "it has ended now and then");
 }
+
+/// A fork finds no thread of a blocking call that is over, however slowly that ends; and it does not wait for one that goes on.
+#[test]
+fn a_pause_waits_for_what_has_blocked() {
+    let reactor = reactor(LONG);
+    let tasks = || lock(&reactor.helpers.tasks).clone();
+    reactor.run().unwrap();
+    for _ in 0..50 {
+        let (sender, receiver) = mpsc::channel();
+        drop(reactor.spawn_blocking(move || sender.send(this_task()).unwrap()));
+        let task = receiver.recv_timeout(LONG).unwrap();
+        wait_until(|| reactor.helpers.calls.load(Ordering::SeqCst) == 0);
+        reactor.pause();
+        assert!(task.is_none_or(|task| !task.exists()));
+        assert!(tasks().is_empty());
+        reactor.run().unwrap();
+    }
+    let (go, gate) = mpsc::channel::<()>();
+    let blocked = reactor.spawn_blocking(move || gate.recv());
+    wait_until(|| this_task().is_none() || !tasks().is_empty());
+    reactor.pause();
+    assert!(!blocked.is_finished());
+    assert_eq!(tasks().len(), usize::from(this_task().is_some()), "it is waited for by the next");
+    go.send(()).unwrap();
+    wait_until(|| blocked.is_finished());
+    reactor.pause();
+    assert!(tasks().iter().all(|task| !task.exists()));
+}

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
@@ -13,7 +13,7 @@ use base64::Engine;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::{TcpSocket, TcpStream, lookup_host};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -21,6 +21,7 @@ use super::failure::HttpFailure;
 use super::tls;
 use crate::config::{Proxies, Proxy, Tls, Url, Verify};
 use crate::protocol::error::Failure;
+use crate::runtime;
 
 /// Where a request goes, whatever lies between.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,7 +106,7 @@ impl Dialer {
 
     async fn tcp(&self, host: &str, port: u16, timeout: Option<Duration>) -> Result<TcpStream, HttpFailure> {
         let lookup = async {
-            let found = lookup_host((host, port)).await;
+            let found = resolve(host, port).await;
             found.map_err(|error| HttpFailure::new(Failure::Dns, format!("failed to resolve '{host}': {error}")))
         };
         let slow = || HttpFailure::new(Failure::Dns, format!("failed to resolve '{host}' in time"));
@@ -148,6 +149,16 @@ impl Dialer {
     }
 }
 
+/// The addresses of a host, by the system's own resolver. Not by tokio's function for it, whose threads a fork would find.
+async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, port)]);
+    }
+    let host = host.to_owned();
+    let found = runtime::spawn_blocking(move || (host.as_str(), port).to_socket_addrs().map(Iterator::collect));
+    found.await.map_err(io::Error::other)?
+}
+
 /// Initialized without holding a lock meanwhile, see [`tls`], and off the reactor: it reads files.
 async fn once(
     cell: &OnceLock<Arc<ClientConfig>>,
@@ -159,7 +170,7 @@ async fn once(
     }
     let tls = tls.clone();
     let reading = async {
-        let read = tokio::task::spawn_blocking(move || tls::client_config(&tls)).await;
+        let read = runtime::spawn_blocking(move || tls::client_config(&tls)).await;
         read.unwrap_or_else(|error| {
             Err(HttpFailure::new(Failure::Other, format!("certificates could not be read: {error}")))
         })

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{Finding, Source, made, object, required, retrieval, text, time};
 use crate::config::{self, command_words};
 use crate::protocol::error::{Error, SourceError};
+use crate::runtime;
 
 const METHOD: &str = "custom-process";
 
@@ -30,7 +31,7 @@ impl Source for ProcessSource {
         let command = self.0.command.clone();
         Box::pin(async move {
             // A thread that waits, and not tokio's own processes: they would handle SIGCHLD, which is the program's.
-            let run = tokio::task::spawn_blocking(move || run(&command)).await;
+            let run = runtime::spawn_blocking(move || run(&command)).await;
             read(&run.map_err(|error| retrieval(METHOD, error.to_string()))??, self.0.account_id.as_deref())
         })
     }
