@@ -314,6 +314,13 @@ class Counts:
 @final
 class Shortcut:
     def __new__(
-        cls, watch: ClientWatch, core: Client, operation: str, counts: Counts, keys: _Watched, tools: Any
+        cls,
+        watch: ClientWatch,
+        core: Client,
+        operation: str,
+        counts: Counts,
+        keys: _Watched,
+        until: float | None,
+        tools: Any,
     ) -> Shortcut: ...
     def call(self, client: Any, attributes: dict[str, Any], params: dict[str, Any]) -> Any: ...

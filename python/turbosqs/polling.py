@@ -59,8 +59,6 @@ class Messages:
     ``close()``, or leaving the ``with`` block, is for.
     """
 
-    _recorder: Recorder | None = None
-
     def __init__(self, core: _core.Client, arguments: dict[str, Any]) -> None:
         """Check the arguments; nothing is sent before the first message is asked for.
 
@@ -71,6 +69,8 @@ class Messages:
         Raises:
             TypeError, ValueError, ParamValidationError: as ``poll_messages``.
         """
+        # Of the object itself, not of the class: it is looked at with each message.
+        self._recorder: Recorder | None = None
         self._made_with = core
         self._core, self._params = make_poller(core, arguments)
         self._waits = waits_of(core, self._core)

@@ -30,6 +30,11 @@ pub(super) fn look(py: Python<'_>) -> PyResult<()> {
     Ok(())
 }
 
+/// Whether it shows another time than the machine's.
+pub(super) fn is_replaced(py: Python<'_>) -> PyResult<bool> {
+    Ok(replaced(py)?.is_some())
+}
+
 /// Seconds since 1970 by a clock that is not the machine's.
 fn replaced(py: Python<'_>) -> PyResult<Option<i64>> {
     let modules = MODULES.get_or_try_init(py, || {

@@ -1,15 +1,16 @@
 //! `turbosqs._core.Shortcut`: a call of a patched client whose way has been decided before.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::arguments;
 use super::client::Client;
 use super::counts::{Counts, FAST};
 use super::watch::{self, ClientWatch, Watched};
+use super::{arguments, clock};
 use crate::config::StaticCredentials;
 use crate::log;
 
@@ -28,13 +29,16 @@ pub(super) struct Shortcut {
     /// What the core has of them. Several operations of a client have shortcuts, and only one of them is gone when the credentials
     /// are replaced: the others must not come back with the old ones.
     handed: Option<Arc<StaticCredentials>>,
+    /// When they may have to be refreshed, in seconds since 1970; `None`: never.
+    until: Option<f64>,
     /// The instrumentation tools that trace the calls.
     tools: Option<Py<PyAny>>,
 }
 
 #[pymethods]
 impl Shortcut {
-    /// `keys`: where the credentials are that the core has been handed. `tools`: known tools that trace the calls.
+    /// `keys`: where the credentials are that the core has been handed. `until`: when they may have to be refreshed, in seconds since
+    /// 1970. `tools`: known tools that trace the calls.
     #[new]
     fn new(
         watch: Py<ClientWatch>,
@@ -42,11 +46,12 @@ impl Shortcut {
         operation: &str,
         counts: Py<Counts>,
         keys: Vec<Watched>,
+        until: Option<f64>,
         tools: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
         let operation = arguments::find(operation)?.name;
         let handed = core.get().handed();
-        Ok(Shortcut { watch, core, operation, counts, keys, handed, tools })
+        Ok(Shortcut { watch, core, operation, counts, keys, handed, until, tools })
     }
 
     /// The reply to a call, or the tools that trace it: then it is counted, and theirs to make. None if something has changed, and
@@ -64,7 +69,8 @@ impl Shortcut {
         let is_same = !log::is_urgent()
             && self.watch.get().is_same(client, attributes)
             && watch::are_same(py, &self.keys)
-            && self.handed.as_ref().map(Arc::as_ptr) == core.handed().as_ref().map(Arc::as_ptr);
+            && self.handed.as_ref().map(Arc::as_ptr) == core.handed().as_ref().map(Arc::as_ptr)
+            && self.is_fresh(py)?;
         if !is_same {
             return Ok(None);
         }
@@ -79,5 +85,14 @@ impl Shortcut {
         visit.call(&self.watch)?;
         visit.call(self.tools.as_ref())?;
         watch::traverse(&visit, &self.keys)
+    }
+}
+
+impl Shortcut {
+    /// Whether the credentials are not to be refreshed yet, by the machine's clock: with another one Python is asked.
+    fn is_fresh(&self, py: Python<'_>) -> PyResult<bool> {
+        let Some(until) = self.until else { return Ok(true) };
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        Ok(now < until && !clock::is_replaced(py)?)
     }
 }

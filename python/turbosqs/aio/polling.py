@@ -34,8 +34,6 @@ class Messages:
     what was fetched and not handed over goes back to the queue; ``async with`` waits until it has.
     """
 
-    _recorder: Recorder | None = None
-
     def __init__(self, client: SQS, arguments: dict[str, Any]) -> None:
         """Check the arguments; nothing is sent before the first message is asked for.
 
@@ -46,6 +44,8 @@ class Messages:
         Raises:
             TypeError, ValueError, ParamValidationError: as ``poll_messages``.
         """
+        # Of the object itself, not of the class: it is looked at with each message.
+        self._recorder: Recorder | None = None
         self._ask = client._ask
         self._client = client._core
         self._core, self._params = make_poller(client._core, arguments)

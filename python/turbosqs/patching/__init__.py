@@ -4,6 +4,7 @@
     client.py     calls that have left botocore: on to the core, or back
     seam.py       where they leave it: in botocore's own functions, below whatever others put around them
     call_path.py  what one client's calls on the core need, and whether a call may go there
+    keys.py       whether a client's credentials are those that the core has
     listeners.py  who would miss a call that botocore does not make
     tracing.py    what instrumentation does below the seam, beside a call of the core's
     tools.py      which instrumentation is known

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 
 from botocore import UNSIGNED
-from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError
 
 from .._at_exit import flush_at_exit
@@ -16,7 +15,8 @@ from ..config import warn_of_no_verification
 from ..errorfactory import exception
 from ..telemetry.switch import TAG
 from .counts import FAST
-from .listeners import Listening, is_botocores
+from .keys import watched
+from .listeners import Listening
 from .model import Model, as_query, without_empty
 from .settings import UnknownSettingError, core_arguments
 from .tracing import with_trace, without_digest
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from .tracing import Tools
 
 _logger = logging.getLogger("turbosqs")
-
-#: What credentials that are not refreshed are asked with; it reads their attributes.
-_FREEZE = vars(Credentials)["get_frozen_credentials"]
 
 
 class CallPath(Listening):
@@ -150,23 +147,10 @@ class PatchedPath(CallPath):
         """Have the operation's next calls do without all this, until something changes."""
         # The core has what we remember of the credentials.
         with lock():
-            keys = self._keys() if self._is_signed else []
-            if keys is not None and seen.watch is not None:
-                shortcut = Shortcut(seen.watch, self.core, operation_name, self.counts, keys, seen.tools)
+            found = watched(self._signer, self._credentials) if self._is_signed else ([], None)
+            if found is not None and seen.watch is not None:
+                shortcut = Shortcut(seen.watch, self.core, operation_name, self.counts, *found, seen.tools)
                 self.shortcuts[operation_name] = shortcut
-
-    def _keys(self) -> list[tuple[Any, str, Any]] | None:
-        """Where the credentials are that the core has; None if they have to be asked for each time, as those that are
-        refreshed."""
-        owner, handed = self._signer._credentials, self._credentials
-        if type(owner) is not Credentials or not is_botocores(_FREEZE):
-            return None
-        return [
-            (vars(self._signer), "_credentials", owner),
-            (vars(Credentials), _FREEZE.__name__, _FREEZE),
-            (vars(owner), _FREEZE.__name__, None),
-            *((vars(owner), name, getattr(handed, name)) for name in ("access_key", "secret_key", "token")),
-        ]
 
     def _make_core(self, client: Any, name: str) -> bool:
         """Make the core's client, now that nobody listens to botocore finding the endpoint; another if handlers add

@@ -7,6 +7,7 @@ import logging
 import socket
 import weakref
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
 from typing import Any
 from unittest import mock
 
@@ -14,7 +15,7 @@ import botocore.awsrequest
 import botocore.client
 import pytest
 import turbosqs
-from botocore.credentials import Credentials
+from botocore.credentials import Credentials, RefreshableCredentials
 from support.fakes import Scripted, ok
 from support.libraries import BOTO3, KEYS
 from support.waiting import until
@@ -258,6 +259,81 @@ def test_whoever_is_asked_for_credentials(whose: str, scripted: Scripted) -> Non
         assert [send(scripted, client) for _ in range(2)] == ["mocked"] * 2
     assert send(scripted, client) != "mocked"
     assert gone(client) == {"fast": 4}
+
+
+def refreshed(seconds: float, refresh: Callable[[], dict[str, str]]) -> RefreshableCredentials:
+    """Credentials of botocore's that it refreshes when so many seconds are over."""
+    life = timedelta(seconds=RefreshableCredentials._advisory_refresh_timeout + seconds)
+    expiry = (datetime.now(timezone.utc) + life).isoformat()
+    metadata = {"access_key": "first", "secret_key": "s", "token": "", "expiry_time": expiry}
+    return RefreshableCredentials.create_from_metadata(metadata, refresh, "test")
+
+
+def second() -> dict[str, str]:
+    expiry = (datetime.now(timezone.utc) + timedelta(days=1)).isoformat()
+    return {"access_key": "second", "secret_key": "s", "token": "", "expiry_time": expiry}
+
+
+def test_credentials_whose_time_comes(scripted: Scripted) -> None:
+    """botocore would refresh them with the next call, and so it does; until then nobody has to ask."""
+    client = BOTO3.client(scripted.url)
+    client._request_signer._credentials = refreshed(0.5, second)
+    send(scripted, client)
+    until(lambda: not is_taken(client))
+    assert send(scripted, client) == "second"
+    assert is_taken(client)
+
+
+def test_credentials_and_a_clock_of_the_tests_own(scripted: Scripted) -> None:
+    time_machine = pytest.importorskip("time_machine")
+    client = BOTO3.client(scripted.url)
+    client._request_signer._credentials = refreshed(3_600, second)
+    assert send(scripted, client) == "first"
+    assert is_taken(client)
+    with time_machine.travel(datetime.now(timezone.utc) + timedelta(seconds=3_700), tick=False):
+        assert send(scripted, client) == "second"
+
+
+#: What may be replaced of credentials that are refreshed: the owner of an attribute, the attribute, its value.
+REPLACED: dict[str, tuple[Callable[[Any], Any], str, Any]] = {
+    "the credentials": (lambda owner: owner, "_frozen_credentials", Credentials("x", "s").get_frozen_credentials()),
+    "when they expire": (lambda owner: owner, "_expiry_time", datetime.now(timezone.utc) + timedelta(days=2)),
+    "who tells the time": (lambda owner: owner, "_time_fetcher", lambda: datetime.now(timezone.utc)),
+    "how early they are refreshed": (lambda owner: owner, "_advisory_refresh_timeout", 1),
+    "how early all are refreshed": (lambda _: RefreshableCredentials, "_advisory_refresh_timeout", 1),
+    "how they are asked for": (lambda owner: owner, "get_frozen_credentials", mock.MagicMock()),
+    "how all are asked for": (lambda _: RefreshableCredentials, "get_frozen_credentials", mock.MagicMock()),
+    "whether they are refreshed": (lambda owner: owner, "refresh_needed", mock.MagicMock()),
+    "whether all are refreshed": (lambda _: RefreshableCredentials, "refresh_needed", mock.MagicMock()),
+}
+
+
+@pytest.mark.parametrize("what", REPLACED)
+def test_credentials_of_which_something_is_replaced(what: str, scripted: Scripted) -> None:
+    client = BOTO3.client(scripted.url)
+    credentials = refreshed(3_600, second)
+    client._request_signer._credentials = credentials
+    send(scripted, client)
+    assert is_taken(client)
+    find, name, value = REPLACED[what]
+    with mock.patch.object(find(credentials), name, value):
+        assert not is_taken(client)
+    assert is_taken(client)
+
+
+def test_credentials_of_another_kind(scripted: Scripted) -> None:
+    """They are asked with each call, whatever they do then."""
+
+    class Counting(Credentials):  # type: ignore[misc]
+        asked = 0
+
+        def get_frozen_credentials(self) -> Any:
+            self.asked += 1
+            return Credentials(f"key{self.asked}", "s").get_frozen_credentials()
+
+    client = BOTO3.client(scripted.url)
+    client._request_signer._credentials = Counting("a", "b")
+    assert [send(scripted, client) for _ in range(3)] == ["key1", "key2", "key3"]
 
 
 def test_a_warning_that_waits(server: Any, caplog: pytest.LogCaptureFixture) -> None:
