@@ -1,5 +1,6 @@
 //! What SQS speaks: requests and replies, the parts of both, errors. No tokio, no settings.
 
+pub(crate) mod billing;
 pub(crate) mod classify;
 pub(crate) mod entry;
 pub(crate) mod error;

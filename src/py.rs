@@ -66,6 +66,8 @@ mod _core {
     #[pymodule_export]
     use super::shortcut::Shortcut;
     #[pymodule_export]
+    use super::stats::process_stats;
+    #[pymodule_export]
     use super::watch::{ClientWatch, Watch};
     #[pymodule_export]
     use super::writer::Writer;

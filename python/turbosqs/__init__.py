@@ -40,6 +40,7 @@ The modules, outermost first; each imports what stands below it, never what stan
 - `service_model` `client.meta.service_model`
 - `_in_force` a client's config as it is applied, for ``client.meta.config``
 - `_resource` what `resource()` answers
+- `_cost` what calls are billed
 - `batching` the settings `Batching`
 - `config` the settings `Config`
 - `_private` private names of botocore's clients that programs read all the same
@@ -86,6 +87,9 @@ if TYPE_CHECKING:
     from . import session as session
     from . import telemetry as telemetry
     from ._core import __version__ as __version__
+    from ._cost import Cost as Cost
+    from ._cost import Prices as Prices
+    from ._cost import cost as cost
     from .batching import Batching as Batching
     from .config import Config as Config
     from .consuming import Backoff as Backoff
@@ -103,9 +107,12 @@ __all__ = [
     "Batching",
     "Config",
     "Consumer",
+    "Cost",
+    "Prices",
     "Session",
     "aio",
     "client",
+    "cost",
     "exceptions",
     "lease_lost",
     "local",
@@ -216,6 +223,7 @@ if not TYPE_CHECKING:
         "Batching": "batching",
         **dict.fromkeys(("patch", "patched", "stats", "unpatch"), "patching"),
         **dict.fromkeys(("Consumer", "Backoff", "lease_lost"), "consuming"),
+        **dict.fromkeys(("Cost", "Prices", "cost"), "_cost"),
         "__version__": "_core",
     }
 

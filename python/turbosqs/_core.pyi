@@ -27,6 +27,7 @@ __all__ = [
     "masked_url",
     "monotonic",
     "open_log",
+    "process_stats",
     "profiles",
     "set_idle_time",
     "set_log_level",
@@ -43,8 +44,13 @@ class Failure(Exception):  # noqa: N818 - it is never what a caller sees
     """What an exception is to be made of: ``(class_name, kwargs)``, or ``(error_name, response, operation)``."""
 
 @type_check_only
-class Stats(TypedDict):
+class RequestStats(TypedDict):
     requests: dict[str, int]
+    billed: dict[str, int]
+    unshared: dict[str, int]
+
+@type_check_only
+class Stats(RequestStats):
     messages: dict[str, int]
     fill: dict[str, float]
     flushes: dict[str, int]
@@ -86,6 +92,7 @@ def set_log_level(logger: str, least: int) -> None: ...
 def take_log_records() -> tuple[list[tuple[str, int, float, str]], int]: ...
 def wait_for_log_records(timeout: float) -> bool: ...
 def open_log(is_open: bool) -> None: ...
+def process_stats() -> RequestStats: ...
 
 @final
 class Client:

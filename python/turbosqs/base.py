@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from . import _core
     from ._core import Client as Core
+    from ._cost import Cost
     from ._listened import Listened
     from .errorfactory import SQSExceptions
     from .meta import ClientMeta
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
         flushes: dict[str, int]
         retries: int
         botocore: dict[str, int]
+        billed: dict[str, int]
+        unshared: dict[str, int]
+        cost: Cost
 
 
 #: Parts of a client of botocore's.
@@ -147,10 +151,15 @@ class BaseClient:
             last request in flight was back; ``linger``: waited long enough; ``flush``: ``close`` or the end of a
             ``batch_writer``; ``solo``: an entry that was refused with its batch or in it, asked for alone);
             ``retries``: repeated attempts, of requests and of entries; ``botocore``: calls that botocore has made,
-            because somebody listened, by the reason, see ``turbosqs.stats``.
+            because somebody listened, by the reason, see ``turbosqs.stats``; ``billed``: requests as SQS bills them, at
+            the rates of ``standard`` and ``fifo`` queues; ``unshared``: the same if each call had been a request of its
+            own; ``cost``: what ``turbosqs.cost`` makes of these two.
         """
+        from ._cost import cost
+
         with lock():
-            return {**self._core.stats(), "botocore": dict(self._listened.counts)}
+            counts = self._core.stats()
+            return {**counts, "botocore": dict(self._listened.counts), "cost": cost(counts)}
 
     def _paging(self, operation_name: str) -> dict[str, str]:
         """How an operation is paged.

@@ -9,12 +9,8 @@ use crate::model::Action;
 pub(super) const BUCKETS: [u64; 12] =
     [100, 250, 500, 1_000, 2_500, 5_000, 10_000, 50_000, 100_000, 1_000_000, 5_000_000, 20_000_000];
 
-/// SQS bills each 64 KiB of a payload as a request of its own.
+/// SQS bills each 64 KiB of messages that a request sends or brings as a request of its own (<https://aws.amazon.com/sqs/pricing/>).
 const CHUNK: usize = 65_536;
-
-fn chunks(bytes: usize) -> u64 {
-    bytes.div_ceil(CHUNK).max(1) as u64
-}
 
 /// Requests of an action, and what they carried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,7 +21,7 @@ pub(super) struct Usage {
     pub messages: u64,
 }
 
-/// The two kinds of queues, which have prices of their own. What concerns no queue is billed as a standard queue's.
+/// The two kinds of queues, which have prices of their own. What concerns no message is billed as a standard queue's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum QueueKind {
     Standard,
@@ -35,6 +31,25 @@ pub(super) enum QueueKind {
 impl QueueKind {
     pub(super) fn of(is_fifo: bool) -> QueueKind {
         if is_fifo { QueueKind::Fifo } else { QueueKind::Standard }
+    }
+
+    /// The kind whose price an action on a queue has.
+    pub(super) fn billed(action: Action, is_fifo: bool) -> QueueKind {
+        use Action::{
+            ChangeMessageVisibility, ChangeMessageVisibilityBatch, DeleteMessage, DeleteMessageBatch, ReceiveMessage,
+            SendMessage, SendMessageBatch,
+        };
+        let is_about_messages = matches!(
+            action,
+            SendMessage
+                | SendMessageBatch
+                | ReceiveMessage
+                | DeleteMessage
+                | DeleteMessageBatch
+                | ChangeMessageVisibility
+                | ChangeMessageVisibilityBatch
+        );
+        QueueKind::of(is_fifo && is_about_messages)
     }
 
     pub(super) fn name(self) -> &'static str {
@@ -57,18 +72,19 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// A request with a payload of so many bytes, its own or its reply's.
-    pub(super) fn requested(&mut self, kind: QueueKind, action: Action, bytes: usize) {
-        self.usage.entry((kind, action)).or_default().requests += chunks(bytes);
+    /// A request, whatever it carries.
+    pub(super) fn requested(&mut self, kind: QueueKind, action: Action) {
+        self.usage.entry((kind, action)).or_default().requests += 1;
     }
 
-    /// The reply to a request that waited for it, and was written down as one without: what it comes to beyond that.
-    pub(super) fn replied(&mut self, kind: QueueKind, action: Action, bytes: usize) {
-        self.usage.entry((kind, action)).or_default().requests += chunks(bytes) - 1;
-    }
-
-    pub(super) fn carried(&mut self, kind: QueueKind, action: Action, messages: usize) {
-        self.usage.entry((kind, action)).or_default().messages += messages as u64;
+    /// What a request carries, or its reply: messages, of so many bytes in all.
+    pub(super) fn carried(&mut self, kind: QueueKind, action: Action, messages: usize, bytes: usize) {
+        if messages == 0 {
+            return;
+        }
+        let usage = self.usage.entry((kind, action)).or_default();
+        usage.messages += messages as u64;
+        usage.requests += (bytes.div_ceil(CHUNK) as u64).saturating_sub(1);
     }
 
     pub(super) fn answered(&mut self, name: &'static str, status: u16) {
@@ -116,11 +132,11 @@ mod tests {
     fn requests_are_billed_by_64_kib() {
         let mut ledger = Ledger::default();
         for bytes in [0, 1, CHUNK, CHUNK + 1, 1_048_576] {
-            ledger.requested(QueueKind::Fifo, Action::SendMessageBatch, bytes);
+            ledger.requested(QueueKind::Fifo, Action::SendMessageBatch);
+            ledger.carried(QueueKind::Fifo, Action::SendMessageBatch, 2, bytes);
         }
-        ledger.carried(QueueKind::Fifo, Action::SendMessageBatch, 10);
-        ledger.requested(QueueKind::Standard, Action::ListQueues, 5);
-        ledger.replied(QueueKind::Standard, Action::ListQueues, CHUNK);
+        ledger.requested(QueueKind::Standard, Action::ListQueues);
+        ledger.carried(QueueKind::Standard, Action::ReceiveMessage, 0, 0);
         assert_eq!(
             ledger.usage(),
             [

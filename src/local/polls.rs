@@ -8,7 +8,6 @@ use super::error::SqsError;
 use super::message::Millis;
 use super::operations::Wait;
 use super::service::Service;
-use crate::model::Action;
 
 /// What a long poll is answered with: a reply's body, or a refusal.
 type PollResult = Result<Vec<u8>, SqsError>;
@@ -63,10 +62,7 @@ impl Polls {
                 continue;
             }
             let outcome = match service.try_receive(&poll.request, now) {
-                Ok(Some(reply)) => {
-                    service.replied(queue, Action::ReceiveMessage, reply.len());
-                    Ok(reply)
-                }
+                Ok(Some(reply)) => Ok(reply),
                 Ok(None) if poll.request.until <= now => Ok(b"{}".to_vec()),
                 Ok(None) => {
                     waiting.push_front(poll);

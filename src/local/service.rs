@@ -187,16 +187,10 @@ impl Service {
         found.ok_or_else(SqsError::queue_does_not_exist)
     }
 
-    /// Writes a request down that was carried out, with so many bytes of payload.
-    pub(super) fn requested(&mut self, action: Action, bytes: usize) {
+    /// Writes a request down that was carried out.
+    pub(super) fn requested(&mut self, action: Action) {
         let asked = self.asked.take().and_then(|id| self.queues.get(&id));
-        self.ledger.requested(QueueKind::of(asked.is_some_and(Queue::is_fifo)), action, bytes);
-    }
-
-    /// Writes down that a request which waited has been answered, by a reply of so many bytes.
-    pub(super) fn replied(&mut self, id: u32, action: Action, bytes: usize) {
-        let is_fifo = self.queues.get(&id).is_some_and(Queue::is_fifo);
-        self.ledger.replied(QueueKind::of(is_fifo), action, bytes);
+        self.ledger.requested(QueueKind::billed(action, asked.is_some_and(Queue::is_fifo)), action);
     }
 
     pub(super) fn queue(&self, id: u32) -> Result<&Queue, SqsError> {

@@ -70,12 +70,8 @@ impl ServerState {
         self.service.entry_fault = entry_fault;
         self.service.asked.set(None);
         let answer = self.service.call(action, caller, body, now);
-        if let Ok(answer) = &answer {
-            let reply = match answer {
-                Answer::Reply(reply) => reply.len(),
-                Answer::Wait(_) => 0,
-            };
-            self.service.requested(action, body.len().max(reply));
+        if answer.is_ok() {
+            self.service.requested(action);
         }
         self.service.unblock_tasks(now);
         self.polls.serve(&mut self.service, now);

@@ -211,7 +211,7 @@ pub(super) fn system_attributes(wanted: &AttributeValues<'_>) -> Result<Option<B
 }
 
 /// What counts against the size limits: the body, and name, type and value of every attribute.
-pub(super) fn size(body: &str, attributes: &[Attribute]) -> usize {
+pub(super) fn size<'a>(body: &str, attributes: impl IntoIterator<Item = &'a Attribute>) -> usize {
     let of = |attribute: &Attribute| {
         let value = match &attribute.value {
             TypedValue::Text(text) => text.len(),
@@ -219,7 +219,7 @@ pub(super) fn size(body: &str, attributes: &[Attribute]) -> usize {
         };
         attribute.name.len() + attribute.data_type.len() + value
     };
-    body.len() + attributes.iter().map(of).sum::<usize>()
+    body.len() + attributes.into_iter().map(of).sum::<usize>()
 }
 
 #[cfg(test)]

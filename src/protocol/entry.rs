@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
+use super::billing::{self, Bill};
 use super::message::Request;
 use crate::model::Action;
 
@@ -87,7 +88,8 @@ pub(crate) fn input(queue: &[u8], members: &[u8]) -> Vec<u8> {
 /// `attempts` were made with it before.
 pub(crate) fn single(action: Single, queue: &[u8], entry: &Entry, attempts: u32) -> Request {
     let body = input(queue, &entry.members);
-    Request { attempts, not_after: entry.not_after, trace: entry.trace.clone(), ..request(action.action(), body) }
+    let bill = Bill::of(action.action(), queue, entry.size);
+    Request { attempts, not_after: entry.not_after, trace: entry.trace.clone(), bill, ..request(action.action(), body) }
 }
 
 /// Entries as one batch. Their Ids are their positions: what the entries say never makes two of them equal.
@@ -96,7 +98,7 @@ pub(crate) fn batch<'a>(action: Single, queue: &[u8], entries: impl Iterator<Ite
     let length: usize = entries.clone().map(|entry| entry.members.len() + 10).sum();
     let mut body = begin(queue, length);
     body.extend_from_slice(br#","Entries":["#);
-    for (position, entry) in entries.enumerate() {
+    for (position, entry) in entries.clone().enumerate() {
         if position > 0 {
             body.push(b',');
         }
@@ -104,7 +106,10 @@ pub(crate) fn batch<'a>(action: Single, queue: &[u8], entries: impl Iterator<Ite
         append(&mut body, &entry.members);
     }
     body.extend_from_slice(b"]}");
-    Request { not_after, ..request(action.batch(), body) }
+    let payload = entries.clone().map(|entry| entry.size).sum();
+    let alone = entries.map(|entry| billing::chunks(entry.size)).sum();
+    let bill = Bill { alone, ..Bill::of(action.batch(), queue, payload) };
+    Request { not_after, bill, ..request(action.batch(), body) }
 }
 
 /// An entry that deletes a message. The handle is JSON.
@@ -155,7 +160,8 @@ pub(crate) fn receive(queue: &[u8], members: &[u8], params: ReceiveParams) -> Re
         body.extend_from_slice(format!(",\"ReceiveRequestAttemptId\":\"{:032x}\"", fastrand::u128(..)).as_bytes());
     }
     body.push(b'}');
-    Request { long_poll: Duration::from_secs(wait.into()), ..request(Action::ReceiveMessage, body) }
+    let bill = Bill::of(Action::ReceiveMessage, queue, 0);
+    Request { long_poll: Duration::from_secs(wait.into()), bill, ..request(Action::ReceiveMessage, body) }
 }
 
 /// A `GetQueueAttributes` for one attribute.
@@ -183,7 +189,15 @@ fn append(body: &mut Vec<u8>, members: &[u8]) {
 }
 
 fn request(action: Action, body: Vec<u8>) -> Request {
-    Request { action, body: Bytes::from(body), long_poll: Duration::ZERO, attempts: 0, not_after: None, trace: None }
+    Request {
+        action,
+        body: Bytes::from(body),
+        long_poll: Duration::ZERO,
+        attempts: 0,
+        not_after: None,
+        trace: None,
+        bill: Bill::of(action, b"", 0),
+    }
 }
 
 /// The members of a request's body by name, each as JSON.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::billing::Bill;
 use crate::model::Action;
 
 /// An operation on its way out.
@@ -23,6 +24,7 @@ pub(crate) struct Request {
     pub not_after: Option<Instant>,
     /// The trace that the request belongs to, for the header `X-Amzn-Trace-Id`.
     pub trace: Option<Arc<str>>,
+    pub bill: Bill,
 }
 
 /// What came back over HTTP, of whatever status. Cheap to clone: those who shared a request each get one, whose body is

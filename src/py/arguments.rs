@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt, PyString};
 
@@ -11,6 +12,7 @@ use super::marshal::{self, Unfit};
 use super::{clock, error, query, session, validate};
 use crate::client::{Call, Client};
 use crate::model::{Action, Operation};
+use crate::protocol::billing::Bill;
 use crate::protocol::entry::Single;
 use crate::protocol::message::{Presign, Request};
 
@@ -69,21 +71,35 @@ pub(super) fn presign(
 }
 
 fn request(client: &Client, operation: &'static Operation, params: &Bound<'_, PyDict>) -> PyResult<Request> {
+    let (body, payload) = written(client, operation, params)?;
     Ok(Request {
         action: operation.action,
-        body: Bytes::from(body(client, operation, params)?),
+        body: Bytes::from(body),
         long_poll: long_poll(operation.action, params),
         attempts: 0,
         not_after: None,
         trace: None,
+        bill: Bill::of(operation.action, queue(params).as_bytes(), payload),
     })
 }
 
 /// The body of a request.
 pub(super) fn body(client: &Client, operation: &'static Operation, params: &Bound<'_, PyDict>) -> PyResult<Vec<u8>> {
+    written(client, operation, params).map(|(body, _)| body)
+}
+
+/// The body of a request, and how many bytes of messages are in it.
+fn written(client: &Client, operation: &'static Operation, params: &Bound<'_, PyDict>) -> PyResult<(Vec<u8>, usize)> {
     session::ask_for_codes(params.py(), client.session())?;
     let strict = client.settings().parameter_validation;
     marshal::to_json(params, operation.input, strict).map_err(|unfit| refusal(operation, params, unfit))
+}
+
+/// The URL of the queue that a call is about, as JSON, if it can be read as it stands: for the bill.
+fn queue(params: &Bound<'_, PyDict>) -> String {
+    let url =
+        params.get_item(intern!(params.py(), "QueueUrl")).ok().flatten().and_then(|url| url.extract::<String>().ok());
+    url.map(|url| format!("\"{url}\"")).unwrap_or_default()
 }
 
 /// Why arguments cannot be sent.

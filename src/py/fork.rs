@@ -8,6 +8,7 @@ use pyo3::types::{PyDict, PyModule};
 
 use super::nested;
 use crate::runtime;
+use crate::stats::Stats;
 
 /// Have Python tell us of its forks: those of `os.fork` and of what stands on it, and of `subprocess` where it runs Python code
 /// in between.
@@ -39,6 +40,7 @@ pub(super) fn process() -> u64 {
 fn after_fork_in_child() {
     FORKS.fetch_add(1, Ordering::Relaxed);
     nested::forget();
+    Stats::begin_process();
 }
 
 #[pyfunction]

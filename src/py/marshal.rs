@@ -38,14 +38,18 @@ impl From<PyErr> for Unfit {
 /// Whether a value could be written.
 type Written = Result<(), Unfit>;
 
-/// Write the arguments of an operation as JSON.
+/// Write the arguments of an operation as JSON; with it comes how many bytes of messages are in it, as SQS counts them.
 ///
 /// Without `strict` (boto3's `parameter_validation=False`) a value of the wrong type travels as whatever JSON it
 /// makes, for the service to judge.
-pub(super) fn to_json(params: &Bound<'_, PyDict>, input: &'static Structure, strict: bool) -> Result<Vec<u8>, Unfit> {
+pub(super) fn to_json(
+    params: &Bound<'_, PyDict>,
+    input: &'static Structure,
+    strict: bool,
+) -> Result<(Vec<u8>, usize), Unfit> {
     write(params, input, strict, |marshal| {
         marshal.structure(params, input)?;
-        Ok(std::mem::take(&mut marshal.out))
+        Ok((std::mem::take(&mut marshal.out), marshal.payload))
     })
 }
 
@@ -84,7 +88,7 @@ fn write<'a, 'py, T>(
 fn entry(marshal: &mut Marshal<'_, '_>) -> Result<Option<(Vec<u8>, Entry)>, Unfit> {
     let Marshal { params, input, strict, .. } = *marshal;
     let names = names::of(params.py(), input);
-    let (mut queue, mut group, mut size, mut seen) = (None, None, 0, 0u64);
+    let (mut queue, mut group, mut seen) = (None, None, 0u64);
     for entry in Entries::of(params) {
         let (key, value) = entry?;
         let (place, member) = marshal.known(names, &key, input)?;
@@ -104,11 +108,7 @@ fn entry(marshal: &mut Marshal<'_, '_>) -> Result<Option<(Vec<u8>, Entry)>, Unfi
             }
             _ => {}
         }
-        marshal.payload = 0;
         marshal.named(member, &value)?;
-        if COUNTED.contains(&member.name) {
-            size += marshal.payload;
-        }
         marshal.out.push(b',');
     }
     if strict && is_missing(input, seen) {
@@ -118,6 +118,7 @@ fn entry(marshal: &mut Marshal<'_, '_>) -> Result<Option<(Vec<u8>, Entry)>, Unfi
     marshal.out.pop();
     marshal.out.push(b'}');
     let members = std::mem::take(&mut marshal.out).into_boxed_slice();
+    let size = marshal.payload;
     Ok(queue.map(|queue| (queue, Entry { members, size, group, not_after: None, trace: None, tag: 0 })))
 }
 
@@ -149,13 +150,24 @@ struct Marshal<'a, 'py> {
     files: Files,
     /// The files that could not be read so far.
     unreadable: Vec<UnreadFile>,
-    /// Bytes of text and of binary values, names of map entries included: what SQS would count.
+    /// Bytes of text and of binary values in [`COUNTED`] members, names of map entries included: what SQS counts.
     payload: usize,
+    /// What is written belongs to such a member.
+    counts: bool,
 }
 
 impl<'a, 'py> Marshal<'a, 'py> {
     fn new(params: &'a Bound<'py, PyDict>, input: &'static Structure, strict: bool, files: Files) -> Marshal<'a, 'py> {
-        Marshal { params, input, out: Vec::with_capacity(512), strict, files, unreadable: vec![], payload: 0 }
+        Marshal {
+            params,
+            input,
+            out: Vec::with_capacity(512),
+            strict,
+            files,
+            unreadable: vec![],
+            payload: 0,
+            counts: false,
+        }
     }
 
     /// Of all that is wrong: what breaks the model comes first, wherever it stands, and all of it.
@@ -238,7 +250,11 @@ impl<'a, 'py> Marshal<'a, 'py> {
         self.out.push(b'"');
         self.out.extend_from_slice(member.name.as_bytes());
         self.out.extend_from_slice(b"\":");
-        self.value(value, &member.shape)
+        let counts = self.counts;
+        self.counts |= COUNTED.contains(&member.name);
+        let written = self.value(value, &member.shape);
+        self.counts = counts;
+        written
     }
 
     fn list(&mut self, items: impl Iterator<Item = Bound<'py, PyAny>>, member: &'static Shape) -> Written {
@@ -287,10 +303,16 @@ impl<'a, 'py> Marshal<'a, 'py> {
     fn string(&mut self, text: &Bound<'_, PyString>) -> Written {
         match text.to_str() {
             Ok(text) => {
-                self.payload += text.len();
+                self.count(text.len());
                 self.json(text)
             }
             Err(_) => self.surrogates(text),
+        }
+    }
+
+    fn count(&mut self, bytes: usize) {
+        if self.counts {
+            self.payload += bytes;
         }
     }
 
@@ -306,7 +328,7 @@ impl<'a, 'py> Marshal<'a, 'py> {
         // The one method of str, whatever a subclass has.
         let bytes = text.py().get_type::<PyString>().call_method1("encode", (text, "utf-8", "surrogatepass"))?;
         let mut rest = bytes.cast::<PyBytes>().map_err(PyErr::from)?.as_bytes();
-        self.payload += rest.len();
+        self.count(rest.len());
         self.out.push(b'"');
         loop {
             let (whole, half) = match std::str::from_utf8(rest) {
@@ -390,7 +412,7 @@ impl<'a, 'py> Marshal<'a, 'py> {
     }
 
     fn base64(&mut self, bytes: &[u8]) {
-        self.payload += bytes.len();
+        self.count(bytes.len());
         self.out.push(b'"');
         self.out.extend_from_slice(STANDARD.encode(bytes).as_bytes());
         self.out.push(b'"');

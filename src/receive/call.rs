@@ -66,6 +66,7 @@ mod tests {
 
     use super::*;
     use crate::model::Action;
+    use crate::protocol::billing::Bill;
 
     fn call(body: &str) -> Option<ReceiveCall> {
         let body = Bytes::copy_from_slice(body.as_bytes());
@@ -76,6 +77,7 @@ mod tests {
             attempts: 0,
             not_after: None,
             trace: None,
+            bill: Bill::default(),
         })
     }
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::call::{ReceiveCall, ShareKey};
 use super::sharing::{Left, ReceiveOutcome, ReceiveRequest, SharedReceives};
 use crate::model::Action;
+use crate::protocol::billing::{self, Rate};
 use crate::protocol::entry::{Single, visibility};
 use crate::protocol::error::Error;
 use crate::protocol::message::{Reply, Request};
@@ -124,6 +125,8 @@ impl Receivers {
             let id = self.next_caller.fetch_add(1, Ordering::Relaxed);
             shared_poll.callers.insert(id, WaitingCall { responder, request });
             self.stats.entered(Action::ReceiveMessage);
+            // Those of FIFO queues never share.
+            self.stats.called(Rate::Standard, 1);
             shared_poll.machine.arrive(now, id, call.want, call.wait);
             received.push(EnteredReceive { receivers: Arc::clone(self), key: call.key, id });
         }
@@ -146,7 +149,9 @@ impl Receivers {
     ) {
         for send in sends {
             let own = send.own.and_then(|id| shared_poll.callers.get(&id)).map(|waiting| waiting.request.clone());
-            let request = own.unwrap_or_else(|| call::request(key, &send));
+            let mut request = own.unwrap_or_else(|| call::request(key, &send));
+            // Its callers were counted when they came.
+            request.bill.alone = 0;
             let flight = InFlightReceive { receivers: Arc::clone(self), key: key.clone(), request: Some(send.request) };
             let transport = Arc::clone(&self.transport);
             let task = reactor.spawn(async move { flight.returned(transport.send(request).await) });
@@ -194,6 +199,9 @@ impl Receivers {
         self.forget_if_idle(&mut shared_polls, key);
         drop(shared_polls);
         for (responder, answer) in told {
+            if let Ok(part) = &answer {
+                self.stats.called(Rate::Standard, billing::brought(Action::ReceiveMessage, part));
+            }
             responder.respond(answer);
         }
         give_back(&self.batchers, &queue, surplus);

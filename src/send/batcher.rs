@@ -58,6 +58,8 @@ struct PendingEntry {
     attempts: u32,
     /// Why it was asked for again, if it was.
     retried: Option<Retry>,
+    /// It has left before, and so has been counted as a call.
+    has_left: bool,
     /// Lives as long as the entry is unanswered.
     _epoch: Arc<FlushEpoch>,
 }
@@ -153,7 +155,7 @@ impl Batcher {
             now,
             size,
             group,
-            PendingEntry { entry, responder, attempts: 0, retried: None, _epoch: epoch },
+            PendingEntry { entry, responder, attempts: 0, retried: None, has_left: false, _epoch: epoch },
         )
     }
 

@@ -62,7 +62,12 @@ class CallPath(Listening):
     def stats(self) -> dict[str, Any]:
         """The counts, beside whatever the core counts."""
         core_stats = getattr(self.core, "stats", None)
-        return {**(core_stats() if core_stats is not None else {}), **self.counts.copy()}
+        if core_stats is None:
+            return self.counts.copy()
+        from .._cost import cost
+
+        counts = core_stats()
+        return {**counts, **self.counts.copy(), "cost": cost(counts)}
 
     def choose(self, client: Any, operation_name: str, api_params: dict[str, Any]) -> tuple[str, Tools | None]:
         """The way of a call, and the known tools that trace it. Credentials are handed over here.

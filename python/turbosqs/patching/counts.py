@@ -8,6 +8,8 @@ if TYPE_CHECKING:
 
 #: The key of the calls on the core.
 FAST = "fast"
+#: The key of those among them that an instrumentation tool has traced. Every other key says why botocore made a call.
+TRACED = "traced"
 
 
 def stats(client: Any = None) -> dict[str, Any]:
@@ -46,3 +48,8 @@ def stats(client: Any = None) -> dict[str, Any]:
     from .hook import of_client
 
     return of_client(client)
+
+
+def by_botocore() -> dict[str, int]:
+    """How many calls of patched clients botocore has made in this process, by the reason."""
+    return {way: number for way, number in stats().items() if way not in (FAST, TRACED)}

@@ -104,8 +104,9 @@ impl Service {
             }
         };
         let reply = (!keys.is_empty()).then(|| write_messages(queue, seal, &keys, &request.wanted));
+        let bytes = keys.iter().filter_map(|key| queue.message(*key)).map(|message| request.wanted.size(message)).sum();
         let (source, kind) = (queue.arn.clone(), QueueKind::of(queue.is_fifo()));
-        self.ledger.carried(kind, Action::ReceiveMessage, keys.len());
+        self.ledger.carried(kind, Action::ReceiveMessage, keys.len(), bytes);
         if let Some((target, _)) = dead_letter {
             self.move_to_dead_letter_queue(dead, source, target, now)?;
         }
@@ -192,7 +193,7 @@ impl Service {
 
     fn carried(&mut self, id: u32, action: Action, messages: usize) {
         let is_fifo = self.queue(id).is_ok_and(Queue::is_fifo);
-        self.ledger.carried(QueueKind::of(is_fifo), action, messages);
+        self.ledger.carried(QueueKind::of(is_fifo), action, messages, 0);
     }
 
     fn delete(&mut self, id: u32, input: &ReceiptInput<'_>, now: Millis) -> Result<(), SqsError> {

@@ -114,7 +114,7 @@ impl Service {
         let Prepared { message, attributes_md5, system_attributes_md5 } = prepared;
         let sent = queue.send(message, now);
         let kind = QueueKind::of(queue.is_fifo());
-        self.ledger.carried(kind, Action::SendMessage, 1);
+        self.ledger.carried(kind, Action::SendMessage, 1, size);
         self.touched.push(id);
         let mut reply = ReplyWriter::object(256);
         write_sent(&mut reply, sent, &body_md5, attributes_md5, system_attributes_md5);
@@ -176,7 +176,7 @@ impl Service {
                 Err(error) => outcomes.failed(|reply| write_failure(reply, entry_id, &error)),
             }
         }
-        self.ledger.carried(kind, Action::SendMessageBatch, carried);
+        self.ledger.carried(kind, Action::SendMessageBatch, carried, total);
         self.touched.push(id);
         Ok(outcomes.finish())
     }

@@ -8,6 +8,7 @@ use crate::local::input::Text;
 use crate::local::message::{Attribute, Key, Message, MessageState, TypedValue};
 use crate::local::queue::Queue;
 use crate::local::reply::ReplyWriter;
+use crate::local::validate;
 
 /// Who every message is said to be from: the server knows no users.
 const SENDER_ID: &str = "AIDAQTURBOSQSLOCALAAA";
@@ -84,6 +85,12 @@ impl WantedAttributes {
             system: SystemNames::of(system.into_iter().flatten())?,
             names: AttributeNames::of(names),
         })
+    }
+
+    /// Bytes of a message with those of its attributes that are wanted.
+    pub(super) fn size(&self, message: &Message) -> usize {
+        let all = message.extra().map(|extra| &*extra.attributes).unwrap_or_default();
+        validate::size(&message.body, all.iter().filter(|attribute| self.names.wants(&attribute.name)))
     }
 }
 

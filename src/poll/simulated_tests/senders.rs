@@ -14,6 +14,7 @@ use super::world::{Faults, Way, World, messages};
 use super::{ms, s};
 use crate::config::Batching;
 use crate::model::Action;
+use crate::protocol::billing::Bill;
 use crate::protocol::entry::{Entry, Single};
 use crate::protocol::error::Error;
 use crate::protocol::message::{Reply, Request};
@@ -181,7 +182,8 @@ fn callers_that_share_receives_are_served_in_time() {
                     let body = Bytes::from(members.to_string());
                     let long_poll = s(wait);
                     let action = Action::ReceiveMessage;
-                    let request = Request { action, body, long_poll, attempts: 0, not_after: None, trace: None };
+                    let bill = Bill::default();
+                    let request = Request { action, body, long_poll, attempts: 0, not_after: None, trace: None, bill };
                     let call = ReceiveCall::of(&request).unwrap();
                     let sink = Answered { responder, world, answers };
                     let received = receivers.enter(vec![(call, request, Responder::new(sink))]).unwrap();

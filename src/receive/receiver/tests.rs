@@ -3,6 +3,7 @@ use serde_json::json;
 
 use super::*;
 use crate::model::Action;
+use crate::protocol::billing::Bill;
 use crate::runtime::responder::PendingResponse;
 use crate::send::Limits;
 use crate::stats::Stats;
@@ -23,6 +24,7 @@ fn one_who_leaves_late_is_not_taken_for_another() {
             attempts: 0,
             not_after: None,
             trace: None,
+            bill: Bill::default(),
         };
         let (pending, responder) = PendingResponse::new();
         let call = ReceiveCall::of(&request).unwrap();

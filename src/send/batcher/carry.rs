@@ -5,9 +5,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::classify::BatchOutcome;
 use super::{Batcher, PendingEntry};
-use crate::protocol::entry;
 use crate::protocol::error::{Error, Failure, Lost};
 use crate::protocol::message::Reply;
+use crate::protocol::{billing, entry};
 use crate::runtime;
 use crate::send::{Batch, InFlightToken, QueuedEntry};
 use crate::stats::Reason;
@@ -19,16 +19,22 @@ impl Batcher {
         let Batch { entries, reason, token } = batch;
         self.stats.flushed(self.action.action(), reason, entries.len());
         let flight = InFlightBatch { batcher: &self, token: Some(token) };
-        let (entries, late) = in_time(entries);
+        let (mut entries, late) = in_time(entries);
         late.into_iter().for_each(|waiting| waiting.item.refuse_late());
         if entries.is_empty() {
             flight.returned(Vec::new(), Vec::new(), Duration::ZERO);
             return;
         }
-        let request = match entries.as_slice() {
+        let mut request = match entries.as_slice() {
             [only] => entry::single(self.action, &self.queue, &only.item.entry, only.item.attempts),
             entries => entry::batch(self.action, &self.queue, entries.iter().map(|waiting| &waiting.item.entry)),
         };
+        // What was counted as a call before is none again.
+        for waiting in &mut entries {
+            if std::mem::replace(&mut waiting.item.has_left, true) {
+                request.bill.alone -= billing::chunks(waiting.item.entry.size);
+            }
+        }
         let began = self.stats.journal.is_kept().then(SystemTime::now);
         let limit = request.not_after;
         let outcome = self.transport.send(request).await;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{Batcher, PendingEntry};
 use crate::log::{self, Topic};
+use crate::protocol::billing::{self, Rate};
 use crate::protocol::classify::concerns_all;
 use crate::protocol::entry::Single;
 use crate::protocol::error::{Error, Retry};
@@ -139,7 +140,8 @@ impl Batcher {
             faults.iter().map(|(_, _, why)| *why).find(|why| *why == Retry::Throttled).unwrap_or(Retry::Transient);
         match attempts.and_then(|attempts| self.transport.retry(attempts, why)) {
             Some(wait) => {
-                self.stats.retried(faults.len());
+                let requests = faults.iter().map(|(waiting, ..)| billing::chunks(waiting.item.entry.size)).sum();
+                self.stats.retried(faults.len(), Rate::of(self.action.action(), &self.queue), requests);
                 log::debug(Topic::Retries, || {
                     let cause = faults.first().map(|(_, error, _)| error.cause()).unwrap_or_default();
                     let (name, count) = (self.action.batch().operation().name, faults.len());

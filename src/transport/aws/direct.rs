@@ -16,6 +16,7 @@ use super::{Endpoint, latin_1, operations, user_agent};
 use crate::config::{RetryMode, Settings};
 use crate::log::{self, Topic};
 use crate::model::Action;
+use crate::protocol::billing;
 use crate::protocol::error::{Error, Failure, Lost, Retry, ServiceError};
 use crate::protocol::message::{Reply, Request};
 use crate::stats::Stats;
@@ -129,6 +130,7 @@ impl Direct {
             let (error, next) = match outcome {
                 Ok(reply) if (200..300).contains(&reply.status) => {
                     attempts.succeeded();
+                    self.stats.brought(request.bill, billing::brought(request.action, &reply));
                     return Ok(reply);
                 }
                 Ok(reply) => {
@@ -196,7 +198,7 @@ impl Direct {
             self.headers(target, request, invocation_id, number).await.map_err(NoReply::Unsent)?;
         let read_timeout = self.read_timeout.map(|timeout| timeout + request.long_poll);
         // That entries of a batch are asked for again was counted when it was decided.
-        self.stats.requested(request.action, number - request.attempts);
+        self.stats.requested(request.action, number - request.attempts, request.bill);
         let began = log::is_debugged(Topic::Requests).then(Instant::now);
         let response = self.pool.send(outgoing, self.connect_timeout, read_timeout).await;
         log::debug(Topic::Requests, || {

@@ -45,6 +45,7 @@ use super::{Endpoint, describe, latin_1, operations, user_agent};
 use crate::config::Settings;
 use crate::log::{self, Topic};
 use crate::model::Action;
+use crate::protocol::billing::{self, Bill};
 use crate::protocol::error::{Error, Failure, Lost, Retry, ServiceError};
 use crate::protocol::message::{Reply, Request};
 use crate::stats::Stats;
@@ -127,11 +128,13 @@ impl Sdk {
         let client = self.client.clone();
         let endpoint = self.endpoint.clone();
         let quota = Arc::clone(&self.quota);
+        let (stats, bill) = (Arc::clone(&self.stats), request.bill);
         let call = SdkCall {
             action: request.action,
             body: request.body,
             long_poll: request.long_poll,
             trace: request.trace,
+            bill,
             max_attempts: self.max_attempts,
             reply: RefCell::new(None),
             stats: Arc::clone(&self.stats),
@@ -142,6 +145,7 @@ impl Sdk {
             match (outcome, reply) {
                 (Ok(()), Some(reply)) => {
                     quota.succeeded();
+                    stats.brought(bill, billing::brought(request.action, &reply));
                     Ok(reply)
                 }
                 (Err(Unanswered::Refused), Some(reply)) => {
@@ -185,6 +189,7 @@ pub(super) struct SdkCall {
     body: Bytes,
     long_poll: Duration,
     trace: Option<Arc<str>>,
+    bill: Bill,
     max_attempts: u32,
     reply: RefCell<Option<Reply>>,
     stats: Arc<Stats>,
@@ -268,7 +273,7 @@ impl Intercept for RawJson {
     ) -> Result<(), BoxError> {
         CALL.with(|call| {
             let attempt = cfg.load::<RequestAttempts>().map_or(1, RequestAttempts::attempts);
-            call.stats.requested(call.action, attempt);
+            call.stats.requested(call.action, attempt, call.bill);
             log::debug(Topic::Requests, || {
                 format!("{}, attempt {attempt} of {}", call.action.operation().name, call.max_attempts)
             });

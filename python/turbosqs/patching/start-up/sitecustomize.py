@@ -23,6 +23,11 @@ def _patch():  # type: ignore[no-untyped-def]
             sys.stderr.write("turbosqs run: not patched, %s has no turbosqs\n" % sys.executable)  # noqa: UP031
     else:
         patch_when_imported()
+        if os.environ.get("TURBOSQS_RUN_STATS"):
+            from turbosqs._cost import tell_at_exit
+            from turbosqs.patching.counts import by_botocore
+
+            tell_at_exit(by_botocore)
 
 
 def _give_way():  # type: ignore[no-untyped-def]

@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::config::{Arguments, ConfigError, Credentials, RetryMode, SharedFiles, Sources, resolve};
+use crate::protocol::billing::Bill;
 use crate::transport::Transport;
 use crate::transport::aws::AwsTransport;
 
@@ -47,7 +48,15 @@ fn settings(address: SocketAddr) -> Settings {
 
 fn request() -> Request {
     let body = Bytes::from_static(b"{\"a\":1}");
-    Request { action: Action::SendMessage, body, long_poll: Duration::ZERO, attempts: 0, not_after: None, trace: None }
+    Request {
+        action: Action::SendMessage,
+        body,
+        long_poll: Duration::ZERO,
+        attempts: 0,
+        not_after: None,
+        trace: None,
+        bill: Bill::default(),
+    }
 }
 
 type Headers = BTreeMap<String, String>;
