@@ -51,6 +51,16 @@ assert Client().get("/orders/one").json()["message"]
 django_app.consume(max_messages=1)
 """
 
+FLASK = """
+import flask_app
+
+with flask_app.app.test_client() as client:
+    assert client.post("/orders/one").get_json()["message"]
+result = flask_app.app.test_cli_runner().invoke(args=["consume", "--max-messages", "1"])
+assert result.exit_code == 0, result.output
+print(result.output, end="")
+"""
+
 
 def run(command: list[str | Path], **environment: str) -> list[str]:
     variables = {**os.environ, "PYTHONPATH": f"{PACKAGE}{os.pathsep}{EXAMPLES}", **environment}
@@ -75,7 +85,9 @@ def test_the_tests() -> None:
 
 
 @pytest.mark.parametrize(
-    ("program", "shown"), [(FASTAPI, ["handled"]), (DJANGO, ["handled: one"])], ids=["fastapi", "django"]
+    ("program", "shown"),
+    [(FASTAPI, ["handled"]), (DJANGO, ["handled: one"]), (FLASK, ["handled: one"])],
+    ids=["fastapi", "django", "flask"],
 )
 def test_a_framework(server: Any, program: str, shown: list[str]) -> None:
     if not FRAMEWORKS.exists():
@@ -91,5 +103,5 @@ def test_a_framework(server: Any, program: str, shown: list[str]) -> None:
 
 
 def test_every_example_is_tried() -> None:
-    elsewhere = {"demo.py", "fastapi_app.py", "django_app.py", "test_orders.py"}
+    elsewhere = {"demo.py", "fastapi_app.py", "django_app.py", "flask_app.py", "test_orders.py"}
     assert {path.name for path in EXAMPLES.glob("*.py")} == {*SHOWN, *elsewhere}

@@ -45,7 +45,9 @@ def test_links_of_the_readme_hold_on_pypi() -> None:
         if found := re.match(
             rf"(?:{HOME}/blob/main|https://raw\.githubusercontent\.com/turbosqs/turbosqs/main)/(.+)", link
         ):
-            assert (ROOT / found[1]).exists(), link
+            path, _, heading = found[1].partition("#")
+            assert (ROOT / path).exists(), link
+            assert not heading or heading in anchors((ROOT / path).read_text()), link
 
 
 def test_the_metadata() -> None:

@@ -15,10 +15,12 @@ import turbosqs
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = Path(turbosqs.__file__).parent.parent
-PAGES = sorted((ROOT / "docs").glob("*.md"))
+PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"]
+#: For pages about web frameworks (`make python` makes it).
+FRAMEWORKS = Path(sys.prefix) / "examples" / "bin" / "python"
 BLOCK = re.compile(r"(?ms)^```(\w*)\n(.*?)^```$")
 #: What needs no running: figures, pictures, files of other programs.
-INERT = {"text", "yaml", "ini", "json"}
+INERT = {"text", "yaml", "ini", "json", "toml"}
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -45,9 +47,12 @@ def test_the_code_of_a_page(page: Path, server: Any, tmp_path: Path) -> None:
         "AWS_ACCESS_KEY_ID": "any",
         "AWS_SECRET_ACCESS_KEY": "any",
     }
-    command = [sys.executable, str(program)]
+    code = program.read_text("utf-8")
+    python = str(FRAMEWORKS) if re.search(r"(?m)^from (flask|fastapi) ", code) else sys.executable
+    as_tests = ["-m", "pytest", "-q", "-p", "no:cacheprovider"] if "\ndef test_" in code else []
+    command = [python, *as_tests, str(program)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=55, check=False, env=environment)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stderr + done.stdout
 
 
 def commands() -> list[str]:
