@@ -155,8 +155,18 @@ def test_the_linger_is_kept(relay: Relay, server: Server) -> None:
 
 
 def test_a_client_that_did_nothing_has_no_figures(sqs: SQS) -> None:
-    assert sqs.stats() == {"requests": {}, "messages": {}, "fill": {}, "flushes": {}, "retries": 0, "botocore": {}}
-    assert list(sqs.stats()) == ["requests", "messages", "fill", "flushes", "retries", "botocore"]
+    nothing = {"standard": 0, "fifo": 0}
+    assert sqs.stats() == {
+        "requests": {},
+        "billed": nothing,
+        "unshared": nothing,
+        "messages": {},
+        "fill": {},
+        "flushes": {},
+        "retries": 0,
+        "botocore": {},
+        "cost": {"requests": 0, "boto3_requests": 0, "dollars": 0, "boto3_dollars": 0},
+    }
 
 
 def test_figures(relay: Relay, server: Server) -> None:
