@@ -16,6 +16,7 @@ from typing import Any
 import boto3
 import pytest
 import turbosqs
+from support import needs
 from support.libraries import KEYS
 from support.waiting import until
 from turbosqs import aio
@@ -382,6 +383,7 @@ def told(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cal
     return told
 
 
+@needs.FORK
 def test_run_tells_at_the_end(told: Callable[..., list[str]]) -> None:
     assert told(options=()) == []
     assert told() == [TOLD]
@@ -389,10 +391,12 @@ def test_run_tells_at_the_end(told: Callable[..., list[str]]) -> None:
     assert told(text="import boto3") == [], "a process that has made no request has nothing to tell"
 
 
+@needs.FORK
 def test_run_tells_of_calls_that_botocore_has_made(told: Callable[..., list[str]]) -> None:
     assert told("stub") == [f"{TOLD}made by botocore, and not counted here: 1 stubber\n"]
 
 
+@needs.FORK
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
 def test_a_forked_child_tells_of_its_own(told: Callable[..., list[str]]) -> None:
     child = TOLD.replace("3 Send", "1 Send").replace("6 requests, $0.000002", "1 requests, $0.000000")
