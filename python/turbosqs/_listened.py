@@ -8,6 +8,7 @@ from ._lock import lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from . import _core
@@ -127,12 +128,8 @@ class Listened:
         """
         for operation_name in operation_names:
             way = self._way(operation_name)
-            if way is not None and not _is_passed_on(way):
-                listener = _LISTENERS[way.partition(":")[0]]
-                raise RuntimeError(
-                    f"{wanted} sends from the Rust core, where {listener} hears nothing of it: in tests use "
-                    "turbosqs.local.Server or moto's server, or call the client's own methods"
-                )
+            if way is not None:
+                refuse(wanted, way)
         if self.delegate is not None:
             self.delegate.hand_over(self._core)
             self.delegate.keep_handing_over(self._core)
@@ -151,12 +148,27 @@ _LISTENERS = {
 }
 
 
-def _is_passed_on(way: str) -> bool:
-    """Whether whoever replaced something lets calls through, as instrumentation does and a mock does not."""
-    if way == "traced":
-        return True
-    if way.partition(":")[0] not in ("wrapped", "sockets"):
-        return False
-    from .patching.listeners import is_passed_on
+def refuse(wanted: str, way: str, is_passed_on: Callable[[], bool] | None = None) -> None:
+    """Refuse what sends without calls of the client, unless whoever has replaced something lets calls through, as
+    instrumentation does and a mock does not.
 
-    return is_passed_on()
+    Args:
+        wanted: what it is.
+        way: why calls would not go to the core, in the words of ``turbosqs.stats``.
+        is_passed_on: whether all that was replaced still leads to what it replaced; None: botocore's functions.
+
+    Raises:
+        RuntimeError: somebody listens who would miss those calls.
+    """
+    kind = way.partition(":")[0]
+    if kind == "traced":
+        return
+    if kind in ("wrapped", "sockets"):
+        from .patching import listeners
+
+        if (is_passed_on or listeners.is_passed_on)():
+            return
+    raise RuntimeError(
+        f"{wanted} sends from the Rust core, where {_LISTENERS[kind]} hears nothing of it: in tests use "
+        "turbosqs.local.Server or moto's server, or call the client's own methods"
+    )

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
     from types_aiobotocore_sqs.client import *
     from types_aiobotocore_sqs.paginator import *
-    from .absent import *
+    from .absent_awaited import *
     from types_aiobotocore_sqs.paginator import *
     from types_aiobotocore_sqs.client import *
 

@@ -20,19 +20,21 @@ if TYPE_CHECKING:
     # With the signature of the method.
     client = Session().client
     from .consuming import Consumer as Consumer
+    from .polling import poll_messages as poll_messages
 else:
+    _LATER = {"Consumer": "consuming", "poll_messages": "polling"}
 
     def client(*args, **kwargs):
         """A client of the default session, the one behind ``turbosqs.client``; see ``Session.client``."""
         return awaited(turbosqs._default_session()).client(*args, **kwargs)
 
     def __getattr__(name):
-        if name == "Consumer":
-            from .consuming import Consumer
+        if name in _LATER:
+            from importlib import import_module
 
-            globals()[name] = Consumer
-            return Consumer
+            found = globals()[name] = getattr(import_module(f".{_LATER[name]}", __name__), name)
+            return found
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-__all__ = ["SQS", "Consumer", "Session", "client"]
+__all__ = ["SQS", "Consumer", "Session", "client", "poll_messages"]

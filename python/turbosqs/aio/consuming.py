@@ -20,15 +20,17 @@ from ..consuming import logs
 from ..consuming.batches import HandlerFailure
 from ..consuming.common import Base, Call, Run
 from ..consuming.workers import Worker
-from ..errorfactory import exception
 from ..polling import TIMEOUT
+from .patched import taken
 from .polling import until_quiet
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
+    from .._annotations import types_aiobotocore
     from .._operations import AsyncOperations
     from ..consuming.options import AsyncBatchHandler, AsyncHandler, AsyncLambdaHandler, AsyncOptions
+    from ..patching.awaited.signing import Signing
 
 #: So many messages may a handler take that never waits, before others have their turn.
 TURN = 32
@@ -50,12 +52,16 @@ class Consumer(Base):
     _awaits = True
     _name = "turbosqs.aio.Consumer"
 
+    @staticmethod
+    def _taken(client: Any) -> Any:
+        return taken(client, "a consumer")
+
     if TYPE_CHECKING:
 
         @overload
         def __new__(
             cls,
-            client: AsyncOperations,
+            client: AsyncOperations | types_aiobotocore.SQSClient,
             *,
             QueueUrl: str,  # noqa: N803
             handler: AsyncHandler,
@@ -66,7 +72,7 @@ class Consumer(Base):
         @overload
         def __new__(
             cls,
-            client: AsyncOperations,
+            client: AsyncOperations | types_aiobotocore.SQSClient,
             *,
             QueueUrl: str,  # noqa: N803
             handler: AsyncBatchHandler,
@@ -77,7 +83,7 @@ class Consumer(Base):
         @overload
         def __new__(
             cls,
-            client: AsyncOperations,
+            client: AsyncOperations | types_aiobotocore.SQSClient,
             *,
             QueueUrl: str,  # noqa: N803
             lambda_handler: AsyncLambdaHandler,
@@ -122,9 +128,12 @@ class Consumer(Base):
 
         Raises:
             RuntimeError: it runs already, or belongs to another process.
+            NoCredentialsError and others: of a patched client, there is nothing to sign with.
         """
+        signing = await self._client._keep_signing()
         with self._lock:
             run = self._run = _Run(self, self._next_poller())
+        run.signing = signing
         run.start()
 
     async def stop(self, timeout: float | None = None, *, wait: bool = True) -> bool:
@@ -168,6 +177,8 @@ class _Run(Run):
         self.consumer = consumer
         self.core = consumer._client._core
         self.tasks: list[asyncio.Task[None]] = []
+        # It sees to what requests are signed with, unless the core does.
+        self.signing: Signing | None = None
         # It tells of what the core has met with when all workers are busy.
         self.watcher: asyncio.Task[None] | None = None
         # Workers that found nothing, and whether the core will say when there is something.
@@ -223,6 +234,8 @@ class _Run(Run):
         if self.watcher is not None and await self._finish([self.watcher], TIMEOUT):
             self.watcher.cancel()
         await self._report()
+        if self.signing is not None:
+            self.signing.end()
         if not self.over:
             self.over = True
             counts = self.poller.stats()
@@ -263,7 +276,7 @@ class _Run(Run):
         try:
             await work
         except Failure as failure:
-            self._fail(exception(failure))
+            self._fail(self.consumer._exception(failure))
         except asyncio.CancelledError:
             if not self.stopping:
                 self._fail(RuntimeError("a handler's task was cancelled from outside"))

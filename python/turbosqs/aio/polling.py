@@ -8,22 +8,28 @@ from time import time_ns
 
 from .._core import Failure
 from .._exchange import Exchange, Timer, current
+from .._listened import POLLED
 from ..errorfactory import exception
 from ..polling import TIMEOUT, ask, make_poller
 from ..telemetry import switch
+from .patched import taken
 from .writer import TURN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from types import TracebackType
     from typing import Any, NoReturn
 
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
 
-    from .. import _core
+    from .. import _core, types
+    from .._annotations import types_aiobotocore
+    from .._operations import AsyncOperations
+    from ..patching.awaited.signing import Signing
     from ..telemetry.recorder import Recorder
     from ..types import Message
+    from .patched import PatchedClient
     from .sqs import SQS
 
 
@@ -34,7 +40,7 @@ class Messages:
     what was fetched and not handed over goes back to the queue; ``async with`` waits until it has.
     """
 
-    def __init__(self, client: SQS, arguments: dict[str, Any]) -> None:
+    def __init__(self, client: SQS | PatchedClient, arguments: dict[str, Any]) -> None:
         """Check the arguments; nothing is sent before the first message is asked for.
 
         Args:
@@ -47,6 +53,10 @@ class Messages:
         # Of the object itself, not of the class: it is looked at with each message.
         self._recorder: Recorder | None = None
         self._ask = client._ask
+        self._keep_signing = client._keep_signing
+        # It sees to what requests are signed with, unless the core does; False before the first message is asked for.
+        self._signing: Signing | bool | None = False
+        self._exception: Callable[[Failure], Exception] = getattr(client, "_exception", exception)
         self._client = client._core
         self._core, self._params = make_poller(client._core, arguments)
         self._pid = os.getpid()
@@ -85,6 +95,8 @@ class Messages:
         if self._taken % TURN == 0:
             # While there is always something to take, others want their turn too.
             await sleep(0)
+        if self._signing is False:
+            self._signing = await self._keep_signing()
         try:
             while (work := self._core.take(None, 0.0)) is not None:
                 if work and work[0] is None:
@@ -98,7 +110,7 @@ class Messages:
                     return message
                 await self._ask(Exchange.await_messages, self._core, 1)
         except Failure as failure:
-            error = exception(failure)
+            error = self._exception(failure)
         else:
             return None
         raise error
@@ -120,6 +132,8 @@ class Messages:
         if self._pid == os.getpid():
             self._core.close()
             await until_quiet(self._client, self._core, TIMEOUT)
+            if self._signing:
+                self._signing.end()  # type: ignore[union-attr]
 
     def stats(self) -> _core.PollerStats:
         """What has happened so far; see ``turbosqs.polling.Messages.stats``."""
@@ -134,6 +148,41 @@ class Messages:
         from pickle import PicklingError
 
         raise PicklingError("Can't pickle the messages of a queue: they are under way. Poll where they are used")
+
+
+def poll_messages(
+    client: AsyncOperations | types_aiobotocore.SQSClient,
+    *,
+    QueueUrl: str,  # noqa: N803
+    max_messages: int | None = None,
+    idle_timeout: float | None = None,
+    **polling: Unpack[types.PollingOptions],
+) -> Messages:
+    """The messages of a queue, one after another, as fast as they can be fetched: for a client that has no such method.
+
+        turbosqs.patch()
+        async with aiobotocore.session.get_session().create_client("sqs") as client:
+            async for message in aio.poll_messages(client, QueueUrl=url):
+                ...
+                await client.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+
+    Args:
+        client: an SQS client of aiobotocore's or aioboto3's that is patched (``turbosqs.patch``), whose settings and
+            credentials are those of the polls; or what ``turbosqs.aio.client`` makes.
+        QueueUrl, max_messages, idle_timeout, polling: see ``turbosqs.sqs.SQS.poll_messages``.
+
+    Raises:
+        TypeError, ValueError, ParamValidationError: as there; TypeError for a client that is not patched as well.
+        RuntimeError: somebody listens to the client's calls who would hear nothing of it (a mock, a stub, a handler);
+            or a patched client stays on aiobotocore's own path.
+    """
+    polls = taken(client, "poll_messages")
+    polls._core_for("poll_messages", POLLED)
+    arguments: dict[str, Any] = {"QueueUrl": QueueUrl, "max_messages": max_messages, "idle_timeout": idle_timeout}
+    arguments.update(polling)
+    messages = Messages(polls, arguments)
+    switch.follow(messages, polls)
+    return messages
 
 
 async def until_quiet(core: _core.Client, poller: _core.Poller, timeout: float) -> bool:

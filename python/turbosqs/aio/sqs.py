@@ -9,7 +9,7 @@ from .. import _watching
 from .. import sqs as blocking
 from .._core import Failure
 from .._exchange import Exchange, current
-from .._listened import KEPT, POLLED, WRITTEN
+from .._listened import KEPT, WRITTEN
 from .._logs import flush
 from .._operations import AsyncOperations
 from ..base import BaseClient, api_name
@@ -101,6 +101,9 @@ class SQS(AsyncOperations, BaseClient, _Annotated):
         elif owner is not None:
             owner.hand_over(self._core)
 
+    async def _keep_signing(self) -> None:
+        """See to what is signed without a call: the core does, or the thread that ``_core_for`` has started."""
+
     if TYPE_CHECKING:
 
         @overload
@@ -187,14 +190,9 @@ class SQS(AsyncOperations, BaseClient, _Annotated):
         Raises:
             TypeError, ValueError, ParamValidationError: as there.
         """
-        from .polling import Messages
+        from .polling import poll_messages
 
-        self._core_for("poll_messages", POLLED)
-        arguments: dict[str, Any] = {"QueueUrl": QueueUrl, "max_messages": max_messages, "idle_timeout": idle_timeout}
-        arguments.update(polling)
-        messages = Messages(self, arguments)
-        switch.follow(messages, self)
-        return messages
+        return poll_messages(self, QueueUrl=QueueUrl, max_messages=max_messages, idle_timeout=idle_timeout, **polling)
 
     def keep_invisible(
         self,

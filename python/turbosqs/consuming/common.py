@@ -133,7 +133,9 @@ class Base:
         ``retry_delay`` is a plain one for both.
 
         Args:
-            client: what ``turbosqs.client("sqs")`` makes, or for ``turbosqs.aio.Consumer`` ``turbosqs.aio.client``.
+            client: what ``turbosqs.client("sqs")`` makes. For ``turbosqs.aio.Consumer`` what ``turbosqs.aio.client``
+                makes, or an SQS client of aiobotocore's or aioboto3's that is patched (``turbosqs.patch``): with its
+                settings, and credentials from its providers, which are asked again while the consumer runs.
             QueueUrl: the queue.
             handler: called with a message as ``receive_message`` gives it; with ``batch_size``, with a list of them.
                 If it returns, the message is deleted; if it raises, it is retried. From a batch it may return the
@@ -165,13 +167,10 @@ class Base:
 
         Raises:
             TypeError, ValueError, ParamValidationError: an argument is not as described above.
+            RuntimeError: somebody listens to the client's calls who would hear nothing of a consumer's (a mock, a stub,
+                a handler); or a patched client stays on aiobotocore's own path.
         """
-        core = getattr(client, "_core", None)
-        if not isinstance(core, _core.Client) or iscoroutinefunction(client.close) is not self._awaits:
-            kind = "turbosqs.aio.client" if self._awaits else "turbosqs.client"
-            raise TypeError(
-                f"this consumer needs what {kind} makes, not {type(client).__module__}.{type(client).__name__}"
-            )
+        client = self._taken(client)
         core = client._core_for("a consumer", POLLED)
         if (handler is None) is (lambda_handler is None):
             raise TypeError("a consumer needs either a handler or a lambda_handler")
@@ -202,6 +201,8 @@ class Base:
         if isinstance(retry_delay, Backoff):
             with_attribute(arguments, "ApproximateReceiveCount")
         self._client = client
+        # What is raised for a failure of the core's.
+        self._exception: Callable[[Failure], Exception] = getattr(client, "_exception", exception)
         self._url = QueueUrl
         # In logs.
         self._shown = masked_url(str(QueueUrl))
@@ -229,6 +230,18 @@ class Base:
         # What workers call: the handler, as it is recorded at the moment.
         self._handle: Any = self._handler
         switch.follow(self, client)
+
+    @staticmethod
+    def _taken(client: Any) -> Any:
+        """The client, if it is one for consumers.
+
+        Raises:
+            TypeError: it is not.
+        """
+        if not isinstance(getattr(client, "_core", None), _core.Client) or iscoroutinefunction(client.close):
+            kind = f"{type(client).__module__}.{type(client).__name__}"
+            raise TypeError(f"this consumer needs what turbosqs.client makes, not {kind}")
+        return client
 
     def stats(self) -> ConsumerStats:
         """What has been done since the latest start, and what there is at this moment.
@@ -333,7 +346,7 @@ class Base:
         """Who is to be told of what the core has met with."""
         calls: list[Call] = []
         for message, wanted, failure in background_errors:
-            error = exception(failure) if isinstance(failure, Failure) else failure
+            error = self._exception(failure) if isinstance(failure, Failure) else failure
             if message is None:
                 calls.append(("on_error", self._on_error or partial(logs.poll_failed, self._shown), (error, None)))
             elif wanted == "lost":

@@ -90,10 +90,14 @@ class Seams:
         Raises:
             TypeError: it is no client of SQS, or it is not patched.
         """
-        call_path = self._path(client) if issubclass(type(client), self.base) else None
+        call_path = self.path(client)
         if call_path is None:
             raise TypeError(f"stats() is about patched clients of SQS, not {client!r}")
         return call_path.stats()
+
+    def path(self, client: Any) -> CallPath | None:
+        """The call path of what may be a client; None if it is none of SQS, or its calls are the library's."""
+        return self._path(client) if issubclass(type(client), self.base) else None
 
     def _make_api_call(self, client: Any, operation_name: str, api_params: dict[str, Any]) -> Any:
         attributes = client.__dict__

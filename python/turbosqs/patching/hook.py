@@ -215,6 +215,10 @@ class _State:
             library.find()
             return None if library.seams is None else library.seams.take(client, make)
 
+    def path(self, client: Any) -> CallPath | None:
+        seams = self._library(client).seams
+        return None if seams is None else seams.path(client)
+
     def stats(self, client: Any) -> dict[str, Any]:
         seams = self._library(client).seams
         if seams is None:
@@ -242,6 +246,11 @@ def take(client: Any, make: Callable[[Any], CallPath] | None = None) -> CallPath
 def of_client(client: Any) -> dict[str, Any]:
     """How many of a patched client's calls went which way, and what its core counts."""
     return _state.stats(client)
+
+
+def path_of(client: Any) -> CallPath | None:
+    """A patched client's call path; None if it is none of SQS, or its calls are the library's own."""
+    return _state.path(client)
 
 
 _state = _State()

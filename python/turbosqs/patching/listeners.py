@@ -195,10 +195,13 @@ BOTOCORE = Functions(
 replaced = BOTOCORE.replaced
 
 
-def is_passed_on() -> bool:
+def is_passed_on(functions: Functions = BOTOCORE) -> bool:
     """Whether all that was replaced still leads to what it replaced: wrappers of instrumentation do, mocks do not."""
-    for namespace, name, packages, way in BOTOCORE.watched:
+    for namespace, name, packages, way in functions.watched:
         value = namespace.get(name)
+        if value is None:
+            # Inherited, and nobody has put another one there.
+            continue
         if way == "sockets" and getattr(value, "__module__", "").partition(".")[0] in _COOPERATIVE:
             continue
         while not _is_from(packages, value):
@@ -284,6 +287,10 @@ class Listening:
     def is_known(self) -> bool:
         """Whether it can be told who listens."""
         return self._emitter is not None
+
+    def is_passed_on(self) -> bool:
+        """Whether all that was replaced of the library's functions still leads to what it replaced."""
+        return is_passed_on(self._functions)
 
     def is_outdated(self, client: Any) -> bool:
         """Whether the client is no longer made of what it was made of."""

@@ -32,6 +32,9 @@ WRAPPERS: dict[str, frozenset[str]] = {
             "opentelemetry.instrumentation.botocore.AiobotocoreInstrumentor._patched_api_call",
             "ddtrace.contrib.internal.aiobotocore.patch._wrapped_api_call",
             "aws_xray_sdk.ext.aiobotocore.patch._xray_traced_aiobotocore",
+            "elasticapm.instrumentation.packages.asyncio.aiobotocore.AioBotocoreInstrumentation.call_if_sampling",
+            # Does nothing for a client of SQS.
+            "newrelic.hooks.external_aiobotocore.wrap_client__make_api_call",
         )
     ),
     # They add headers to the request.
@@ -43,7 +46,12 @@ WRAPPERS: dict[str, frozenset[str]] = {
         )
     ),
     # Its span of a call.
-    "make_request": frozenset(("newrelic.hooks.external_botocore._nr_endpoint_make_request_",)),
+    "make_request": frozenset(
+        (
+            "newrelic.hooks.external_botocore._nr_endpoint_make_request_",
+            "newrelic.hooks.external_aiobotocore.wrap_endpoint_make_request",
+        )
+    ),
     # Reads an argument that no operation of SQS has.
     "_emit_api_params": frozenset(("newrelic.hooks.external_botocore.wrap_emit_api_params",)),
 }

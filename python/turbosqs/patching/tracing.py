@@ -9,7 +9,7 @@ quotas; so it is given to each message, and those that share a request keep the 
 from __future__ import annotations
 
 import os
-from functools import partial, wraps
+from functools import wraps
 from inspect import signature, unwrap
 from types import MappingProxyType, MethodType, SimpleNamespace
 
@@ -97,11 +97,23 @@ class Tools:
             What ``call`` raises.
         """
         asked = _Asked(call)
-        inner: Callable[..., Any] = _make_request
+        _, reply = self.ask_around(client, operation_name, _make_request, asked)
+        if asked.error is not None:
+            raise asked.error
+        return reply
+
+    def ask_around(self, client: Any, operation_name: str, inner: Callable[..., Any], asked: Any) -> Any:
+        """Call what stands in the place of ``Endpoint.make_request``, with its wrappers around.
+
+        Args:
+            client, operation_name: as above.
+            inner: what is called, with a model and a request as that is.
+            asked: the call, which it finds in the request's context.
+        """
         for wrapper in reversed(self.around):
-            inner = partial(_around, wrapper, inner, client._endpoint)
+            inner = _around(wrapper, inner, client._endpoint)
         model = client.meta.service_model.operation_model(operation_name)
-        context = {_ASKED: asked}
+        context = {ASKED: asked}
         request = {
             "url": _url(client),
             "method": "POST",
@@ -110,10 +122,7 @@ class Tools:
             "body": b"",
             "context": context,
         }
-        _, reply = inner(model, request)
-        if asked.error is not None:
-            raise asked.error
-        return reply
+        return inner(model, request)
 
     def header(self, client: Any, operation_name: str, api_params: dict[str, Any]) -> str | None:
         """The trace header that a request of the call would leave with, asked of one that does not."""
@@ -183,7 +192,7 @@ class _Request(AWSRequest):  # type: ignore[misc]
 
 
 #: The key of a call in the context of the request that stands for it.
-_ASKED = "turbosqs"
+ASKED = "turbosqs"
 
 
 class _Asked:
@@ -209,7 +218,7 @@ class _Asked:
 # It looks like what it stands for, and is one for all calls: a tool records where that was written.
 @wraps(MethodType(unwrap(Endpoint.make_request), Endpoint.__new__(Endpoint)))
 def _make_request(operation_model: Any, request_dict: Any) -> Any:  # noqa: ARG001
-    parsed = request_dict["context"][_ASKED].make()
+    parsed = request_dict["context"][ASKED].make()
     metadata = parsed["ResponseMetadata"]
     note_response(metadata["HTTPStatusCode"], metadata["HTTPHeaders"])
     return SimpleNamespace(status_code=metadata["HTTPStatusCode"]), parsed
@@ -219,8 +228,14 @@ def _make_request(operation_model: Any, request_dict: Any) -> Any:  # noqa: ARG0
 _make_request.__signature__ = signature(_make_request)  # type: ignore[attr-defined]
 
 
-def _around(wrapper: Any, wrapped: Any, instance: Any, *args: Any) -> Any:
-    return wrapper(wrapped, instance, args, {})
+def _around(wrapper: Any, wrapped: Any, instance: Any) -> Callable[..., Any]:
+    """A wrapper around a function, which the next wrapper takes for what is inside."""
+
+    @wraps(wrapped)
+    def call(*args: Any) -> Any:
+        return wrapper(wrapped, instance, args, {})
+
+    return call
 
 
 def _prepare_request(request: Any) -> Any:

@@ -201,7 +201,7 @@ def test_given_up_in_its_tick_it_does_not_leave(server: Server, connect: Connect
             for call in (client.send_message(QueueUrl=url, MessageBody="x"), client.purge_queue(QueueUrl=url)):
                 call.send(None)
                 call.close()
-            assert client._turbosqs_call_path._unanswered == 0
+            assert client._turbosqs_call_path._unanswered == {}
             await client.send_message(QueueUrl=url, MessageBody="y")
             assert server.stats()["requests"] == {"CreateQueue": 1, "SendMessage": 1}
         assert everything(server, url) == ["y"]

@@ -175,7 +175,7 @@ def xray(library: str = "botocore") -> tuple[Under, Spans]:
     return xray_recorder.in_segment, lambda: [span for entity in sent for span in walk(entity, None)]
 
 
-def elastic() -> tuple[Under, Spans]:
+def elastic(library: str = "botocore") -> tuple[Under, Spans]:  # noqa: ARG001
     import elasticapm
 
     sent: list[Any] = []
@@ -210,7 +210,7 @@ def elastic() -> tuple[Under, Spans]:
     return under, spans
 
 
-def newrelic() -> tuple[Under, Spans]:
+def newrelic(library: str = "botocore") -> tuple[Under, Spans]:  # noqa: ARG001
     os.environ["NEW_RELIC_LICENSE_KEY"] = "0" * 40
     os.environ["NEW_RELIC_DEVELOPER_MODE"] = "true"
     os.environ["NEW_RELIC_APP_NAME"] = "program"
@@ -231,7 +231,8 @@ def newrelic() -> tuple[Under, Spans]:
     def walk(node: Any, parent: str | None) -> Iterator[Any]:
         kind = type(node).__name__
         wanted = ("library", "url", "method", "name", "operation", "destination_type", "destination_name", "params")
-        if getattr(node, "library", None) != "urllib3" and kind != "RootNode":
+        # Those of the HTTP libraries are not there where these are not used.
+        if getattr(node, "library", None) not in ("urllib3", "aiohttp") and kind != "RootNode":
             kept = {name: getattr(node, name, None) for name in wanted}
             errors = [getattr(error, "fullname", None) for error in [getattr(node, "error", None)] if error]
             yield {"kind": kind, **kept, "attributes": dict(node.agent_attributes), "errors": errors, "parent": parent}

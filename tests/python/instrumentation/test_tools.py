@@ -89,7 +89,7 @@ def test_what_it_records(tool: str) -> None:
 
 
 #: Those that wrap aiobotocore.
-AWAITED = ["opentelemetry", "sentry", "datadog", "xray"]
+AWAITED = ["opentelemetry", "sentry", "datadog", "xray", "elastic", "newrelic"]
 
 
 @pytest.mark.parametrize("tool", AWAITED)
