@@ -17,9 +17,9 @@ pub(crate) struct Command {
 /// What a [`Command`] asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CommandKind {
-    /// To be invisible for so many seconds from now; [`Leases::extended`] is to be told.
+    /// To be invisible for so many seconds from now; [`super::Leases::extended`] is to be told.
     Extend(u32),
-    /// To be visible after so many seconds; [`Leases::settled`] is to be told, as for a delete.
+    /// To be visible after so many seconds; [`super::Leases::settled`] is to be told, as for a delete.
     Visible(u32),
     Delete,
 }
