@@ -212,11 +212,13 @@ def test_at_exit_all_stop_fetching_first(server: Server, sqs: Any) -> None:
         other.start()
         while len(handled) < 20:
             time.sleep(0.01)
+        say(str(len(handled)))
     """
-    assert finish(start(SUBJECT, server.endpoint_url, script)) == ""
+    before = int(finish(start(SUBJECT, server.endpoint_url, script)))
     visible, in_flight = counts(sqs, b)
     assert in_flight == 0
-    assert visible > 850
+    # In the two seconds that the other one takes some 400 would be handled.
+    assert 1_000 - before - 200 < visible <= 1_000 - before
 
 
 def test_a_batch_does_not_wait_longer_than_its_messages_live(server: Server, sqs: Any) -> None:
