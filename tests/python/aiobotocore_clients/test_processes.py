@@ -123,13 +123,14 @@ def test_a_hundred_loops(scripted: Scripted, kind: str) -> None:
         before = left()
         rounds(100)
         deadline = time.monotonic() + 60
-        while left() != before and time.monotonic() < deadline:
+        def is_as_before(after):
+            return after[0] <= before[0] + 2 and after[1:] == before[1:]
+        while not is_as_before(left()) and time.monotonic() < deadline:
             time.sleep(0.01)
-        after = left()
-        say(after[0] <= before[0] + 2, after[1:], before[1:], turbosqs.stats()["fast"])
+        say(is_as_before(left()), before[1:], turbosqs.stats()["fast"])
         """,
     )
-    assert printed == "True (0, 1) (0, 1) 420\n"
+    assert printed == "True (0, 1) 420\n"
 
 
 def test_a_loop_closed_with_calls_in_flight(named: Named, kind: str) -> None:
