@@ -139,7 +139,10 @@ def test_tasks_of_every_kind(pool: str, make: Make, server: Server, backend: str
     assert in_flight == 0, fleet.log()
     assert visible + ended >= 30
     if not cold:
-        assert (visible + ended, status) == (30, 0), fleet.log()
+        assert status == 0, fleet.log()
+        # A child of prefork's may be one that has done its 40 tasks: as the pool ends, billiard then does not always
+        # read its last result, and that task comes again.
+        assert pool == "prefork" or visible + ended == 30, fleet.log()
     assert "by kombu's own transport" not in fleet.log()
 
 
