@@ -43,7 +43,7 @@ LINTS := clippy rustdoc fmt ruff ruff-format mypy stubtest service-model workflo
 # Environments that tests run programs in.
 PROGRAMS := instrumentation instrumentation-aiobotocore aiobotocore aioboto3 typing examples boto3-1.28-json awscli
 
-.PHONY: help docs build environment crate demo test test-latest test-versions test-kombu check fuzz deny bench rust python lint locks lock model wheel test-wheel licences licences-check clean
+.PHONY: help docs build environment crate demo test test-latest test-versions test-kombu test-aiobotocore check fuzz deny bench rust python lint locks lock model wheel test-wheel licences licences-check clean
 .PHONY: $(LINTS) locked-environments $(PROGRAMS) rust-tests unit-tests python-tests parity-tests portable-tests
 .DEFAULT_GOAL := help
 
@@ -196,3 +196,6 @@ test-versions: build ## patched and own clients with boto3 1.28 to the newest, e
 
 test-kombu: build ## kombu's own tests of its SQS transport, on ours (fetches its source distribution)
 	$(BIN)/python scripts/test_kombu.py
+
+test-aiobotocore: build ## aiobotocore's own tests of SQS and taskiq-aio-sqs's, patched (fetches their source distributions)
+	$(BIN)/python scripts/test_aiobotocore.py

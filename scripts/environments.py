@@ -48,6 +48,7 @@ ENVIRONMENTS = {
     "site": (3, 10),
     "aiobotocore": (3, 10),
     "aioboto3": (3, 10),
+    "aiobotocore-suites": (3, 10),
     "bench-aiobotocore": (3, 10),
     "bench-fanferro": (3, 12),
     "boto3-1.28": (3, 10),
