@@ -5,6 +5,9 @@ runs, a thread comes for them. Warnings are rare, and no reason to have a thread
 Before a call raises, all that waits is logged, so that the attempts stand before their exception. In greenlets, where a
 thread would have all of them wait, it is logged after each call.
 
+A program that has not imported ``logging`` has set no level, and is spared that: it would be most of the time that the
+first client takes.
+
 Whether a level is on is not asked with each record: Python's loggers remember their answers, and forget them whenever
 any level changes (``setLevel``, ``logging.disable``). The moment they forget is the moment to tell the core.
 """
@@ -12,15 +15,17 @@ any level changes (``setLevel``, ``logging.disable``). The moment they forget is
 from __future__ import annotations
 
 import atexit
-import logging
 import os
+import sys
 import threading
 
 from ._core import open_log, set_log_level, take_log_records, wait_for_log_records
 from ._lock import lock
+from ._when_imported import WhenImported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import logging
     from typing import Any
 
 #: Those that the core writes to.
@@ -100,6 +105,12 @@ def is_debugged() -> bool:
 
 def install() -> None:
     """See to it that the core knows what the loggers want, from now on."""
+    if "logging" not in sys.modules:
+        # Warnings are wanted then, as the core takes it until it is told.
+        _logging.wait()
+        return
+    import logging
+
     for name in LOGGERS:
         logger: Any = logging.getLogger(name)
         if not isinstance(logger._cache, _Answers):
@@ -107,8 +118,18 @@ def install() -> None:
             _settle(logger)
 
 
+def _when_imported() -> None:
+    _logging.stop()
+    install()
+
+
+_logging = WhenImported("logging", _when_imported)
+
+
 def _settle(logger: logging.Logger) -> None:
     """Tell the core what a logger wants."""
+    import logging
+
     wanted = (level for level in (logging.DEBUG, logging.WARNING) if logger.isEnabledFor(level))
     least = next(wanted, _NEVER)
     set_log_level(logger.name, least)
@@ -139,6 +160,8 @@ def flush() -> None:
         for record in records:
             _log(*record)
         if lost:
+            import logging
+
             logging.getLogger("turbosqs").warning("%d records of the core were lost: too many at a time", lost)
     finally:
         _reader.busy.is_logging = False
@@ -150,6 +173,8 @@ atexit.register(flush)
 
 
 def _log(name: str, level: int, at: float, text: str) -> None:
+    import logging
+
     logger = logging.getLogger(name)
     if not logger.isEnabledFor(level):
         return

@@ -253,6 +253,25 @@ def test_set_stream_logger_prints(scripted: Scripted) -> None:
     assert "AKIDPRINTED" not in done.stderr
 
 
+def test_logging_may_be_imported_after_the_first_client(scripted: Scripted) -> None:
+    """A client needs it for nothing; what it says then is told from there on."""
+    scripted.play(ok(QueueUrls=[]), ok(QueueUrls=[]))
+    program = """
+import sys, turbosqs
+keys = {"aws_access_key_id": "a", "aws_secret_access_key": "b"}
+sqs = turbosqs.client("sqs", region_name="us-east-1", endpoint_url=sys.argv[1], **keys)
+sqs.list_queues()
+print("logging" in sys.modules)
+import logging
+logging.basicConfig(level=logging.DEBUG)
+sqs.list_queues()
+"""
+    command = [sys.executable, "-S", "-c", program, scripted.url]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "False\n"), done.stderr
+    assert done.stderr.count("ListQueues, attempt 1 of 3") == 1
+
+
 @needs.FORK
 def test_a_fork_while_a_thread_logs(scripted: Scripted) -> None:
     scripted.play(ok(QueueUrls=[]))
