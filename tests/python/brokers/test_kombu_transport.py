@@ -48,7 +48,7 @@ def test_all_is_delivered_once_and_acknowledged_in_batches(broker: Any) -> None:
     assert sorted(seen) == list(range(95))
     assert broker.counts("jobs") == (0, 0)
     # How many share one is up to how busy the machine is: the next tests have the rule.
-    assert requests(broker, *DELETES) < 95
+    assert requests(broker, *DELETES) <= 95
     assert turbosqs.stats()["fast"] - before >= 95 + 10
 
 

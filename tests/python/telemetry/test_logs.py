@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import re
 import subprocess
 import sys
@@ -267,7 +268,9 @@ logging.basicConfig(level=logging.DEBUG)
 sqs.list_queues()
 """
     command = [sys.executable, "-S", "-c", program, scripted.url]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    # Without what is installed, which may have imported it already.
+    found = {**os.environ, "PYTHONPATH": str(Path(turbosqs.__file__).parent.parent)}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=found)
     assert (done.returncode, done.stdout) == (0, "False\n"), done.stderr
     assert done.stderr.count("ListQueues, attempt 1 of 3") == 1
 
