@@ -17,7 +17,7 @@ from ..telemetry.switch import TAG
 from .counts import FAST
 from .keys import watched
 from .listeners import Listening
-from .model import Model, as_query, without_empty
+from .model import Model, as_query, with_older_code, without_empty
 from .settings import UnknownSettingError, core_arguments
 from .tracing import with_trace, without_digest
 
@@ -225,6 +225,8 @@ def error_of(client: Any, model: Model, failure: Failure) -> Exception:
     code, response, operation = failure.args
     if model.is_query:
         code, response = as_query(response)
+    elif model.has_older_codes:
+        code, response = with_older_code(response)
     error: Exception = client.exceptions.from_code(code)(response, operation)
     return error
 

@@ -7,6 +7,8 @@ of those.
 
 from __future__ import annotations
 
+import botocore
+
 from .._operations import METHOD_TO_API
 from ..service_model import ServiceModel, Shape
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _OPERATIONS = frozenset(METHOD_TO_API.values())
+_WITH_OLDER_CODES = frozenset({"1.31.81", "1.31.82", "1.31.83", "1.31.84"})
 
 
 class Model:
@@ -22,6 +25,8 @@ class Model:
 
     Attributes:
         is_query: it is of the years in which botocore spoke SQS's older protocol, and so are its errors.
+        has_older_codes: it is of the first botocores that spoke JSON with SQS. They read an error's code in the older
+            protocol's words, and not yet its class (``QueryErrorCode``), so all errors were plain ``ClientError``.
     """
 
     def __init__(self, model: Any) -> None:
@@ -31,6 +36,7 @@ class Model:
         # By operation: the arguments that both models have, or None.
         self._known: dict[str, frozenset[str] | None] = {}
         self.is_query = protocol(model) == "query"
+        self.has_older_codes = botocore.__version__ in _WITH_OLDER_CODES
 
     def is_known(self, operation_name: str, api_params: dict[str, Any]) -> bool:
         """Whether a call means the same to both.
@@ -83,6 +89,12 @@ def as_query(response: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     known = {name: error[name] for name in ("Type", "Code", "Message") if name in error}
     metadata = response["ResponseMetadata"]
     return error["Code"], {"Error": known, "ResponseMetadata": metadata}
+
+
+def with_older_code(response: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """A refusal as botocore read it before it asked JSON for an error's class: its code, and the whole response."""
+    error = {name: value for name, value in response["Error"].items() if name != "QueryErrorCode"}
+    return error["Code"], {**response, "Error": error}
 
 
 def without_empty(reply: dict[str, Any]) -> dict[str, Any]:

@@ -332,7 +332,7 @@ def test_the_variables_of_its_frames(embedded: Any) -> None:
                               aws_secret_access_key="b")
         try:
             client.get_queue_url(QueueName="none")
-        except client.exceptions.QueueDoesNotExist as error:
+        except client.exceptions.ClientError as error:
             traceback = error.__traceback__
         while traceback is not None:
             if traceback.tb_frame.f_code.co_name == "_make_api_call":
