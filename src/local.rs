@@ -2,7 +2,7 @@
 //!
 //! From the outside in:
 //!
-//! - [`server`](Server)   the thread, its one timer; start, stop, advance, reset; its sockets are in `listener`
+//! - [`server`](Server)   the thread, its one timer; start, stop, advance, reset; its sockets are in `listener`, `tls` and `wire`
 //! - `http`               requests over HTTP, and what is refused before it is one; `respond` has the responses
 //! - `state`              all that requests change, behind one lock
 //! - `views`              what browsers and monitors are shown; `console` is the page
@@ -47,6 +47,7 @@ pub(crate) mod simulated;
 mod standard;
 mod state;
 mod tasks;
+mod tls;
 mod validate;
 mod views;
 mod window;
@@ -61,3 +62,4 @@ pub use limits::ServerLimits;
 pub use log::LogFormat;
 pub use server::{Server, ServerOptions};
 pub use state::ServerStats;
+pub use tls::{PemFile, ServerIdentity};

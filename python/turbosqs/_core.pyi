@@ -265,6 +265,7 @@ class LocalServer:
         log: str | None,
         allow_hosts: list[str],
         cors: list[str],
+        tls: tuple[tuple[str, bytes], tuple[str, bytes]] | None,
     ) -> LocalServer: ...
     @property
     def endpoint_url(self) -> str: ...

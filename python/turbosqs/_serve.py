@@ -32,6 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="origin (http://localhost:3000) whose web pages may act and read replies; repeatable",
     )
     parser.add_argument(
+        "--tls-cert", type=Path, metavar="FILE", help="speak TLS with this certificate (PEM), and nothing else"
+    )
+    parser.add_argument("--tls-key", type=Path, metavar="FILE", help="its key (PEM, not encrypted)")
+    parser.add_argument(
         "--queue",
         action="append",
         default=[],
@@ -61,6 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
     Returns:
         The exit status: 0 after a clean stop, 2 when the server could not start.
     """
+    if (arguments.tls_cert is None) != (arguments.tls_key is None):
+        return _fail("--tls-cert and --tls-key go together: TLS needs a certificate and its key")
     _allow_many_connections()
     # Before the server starts: a signal that comes early is not lost, and it is this thread that takes it.
     wait_for_stop = heed_stops()
@@ -78,18 +84,24 @@ def run(arguments: argparse.Namespace) -> int:
             log=arguments.log_format if arguments.verbose else False,
             allow_hosts=arguments.allow_host,
             cors=arguments.cors,
+            tls_cert=arguments.tls_cert,
+            tls_key=arguments.tls_key,
         )
         for spec in specs:
             _create(server, spec, arguments.region, arguments.account)
     except (OSError, ValueError) as error:
-        print(f"turbosqs serve: {error}", file=sys.stderr)
-        return 2
+        return _fail(str(error))
     with server:
         if (reach := _reach(arguments.host)) is not None:
             print(f"turbosqs serve: {reach}", file=sys.stderr, flush=True)
         print(server.endpoint_url, flush=True)
         wait_for_stop()
     return 0
+
+
+def _fail(why: str) -> int:
+    print(f"turbosqs serve: {why}", file=sys.stderr)
+    return 2
 
 
 def _create(server: Server, spec: QueueSpec, region: str, account: str) -> None:

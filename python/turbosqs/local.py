@@ -15,7 +15,9 @@ A client of it needs an endpoint, and credentials that can be anything::
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Literal, TypedDict
 
@@ -31,6 +33,10 @@ class Stats(TypedDict):
     """Requests by action (``"SendMessage"``), those refused included."""
     connections: int
     """Connections accepted."""
+    handshakes: int
+    """TLS handshakes that came to their end."""
+    resumed: int
+    """Those of them that took up the session of an earlier one."""
 
 
 class Faults:
@@ -106,6 +112,11 @@ def _several(parameter: str, names: Iterable[str]) -> list[str]:
     return list(names)
 
 
+def _read(path: str | os.PathLike[str]) -> tuple[str, bytes]:
+    """What the file is called, and what it holds."""
+    return os.fspath(path), Path(path).read_bytes()
+
+
 class Server:
     """A running embedded SQS. It starts when it is made and stops when its ``with`` block or its life ends.
 
@@ -126,10 +137,15 @@ class Server:
             name are refused, as are those of web pages: both could come from a page that anybody made. Pages of these
             hosts may act.
         cors: Origins (``"http://localhost:3000"``) whose web pages may act and read replies.
+        tls_cert: Speak TLS, and nothing else, with the certificate in this file (PEM; what is between it and its
+            authority comes after it). Clients have to trust whoever signed it (``verify=``, ``AWS_CA_BUNDLE``), and it
+            has to be for the name in their ``endpoint_url``: :attr:`endpoint_url` has ``127.0.0.1``.
+        tls_key: The file of its key (PEM, not encrypted). The two go together.
 
     Raises:
-        OSError: The port is taken, or the address is not one of this machine's.
-        ValueError: An argument is not as described above.
+        OSError: The port is taken, the address is not one of this machine's, or a file cannot be read.
+        ValueError: An argument is not as described above; of the files of ``tls_cert`` and ``tls_key`` it says what is
+            wrong with which.
     """
 
     def __init__(
@@ -145,8 +161,13 @@ class Server:
         log: bool | Literal["text", "json"] = False,
         allow_hosts: Iterable[str] = (),
         cors: Iterable[str] = (),
+        tls_cert: str | os.PathLike[str] | None = None,
+        tls_key: str | os.PathLike[str] | None = None,
     ) -> None:
         names = _several("queues", queues)
+        if (tls_cert is None) != (tls_key is None):
+            raise ValueError("tls_cert and tls_key go together: TLS needs a certificate and its key")
+        tls = None if tls_cert is None or tls_key is None else (_read(tls_cert), _read(tls_key))
         self._server = _core.LocalServer(
             host=host,
             port=port,
@@ -157,6 +178,7 @@ class Server:
             log=("text" if log else None) if isinstance(log, bool) else log,
             allow_hosts=_several("allow_hosts", allow_hosts),
             cors=_several("cors", cors),
+            tls=tls,
         )
         self.faults = Faults(self._server)
         try:
@@ -168,7 +190,7 @@ class Server:
 
     @property
     def endpoint_url(self) -> str:
-        """``http://127.0.0.1:PORT``: what a client takes as its ``endpoint_url``."""
+        """``http://127.0.0.1:PORT``, or ``https`` with TLS: what a client takes as its ``endpoint_url``."""
         return self._server.endpoint_url
 
     @property

@@ -26,14 +26,20 @@ fn forwarded<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 
 /// A caller as its headers show it, with these defaults. An access key of twelve digits is taken for the number of the
 /// account, so that one server can keep several apart.
-pub(super) fn of<'a>(headers: &'a HeaderMap, account: &'a str, region: &'a str, host: &'a str) -> Caller<'a> {
+pub(super) fn of<'a>(
+    headers: &'a HeaderMap,
+    account: &'a str,
+    region: &'a str,
+    scheme: &'static str,
+    host: &'a str,
+) -> Caller<'a> {
     let signer = signer(headers);
     Caller {
         account: signer.map(|(key, _)| key).filter(|key| is_account(key)).unwrap_or(account),
         region: signer.map_or(region, |(_, region)| region),
         scheme: forwarded(headers, &FORWARDED_PROTO)
             .filter(|scheme| matches!(*scheme, "http" | "https"))
-            .unwrap_or("http"),
+            .unwrap_or(scheme),
         host: forwarded(headers, &FORWARDED_HOST)
             .filter(|host| !host.contains('@') && host.parse::<Authority>().is_ok())
             .or_else(|| headers.get(HOST)?.to_str().ok())

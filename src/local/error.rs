@@ -202,6 +202,11 @@ impl SqsError {
         SqsError::sender("AccessDeniedException", "AccessDenied", message).with_status(403)
     }
 
+    /// The request came by plain HTTP to a server that speaks TLS.
+    pub(crate) fn invalid_security(message: impl Into<String>) -> SqsError {
+        SqsError::sender("InvalidSecurity", "InvalidSecurity", message).with_status(403)
+    }
+
     /// The body of a request did not come in time.
     pub(crate) fn too_slow(limit: Duration) -> SqsError {
         SqsError::sender(

@@ -47,6 +47,7 @@ impl std::error::Error for ConnectionEnded {}
 pub(super) async fn serve(
     shared: Arc<ServerShared>,
     breaker: Breaker,
+    over_tls: bool,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, ConnectionEnded> {
     let started = Instant::now();
@@ -54,7 +55,9 @@ pub(super) async fn serve(
     let action = action_of(&head.headers);
     let mut about = String::new();
     let mut shown = None;
-    let refusal = shared.guard.refuse(&head.headers, &head.uri).map(Refusal::Unread).or_else(|| {
+    let insecure = (shared.tls.is_some() && !over_tls).then(|| SqsError::invalid_security(not_tls(&shared)));
+    let unread = insecure.or_else(|| shared.guard.refuse(&head.headers, &head.uri));
+    let refusal = unread.map(Refusal::Unread).or_else(|| {
         shown = match head.method {
             Method::OPTIONS => Some(Ok(View { body: Vec::new(), headers: Vec::new() })),
             _ => view(&shared, &head),
@@ -134,6 +137,11 @@ pub(super) async fn serve(
     };
     shared.answered(&entry, name, action.is_ok());
     Ok(response)
+}
+
+/// What a client is told, and the server's user, that speaks plain HTTP to a server that speaks TLS.
+pub(super) fn not_tls(shared: &ServerShared) -> String {
+    format!("a client spoke plain HTTP to a server that speaks TLS: its URL is {}", shared.endpoint_url())
 }
 
 fn refuse_protocol(method: &Method, headers: &HeaderMap, uri: &http::Uri) -> Option<Refusal> {

@@ -1,9 +1,9 @@
 //! The server's sockets: listening, accepting connections, and what becomes of each.
 
-use std::io::{self, Write};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -11,8 +11,11 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::http as front;
+use super::lock::lock;
+use super::log::Complaints;
 use super::server::ServerShared;
-use super::wire::{Breaker, Wire};
+use super::tls::{self, TlsSide};
+use super::wire::{Breaker, ServerSocket, ServerStream, Wire};
 
 /// How many connections may wait to be accepted.
 const BACKLOG: u32 = 4_096;
@@ -42,7 +45,7 @@ const NOWHERE: &str = if cfg!(windows) { "NUL" } else { "/dev/null" };
 pub(super) async fn accept(listener: TcpListener, shared: &Arc<ServerShared>) {
     // Given up for a moment when there are no descriptors left, so that a caller is turned away instead of left hanging.
     let mut spare = std::fs::File::open(NOWHERE).ok();
-    let mut complained: Option<Instant> = None;
+    let mut complaints = Complaints::default();
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
@@ -50,12 +53,7 @@ pub(super) async fn accept(listener: TcpListener, shared: &Arc<ServerShared>) {
                 tokio::spawn(connection(stream, shared.clone()));
             }
             Err(error) => {
-                let now = Instant::now();
-                if complained.is_none_or(|last| now - last > Duration::from_secs(1)) {
-                    complained = Some(now);
-                    let line = format!("turbosqs: cannot accept a connection: {error}\n");
-                    let _ = io::stderr().lock().write_all(line.as_bytes());
-                }
+                complaints.say(shared.log, &format!("cannot accept a connection: {error}"));
                 // Turns one caller away with the descriptor kept for it, and never spins.
                 drop(spare.take());
                 let turned_away = tokio::time::timeout(Duration::from_millis(10), listener.accept()).await;
@@ -75,10 +73,19 @@ const MAX_BUFFER: usize = 65_536;
 async fn connection(stream: TcpStream, shared: Arc<ServerShared>) {
     // Replies are written whole; without this each would wait for the peer's acknowledgement.
     let _ = stream.set_nodelay(true);
+    let socket = ServerSocket::new(stream, shared.limits.reply);
+    let stream = match &shared.tls {
+        None => ServerStream::Plain(socket),
+        Some(tls) => match secure(tls, socket, &shared).await {
+            Some(stream) => stream,
+            None => return,
+        },
+    };
+    let over_tls = matches!(stream, ServerStream::Tls(_));
     let breaker = Breaker::default();
-    let wire = Wire::new(stream, breaker.clone(), shared.limits.reply);
+    let wire = Wire::new(stream, breaker.clone());
     let head = shared.limits.head;
-    let service = service_fn(move |request| front::serve(shared.clone(), breaker.clone(), request));
+    let service = service_fn(move |request| front::serve(shared.clone(), breaker.clone(), over_tls, request));
     // A connection that fails has nobody left to tell: hyper has answered what could be answered.
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -86,4 +93,38 @@ async fn connection(stream: TcpStream, shared: Arc<ServerShared>) {
         .max_buf_size(MAX_BUFFER)
         .serve_connection(TokioIo::new(wire), service)
         .await;
+}
+
+/// What HTTP is spoken on with a client of a server that speaks TLS: the other side of the handshake, or the bare connection if
+/// the client knows no better, who is then told. `None` for one that does not get so far.
+async fn secure(tls: &TlsSide, socket: ServerSocket, shared: &ServerShared) -> Option<ServerStream> {
+    let (mut held, evicted) = tls.unfinished.arriving();
+    held.add(1);
+    let handshake = async {
+        match socket.first_byte().await {
+            None => None,
+            Some(tls::HANDSHAKE) => Some(tls.handshake(socket).await),
+            Some(_) => Some(Ok(ServerStream::Plain(socket))),
+        }
+    };
+    let done = tokio::select! {
+        biased;
+        done = handshake => done?,
+        _ = evicted => return None,
+        () = tokio::time::sleep(shared.limits.head) => return None,
+    };
+    let complaint = match &done {
+        Ok(ServerStream::Tls(stream)) => {
+            let stats = &mut shared.state().stats;
+            stats.handshakes += 1;
+            stats.resumed += u64::from(tls::is_resumed(stream));
+            None
+        }
+        Ok(ServerStream::Plain(_)) => Some(front::not_tls(shared)),
+        Err(error) => tls::explained(error),
+    };
+    if let Some(complaint) = complaint {
+        lock(&tls.complaints).say(shared.log, &complaint);
+    }
+    done.ok()
 }

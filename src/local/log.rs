@@ -1,6 +1,7 @@
-//! The log: a line for each request.
+//! The log: a line for each request, and what else the server's user should know.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::io::{self, Write};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 
@@ -59,6 +60,31 @@ impl LogEntry<'_> {
                 format!("{line}\n")
             }
         }
+    }
+}
+
+/// What the server's user should know whether requests are logged or not: a sentence on standard error, at most one a second.
+#[derive(Debug, Default)]
+pub(super) struct Complaints {
+    last: Option<Instant>,
+}
+
+impl Complaints {
+    /// Says it in the form of the log, unless something has been said a moment ago.
+    pub(super) fn say(&mut self, format: Option<LogFormat>, sentence: &str) {
+        let now = Instant::now();
+        if self.last.is_none_or(|last| now - last > Duration::from_secs(1)) {
+            self.last = Some(now);
+            // Nobody can be told that nobody can be told.
+            let _ = io::stderr().lock().write_all(complaint(SystemTime::now(), format, sentence).as_bytes());
+        }
+    }
+}
+
+fn complaint(at: SystemTime, format: Option<LogFormat>, sentence: &str) -> String {
+    match format {
+        None | Some(LogFormat::Text) => format!("turbosqs: {sentence}\n"),
+        Some(LogFormat::Json) => format!("{}\n", json!({"time": utc(at), "message": sentence})),
     }
 }
 
@@ -137,6 +163,16 @@ mod tests {
             "error": "InvalidAddress", "milliseconds": 1.25
         });
         assert_eq!(value, expected);
+    }
+
+    #[test]
+    fn complaints_are_sentences() {
+        assert_eq!(complaint(UNIX_EPOCH, None, "it rains"), "turbosqs: it rains\n");
+        assert_eq!(complaint(UNIX_EPOCH, Some(LogFormat::Text), "it rains"), "turbosqs: it rains\n");
+        let line = complaint(UNIX_EPOCH, Some(LogFormat::Json), "it\nrains");
+        assert_eq!(line.matches('\n').count(), 1);
+        let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(value, json!({"time": "1970-01-01T00:00:00.000Z", "message": "it\nrains"}));
     }
 
     #[test]

@@ -24,6 +24,7 @@ use super::log::{self, LogFormat};
 use super::message::Millis;
 use super::service::{Caller, is_account, is_region};
 use super::state::{ServerState, ServerStats};
+use super::tls::{ServerIdentity, TlsSide};
 
 /// How a server is set up. The default listens on a free port of the loopback interface.
 #[derive(Clone, Debug)]
@@ -45,6 +46,8 @@ pub struct ServerOptions {
     pub allow_hosts: Vec<String>,
     /// Origins (`http://localhost:3000`) whose web pages may read and act.
     pub cors: Vec<String>,
+    /// Speak TLS, as the one who is named by this certificate.
+    pub tls: Option<ServerIdentity>,
     pub limits: ServerLimits,
 }
 
@@ -60,6 +63,7 @@ impl Default for ServerOptions {
             log: None,
             allow_hosts: Vec::new(),
             cors: Vec::new(),
+            tls: None,
             limits: ServerLimits::default(),
         }
     }
@@ -75,6 +79,7 @@ pub(super) struct ServerShared {
     stop: Notify,
     pub log: Option<LogFormat>,
     pub guard: Guard,
+    pub tls: Option<TlsSide>,
     pub limits: ServerLimits,
     pub bodies: Arc<Budget>,
     pub replies: Arc<Budget>,
@@ -90,7 +95,15 @@ impl ServerShared {
     }
 
     pub(super) fn caller<'a>(&'a self, headers: &'a HeaderMap) -> Caller<'a> {
-        caller::of(headers, &self.account, &self.region, &self.host_and_port)
+        caller::of(headers, &self.account, &self.region, self.scheme(), &self.host_and_port)
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+
+    pub(super) fn endpoint_url(&self) -> String {
+        format!("{}://{}", self.scheme(), self.host_and_port)
     }
 
     /// Wakes the ticker if it would sleep too long.
@@ -164,10 +177,12 @@ impl Server {
         }
         let guard = Guard::new(&options.allow_hosts, &options.cors)
             .map_err(|message| io::Error::new(io::ErrorKind::InvalidInput, message))?;
+        let tls = options.tls.as_ref().map(|identity| TlsSide::new(identity, &options.limits)).transpose();
+        let tls = tls.map_err(|message| io::Error::new(io::ErrorKind::InvalidInput, message))?;
         let (started, outcome) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("turbosqs-local".to_owned())
-            .spawn(move || run(options, guard, started))?;
+            .spawn(move || run(options, guard, tls, started))?;
         let stopped = || io::Error::other("the server's thread ended before it had started");
         let shared = outcome.recv().map_err(|_| stopped())??;
         Ok(Server { shared, thread: Some(thread) })
@@ -182,9 +197,9 @@ impl Server {
         &self.shared
     }
 
-    /// `http://127.0.0.1:9324`.
+    /// `http://127.0.0.1:9324`, or the same with `https`.
     pub fn endpoint_url(&self) -> String {
-        format!("http://{}", self.shared.host_and_port)
+        self.shared.endpoint_url()
     }
 
     /// Moves the clock forward, at once: delays, visibility and retention run out, and long polls see it.
@@ -238,7 +253,7 @@ impl Server {
         let caller = Caller {
             account: &shared.account,
             region: &shared.region,
-            scheme: "http",
+            scheme: shared.scheme(),
             host: &shared.host_and_port,
             trace: None,
         };
@@ -263,7 +278,12 @@ impl Drop for Server {
     }
 }
 
-fn run(options: ServerOptions, guard: Guard, started: mpsc::Sender<io::Result<Arc<ServerShared>>>) {
+fn run(
+    options: ServerOptions,
+    guard: Guard,
+    tls: Option<TlsSide>,
+    started: mpsc::Sender<io::Result<Arc<ServerShared>>>,
+) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -274,7 +294,7 @@ fn run(options: ServerOptions, guard: Guard, started: mpsc::Sender<io::Result<Ar
     };
     runtime.block_on(async {
         let listening = listen(SocketAddr::new(options.host, options.port));
-        let listening = listening.and_then(|listener| Ok((share(&listener, options, guard)?, listener)));
+        let listening = listening.and_then(|listener| Ok((share(&listener, options, guard, tls)?, listener)));
         let (shared, listener) = match listening {
             Ok(listening) => listening,
             Err(error) => {
@@ -299,7 +319,12 @@ fn run(options: ServerOptions, guard: Guard, started: mpsc::Sender<io::Result<Ar
 }
 
 /// What the thread of a server on this listener and its owner share.
-fn share(listener: &TcpListener, options: ServerOptions, guard: Guard) -> io::Result<Arc<ServerShared>> {
+fn share(
+    listener: &TcpListener,
+    options: ServerOptions,
+    guard: Guard,
+    tls: Option<TlsSide>,
+) -> io::Result<Arc<ServerShared>> {
     let address = listener.local_addr()?;
     // An address that means every interface is none that a client can be sent to.
     let reachable = match address.ip() {
@@ -314,6 +339,7 @@ fn share(listener: &TcpListener, options: ServerOptions, guard: Guard) -> io::Re
         stop: Notify::new(),
         log: options.log,
         guard,
+        tls,
         bodies: Budget::new(options.limits.bodies),
         replies: Budget::new(options.limits.replies),
         limits: options.limits,

@@ -20,6 +20,10 @@ pub struct ServerStats {
     pub requests: BTreeMap<&'static str, u64>,
     /// Connections accepted.
     pub connections: u64,
+    /// TLS handshakes that came to their end.
+    pub handshakes: u64,
+    /// Those of them that took up the session of an earlier one.
+    pub resumed: u64,
 }
 
 /// Everything that requests change, behind one lock that is never held across a wait.

@@ -1,4 +1,4 @@
-//! A connection that can be made to break.
+//! Connections: sockets that give slow peers up, what is spoken over them, and how they are made to break.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
+use tokio_rustls::server::TlsStream;
 
 const SOUND: u8 = 0;
 /// The next write stops in the middle of the body, and nothing follows.
@@ -33,20 +34,26 @@ impl Breaker {
     }
 }
 
-/// A connection that faults can break, and that is given up if its peer takes nothing.
+/// A TCP connection that is given up if its peer takes nothing.
 #[derive(Debug)]
-pub(super) struct Wire {
+pub(super) struct ServerSocket {
     stream: TcpStream,
-    breaker: Breaker,
     /// How long the peer may take nothing of what is written.
     timeout: Duration,
     /// When that is over, while the peer takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
-impl Wire {
-    pub(super) fn new(stream: TcpStream, breaker: Breaker, timeout: Duration) -> Wire {
-        Wire { stream, breaker, timeout, stalled: None }
+impl ServerSocket {
+    pub(super) fn new(stream: TcpStream, timeout: Duration) -> ServerSocket {
+        ServerSocket { stream, timeout, stalled: None }
+    }
+
+    /// The first byte that comes, which stays there to be read; `None` if the peer is gone before.
+    pub(super) async fn first_byte(&self) -> Option<u8> {
+        let mut first = [0];
+        let read = self.stream.peek(&mut first).await.ok()?;
+        first.into_iter().take(read).next()
     }
 
     /// Ends a write at which the peer has taken nothing for too long.
@@ -61,9 +68,82 @@ impl Wire {
     }
 }
 
-impl AsyncRead for Wire {
+impl AsyncRead for ServerSocket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for ServerSocket {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, buffer);
+        self.bear(cx, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, buffers);
+        self.bear(cx, written)
+    }
+
+    // Head and body of a reply are written together without being copied: hyper would keep the buffer for the copy as
+    // long as the connection, however large the one reply that needed it.
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// What HTTP is spoken on.
+#[derive(Debug)]
+pub(super) enum ServerStream {
+    Plain(ServerSocket),
+    Tls(Box<TlsStream<ServerSocket>>),
+}
+
+/// The same call of whatever stream is within.
+macro_rules! each {
+    ($stream:expr, $inner:ident => $call:expr) => {
+        match $stream {
+            ServerStream::Plain($inner) => $call,
+            ServerStream::Tls($inner) => $call,
+        }
+    };
+}
+
+/// A connection that faults can break.
+#[derive(Debug)]
+pub(super) struct Wire {
+    stream: ServerStream,
+    breaker: Breaker,
+}
+
+impl Wire {
+    pub(super) fn new(stream: ServerStream, breaker: Breaker) -> Wire {
+        Wire { stream, breaker }
+    }
+
+    fn socket(&self) -> &ServerSocket {
+        match &self.stream {
+            ServerStream::Plain(socket) => socket,
+            ServerStream::Tls(stream) => stream.get_ref().0,
+        }
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        each!(&mut self.stream, inner => Pin::new(inner).poll_read(cx, buffer))
     }
 }
 
@@ -78,16 +158,13 @@ impl AsyncWrite for Wire {
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match self.breaker.0.load(Ordering::Relaxed) {
-            SOUND => {
-                let written = Pin::new(&mut self.stream).poll_write_vectored(cx, buffers);
-                self.bear(cx, written)
-            }
+            SOUND => each!(&mut self.stream, inner => Pin::new(inner).poll_write_vectored(cx, buffers)),
             HALF => {
                 let whole: Vec<u8> = buffers.iter().flat_map(|buffer| buffer.iter().copied()).collect();
                 // The head whole, so that it is a reply, and half of the body.
                 let head = whole.windows(4).position(|window| window == b"\r\n\r\n").map_or(0, |at| at + 4);
                 let half = whole.get(..head + (whole.len() - head) / 2).unwrap_or_default();
-                let written = ready!(Pin::new(&mut self.stream).poll_write(cx, half))?;
+                let written = ready!(each!(&mut self.stream, inner => Pin::new(inner).poll_write(cx, half)))?;
                 self.breaker.0.store(BROKEN, Ordering::Relaxed);
                 Poll::Ready(Ok(written))
             }
@@ -95,14 +172,12 @@ impl AsyncWrite for Wire {
         }
     }
 
-    // Head and body of a reply are written together without being copied: hyper would keep the buffer for the copy as
-    // long as the connection, however large the one reply that needed it.
     fn is_write_vectored(&self) -> bool {
-        true
+        each!(&self.stream, inner => inner.is_write_vectored())
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        each!(&mut self.stream, inner => Pin::new(inner).poll_flush(cx))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -110,7 +185,7 @@ impl AsyncWrite for Wire {
             // A shutdown would say goodbye first.
             return Poll::Ready(Ok(()));
         }
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        each!(&mut self.stream, inner => Pin::new(inner).poll_shutdown(cx))
     }
 }
 
@@ -118,7 +193,7 @@ impl Drop for Wire {
     fn drop(&mut self) {
         if self.breaker.0.load(Ordering::Relaxed) == RESET {
             // If it cannot be reset it is closed, which is all that is left to do.
-            let _ = self.stream.set_zero_linger();
+            let _ = self.socket().stream.set_zero_linger();
         }
     }
 }

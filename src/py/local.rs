@@ -11,7 +11,8 @@ use pyo3::types::{PyBytes, PyDict};
 
 use crate::local::console;
 use crate::local::{
-    ClockMode, Fault, FaultKind, LogFormat, MAX_DELAY, MAX_ENTRIES, Server, ServerLimits, ServerOptions, SqsError,
+    ClockMode, Fault, FaultKind, LogFormat, MAX_DELAY, MAX_ENTRIES, PemFile, Server, ServerIdentity, ServerLimits,
+    ServerOptions, SqsError,
 };
 use crate::model::Action;
 use crate::runtime::ProcessBound;
@@ -53,6 +54,9 @@ fn duration(seconds: f64) -> PyResult<Duration> {
         .map_err(|_| PyValueError::new_err(format!("seconds must be a number from 0 up, not {seconds}")))
 }
 
+/// What a file is called, and what it holds.
+type NamedBytes = (String, Vec<u8>);
+
 fn service_error(error: SqsError) -> PyErr {
     PyValueError::new_err(format!("{}: {}", error.code, error.message))
 }
@@ -60,7 +64,7 @@ fn service_error(error: SqsError) -> PyErr {
 #[pymethods]
 impl LocalServer {
     #[new]
-    #[pyo3(signature = (*, host, port, clock, sixty_second_rules, account, region, log, allow_hosts, cors))]
+    #[pyo3(signature = (*, host, port, clock, sixty_second_rules, account, region, log, allow_hosts, cors, tls))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of a Python class")]
     fn start(
         py: Python<'_>,
@@ -73,6 +77,7 @@ impl LocalServer {
         log: Option<&str>,
         allow_hosts: Vec<String>,
         cors: Vec<String>,
+        tls: Option<(NamedBytes, NamedBytes)>,
     ) -> PyResult<LocalServer> {
         let host = match host {
             "localhost" => IpAddr::from([127, 0, 0, 1]),
@@ -93,9 +98,22 @@ impl LocalServer {
             Some("json") => Some(LogFormat::Json),
             Some(log) => return Err(PyValueError::new_err(format!("log must be 'text' or 'json', not {log:?}"))),
         };
+        let pem = |(name, bytes)| PemFile { name, bytes };
+        let tls = tls.map(|(certificate, key)| ServerIdentity { certificate: pem(certificate), key: pem(key) });
         let limits = ServerLimits::default();
-        let options =
-            ServerOptions { host, port, clock, sixty_second_rules, account, region, log, allow_hosts, cors, limits };
+        let options = ServerOptions {
+            host,
+            port,
+            clock,
+            sixty_second_rules,
+            account,
+            region,
+            log,
+            allow_hosts,
+            cors,
+            tls,
+            limits,
+        };
         let server = py.detach(|| Server::start(options)).map_err(|error| match error.kind() {
             // What the operating system refuses has its number and stays an OSError.
             ErrorKind::InvalidInput if error.raw_os_error().is_none() => PyValueError::new_err(error.to_string()),
@@ -214,6 +232,8 @@ impl LocalServer {
         let all = PyDict::new(py);
         all.set_item("requests", requests)?;
         all.set_item("connections", stats.connections)?;
+        all.set_item("handshakes", stats.handshakes)?;
+        all.set_item("resumed", stats.resumed)?;
         Ok(all)
     }
 

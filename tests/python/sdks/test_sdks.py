@@ -6,6 +6,7 @@ there is no Node the one for JavaScript says so.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.certificates import Authority
 
 FOLDER = Path(__file__).parent
 ENVIRONMENTS = Path(sys.prefix)
@@ -23,11 +25,19 @@ ENVIRONMENTS = Path(sys.prefix)
 
 @pytest.fixture
 def endpoint() -> Iterator[str]:
-    command = [sys.executable, "-m", "turbosqs", "serve", "--port", "0"]
+    with serving() as url:
+        yield url
+
+
+@contextlib.contextmanager
+def serving(*options: str | Path) -> Iterator[str]:
+    command = [sys.executable, "-m", "turbosqs", "serve", "--port", "0", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        yield process.stdout.readline().strip()
-        process.kill()
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.kill()
 
 
 def run(*command: str | Path) -> str:
@@ -59,8 +69,13 @@ def test_the_first_boto3_that_speaks_json(endpoint: str) -> None:
     assert said == "boto3 1.28.82, botocore 1.31.82"
 
 
-def test_the_aws_cli(endpoint: str) -> None:
-    assert re.fullmatch(r"aws-cli 1\.\d+\.\d+", run(python("awscli"), FOLDER / "awscli_smoke.py", endpoint))
+def test_the_aws_cli_over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    authority = Authority(tmp_path)
+    certificate, key = authority.issue("server")
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.bundle))
+    with serving("--tls-cert", certificate, "--tls-key", key) as endpoint:
+        assert endpoint.startswith("https://")
+        assert re.fullmatch(r"aws-cli 1\.\d+\.\d+", run(python("awscli"), FOLDER / "awscli_smoke.py", endpoint))
 
 
 def test_the_sdk_for_javascript(endpoint: str) -> None:
