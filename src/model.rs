@@ -81,6 +81,25 @@ impl Action {
     pub(crate) fn from_name(name: &str) -> Option<Action> {
         OPERATIONS.iter().find(|operation| operation.name == name).map(|operation| operation.action)
     }
+
+    /// Whether it sends, receives, deletes or keeps messages; all else concerns queues. AWS's price list tells them apart
+    /// (<https://aws.amazon.com/sqs/pricing/>): those of FIFO queues have a price of their own.
+    pub(crate) fn is_about_messages(self) -> bool {
+        use Action::{
+            ChangeMessageVisibility, ChangeMessageVisibilityBatch, DeleteMessage, DeleteMessageBatch, ReceiveMessage,
+            SendMessage, SendMessageBatch,
+        };
+        matches!(
+            self,
+            SendMessage
+                | SendMessageBatch
+                | ReceiveMessage
+                | DeleteMessage
+                | DeleteMessageBatch
+                | ChangeMessageVisibility
+                | ChangeMessageVisibilityBatch
+        )
+    }
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ mod commands;
 mod dispatch;
 mod fetch;
 mod follow;
+mod incoming;
 pub(crate) mod keeper;
 pub(crate) mod leases;
 mod options;

@@ -35,21 +35,7 @@ impl QueueKind {
 
     /// The kind whose price an action on a queue has.
     pub(super) fn billed(action: Action, is_fifo: bool) -> QueueKind {
-        use Action::{
-            ChangeMessageVisibility, ChangeMessageVisibilityBatch, DeleteMessage, DeleteMessageBatch, ReceiveMessage,
-            SendMessage, SendMessageBatch,
-        };
-        let is_about_messages = matches!(
-            action,
-            SendMessage
-                | SendMessageBatch
-                | ReceiveMessage
-                | DeleteMessage
-                | DeleteMessageBatch
-                | ChangeMessageVisibility
-                | ChangeMessageVisibilityBatch
-        );
-        QueueKind::of(is_fifo && is_about_messages)
+        QueueKind::of(is_fifo && action.is_about_messages())
     }
 
     pub(super) fn name(self) -> &'static str {

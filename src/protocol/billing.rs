@@ -30,25 +30,8 @@ pub(crate) enum Rate {
 impl Rate {
     /// The rate of an action on a queue, whose URL is JSON; empty for none.
     pub(crate) fn of(action: Action, queue: &[u8]) -> Rate {
-        if is_about_messages(action) && entry::is_fifo(queue) { Rate::Fifo } else { Rate::Standard }
+        if action.is_about_messages() && entry::is_fifo(queue) { Rate::Fifo } else { Rate::Standard }
     }
-}
-
-fn is_about_messages(action: Action) -> bool {
-    use Action::{
-        ChangeMessageVisibility, ChangeMessageVisibilityBatch, DeleteMessage, DeleteMessageBatch, ReceiveMessage,
-        SendMessage, SendMessageBatch,
-    };
-    matches!(
-        action,
-        SendMessage
-            | SendMessageBatch
-            | ReceiveMessage
-            | DeleteMessage
-            | DeleteMessageBatch
-            | ChangeMessageVisibility
-            | ChangeMessageVisibilityBatch
-    )
 }
 
 /// What a request is billed as, beside what its calls would have been billed without it.
