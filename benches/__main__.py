@@ -19,15 +19,16 @@ import time
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from benches import picture, report
+from benches import certificate, picture, report
 from benches.environments import ROOT, MissingError
 from benches.harness import FailedError, Harness, server
-from benches.plan import SCENARIOS, Run, runs
+from benches.plan import AT_ONCE, OVER_TLS, QUICK, SCENARIOS, Run, runs
 from benches.results import Outcome, Results
 
-ROUNDS, OTHER_ROUNDS = 7, 3  # with the first server, with the others
-QUICK = 2, 1
+ROUNDS, OTHER_ROUNDS = 7, 3  # with the first server and the one by https, with the others
+QUICK_ROUNDS = 2, 1
 DISTURBED = 0.2  # cores of other work
 
 
@@ -57,13 +58,17 @@ def measure(harness: Harness, run: Run, outcome: Outcome) -> None:
 def bench(chosen: Sequence[Run], rounds: tuple[int, int], cores: tuple[int | None, int | None]) -> Results:
     results = Results({run: Outcome() for run in chosen})
     began = time.monotonic()
-    with server(cores[1]) as service:
-        harness = Harness(service, cores[0])
+    with (
+        TemporaryDirectory() as folder,
+        server(cores[1]) as plain,
+        server(cores[1], certificate.make(Path(folder))) as secured,
+    ):
+        harnesses = {tls: Harness(service, cores[0]) for tls, service in ((False, plain), (True, secured))}
         for current in range(max(rounds)):
             for run, outcome in results.items():
-                wanted = rounds[0] if run.scenario == SCENARIOS[0] else rounds[1]
+                wanted = rounds[0] if run.scenario.title in (AT_ONCE, OVER_TLS) else rounds[1]
                 if current < wanted and not outcome.over:
-                    measure(harness, run, outcome)
+                    measure(harnesses[run.scenario.tls], run, outcome)
                     if outcome.over:
                         reason = f"failed: {outcome.failed}" if outcome.failed else f"left out: {outcome.missing}"
                         print(f"{run.name}: {reason}", file=sys.stderr)
@@ -92,7 +97,7 @@ def processor() -> str:
 def main() -> int:
     chosen_arguments = arguments()
     quick, only = chosen_arguments.quick, chosen_arguments.only
-    chosen = list(runs(SCENARIOS[:3] if quick else SCENARIOS, only))
+    chosen = list(runs(QUICK if quick else SCENARIOS, only))
     if chosen_arguments.list:
         print("\n".join(run.name for run in chosen))
         return 0
@@ -101,7 +106,7 @@ def main() -> int:
         return 2
     available = sorted(os.sched_getaffinity(0))
     cores = (available[0], available[1]) if len(available) > 1 else (None, None)
-    rounds = QUICK if quick else (ROUNDS, OTHER_ROUNDS)
+    rounds = QUICK_ROUNDS if quick else (ROUNDS, OTHER_ROUNDS)
     began, busy_before, own_before = time.monotonic(), busy(), own()
     results = bench(chosen, rounds, cores)
     took = time.monotonic() - began
@@ -111,7 +116,7 @@ def main() -> int:
         pinned = "one core only, which client and server share: the ratios say less"
     facts = [
         f"{date.today()}, {platform.system()}, {processor()}; {pinned}.",
-        f"Medians of {rounds[0]} rounds on the first server, {rounds[1]} on the others.",
+        f"Medians of {rounds[0]} rounds on the first server and on the one by https, {rounds[1]} on the others.",
         f"Other work on the machine meanwhile: {others:.2f} cores of {os.cpu_count()}"
         + ("; it makes every figure higher." if others > DISTURBED else "."),
     ]

@@ -12,8 +12,11 @@ from benches.plan import (
     CELERY_DELAY,
     COROUTINES,
     DELAYED,
+    FIRST_CALL,
+    HERD,
     INSTRUMENTED,
     ONE_BY_ONE,
+    OVER_TLS,
     PATCHED,
     PATCHED_TENS,
     RECEIVING,
@@ -107,6 +110,16 @@ def _server(scenario: Scenario) -> Callable[[Results], float]:
         return max((share for share, _ in server_shares(results, scenario)), default=NAN)
 
     return measured
+
+
+def _tls_ratio(group: str, rival: str, ours: str) -> Callable[[Results], float]:
+    """What a ratio of CPU per message is over TLS, as a part of what it is without."""
+    plain, secured = _times(group, rival, ours), _times(group, rival, ours, scenario=OVER_TLS)
+    return lambda results: secured(results) / plain(results)
+
+
+def _connections(results: Results) -> float:
+    return results.median(OVER_TLS, HERD, "turbosqs", "connections")
 
 
 def _celery(theirs: str, ours: str) -> Iterator[Budget]:
@@ -219,6 +232,28 @@ BUDGETS = (
         )
         for tool, most in TOOLS.items()
     ),
+    *(
+        Budget(
+            f"over TLS, {group}: CPU per message, {rival} / {ours}, as a part of the same without TLS",
+            0.85,
+            "",
+            _tls_ratio(group, rival, ours),
+        )
+        for group, rival, ours in (
+            (TENS, "boto3", "turbosqs"),
+            (ONE_BY_ONE, "boto3", "turbosqs"),
+            (RECEIVING, "boto3, tens by hand", "turbosqs, tens by hand"),
+            (THREADS, "boto3", "turbosqs"),
+            (COROUTINES, "aiobotocore", "turbosqs.aio"),
+        )
+    ),
+    Budget(
+        "over TLS, the first call of a process: time, boto3 / turbosqs",
+        1,
+        "x",
+        _times(FIRST_CALL, "boto3", "turbosqs", "wall", OVER_TLS),
+    ),
+    Budget("over TLS, 32 threads at once without a connection: connections opened", 1, "", _connections, most=True),
     Budget("import turbosqs and patch(), beyond boto3's import", 15, " ms", _time_of_patching, most=True),
     *_celery("kombu, prefetch limit 40", "turbosqs, prefetch limit 40"),
     Budget(

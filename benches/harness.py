@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from benches.certificate import Certificate
 from benches.environments import ROOT, interpreter, unpacked
 from benches.job import SETTINGS, TEN
 from benches.plan import Run
@@ -30,7 +31,8 @@ class Figures:
     ``cpu``, ``wall`` and ``requests`` are per message (per start, where there are no messages), times in microseconds;
     ``client`` and ``server`` are CPU per request on either side. ``memory`` is the client's, in megabytes, at the end.
     ``start`` is the time from the start of the process, in microseconds, where that is what is measured; ``beyond``
-    is what a call costs beyond its parts.
+    is what a call costs beyond its parts. ``connections`` are those that were opened in all, and ``resumed`` those of
+    them that took up an earlier TLS session.
     """
 
     library: str
@@ -44,13 +46,18 @@ class Figures:
     latency_without: float = float("nan")
     start: float = float("nan")
     beyond: float = float("nan")
+    connections: float = float("nan")
+    resumed: float = float("nan")
 
 
 class Server:
-    """The embedded SQS in a process of its own."""
+    """The embedded SQS in a process of its own, behind TLS if it has a certificate."""
 
-    def __init__(self, core: int | None) -> None:
-        command = [sys.executable, "-m", "benches.server", *([] if core is None else [str(core)])]
+    def __init__(self, core: int | None, certificate: Certificate | None) -> None:
+        self.certificate = certificate
+        command = [sys.executable, "-m", "benches.server", *([] if core is None else ["--core", str(core)])]
+        if certificate is not None:
+            command += ["--tls-cert", str(certificate.certificate), "--tls-key", str(certificate.key)]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=_environment()
         )
@@ -69,8 +76,8 @@ class Server:
 
 
 @contextmanager
-def server(core: int | None) -> Iterator[Server]:
-    running = Server(core)
+def server(core: int | None, certificate: Certificate | None = None) -> Iterator[Server]:
+    running = Server(core, certificate)
     try:
         yield running
     finally:
@@ -91,7 +98,8 @@ class Harness:
         import turbosqs
 
         self._server, self._core = server, core
-        self._sqs: Any = turbosqs.client("sqs", endpoint_url=server.endpoint_url, **SETTINGS)
+        verify = str(server.certificate.bundle) if server.certificate else None
+        self._sqs: Any = turbosqs.client("sqs", endpoint_url=server.endpoint_url, verify=verify, **SETTINGS)
 
     def measure(self, run: Run) -> Figures:
         """Does one round.
@@ -122,7 +130,7 @@ class Harness:
             "options": dict(run.work.options),
             "job": job,
         }
-        with _worker(python, task) as worker:
+        with _worker(python, task, self._server.certificate) as worker:
             worker.expect("ready")
             held = self._held(queue)
             before = self._server.order()
@@ -147,6 +155,8 @@ class Harness:
             latency_without=figures.get("latency without batching", float("nan")),
             start=figures.get("start", float("nan")),
             beyond=figures.get("beyond", float("nan")),
+            connections=after["connections"] - before["connections"],
+            resumed=after["resumed"] - before["resumed"],
         )
 
     def _fill(self, queue: str, count: int, body: str) -> None:
@@ -202,10 +212,14 @@ class _Worker:
 
 
 @contextmanager
-def _worker(python: str, task: dict[str, object]) -> Iterator[_Worker]:
+def _worker(python: str, task: dict[str, object], certificate: Certificate | None) -> Iterator[_Worker]:
     command = [python, "-m", "benches.worker", json.dumps(task)]
     pipe = subprocess.PIPE
-    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, cwd=ROOT, env=_environment())
+    environment = _environment()
+    if certificate is not None:
+        # Some libraries look at the one, some at the other.
+        environment |= dict.fromkeys(("AWS_CA_BUNDLE", "SSL_CERT_FILE"), str(certificate.bundle))
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, cwd=ROOT, env=environment)
     worker = _Worker(process)
     timer = threading.Timer(LONGEST, worker.end, [f"took longer than {LONGEST:.0f} s"])
     timer.start()

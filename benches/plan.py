@@ -43,12 +43,13 @@ class Work:
 
 @dataclass(frozen=True)
 class Scenario:
-    """A server and a size of body. ``share``: the part of each work's messages that is moved."""
+    """A server and a size of body. ``share``: the part of each work's messages that is moved; ``tls``: by https."""
 
     title: str
     delay: float
     body: int
     share: float = 1.0
+    tls: bool = False
 
 
 SCENARIOS = (
@@ -56,9 +57,12 @@ SCENARIOS = (
     Scenario("5 ms, 200 bytes", 0.005, 200),
     Scenario("0 ms, 10 kB", 0.0, 10_000, 0.5),
     Scenario("5 ms, 10 kB", 0.005, 10_000, 0.5),
+    Scenario("0 ms, 200 bytes, https", 0.0, 200, tls=True),
 )
-AT_ONCE, DELAYED = SCENARIOS[0].title, SCENARIOS[1].title
-FIRST, SLOW = SCENARIOS[:1], SCENARIOS[1:2]
+AT_ONCE, DELAYED, OVER_TLS = SCENARIOS[0].title, SCENARIOS[1].title, SCENARIOS[4].title
+FIRST, SLOW, SECURED = SCENARIOS[:1], SCENARIOS[1:2], SCENARIOS[4:]
+#: Those of a quick run.
+QUICK = (*SCENARIOS[:3], *SECURED)
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,7 @@ class Group:
         works: The works.
         servers: The scenarios in which they are done; all of them if there are none here.
         pinned: Whether they have one core; if not, they are programs of several processes.
+        connecting: Whether connections are what it is about.
     """
 
     title: str
@@ -78,6 +83,7 @@ class Group:
     works: tuple[Work, ...]
     servers: tuple[Scenario, ...] = ()
     pinned: bool = True
+    connecting: bool = False
 
 
 #: The titles of groups that budgets and the summary speak of.
@@ -90,6 +96,9 @@ RECEIVING = "receive and delete"
 INSTRUMENTED = "send_message under instrumentation"
 CELERY = {False: "Celery worker, early acknowledgement", True: "Celery worker, late acknowledgement"}
 CELERY_DELAY = "Celery, delay()"
+FIRST_CALL = "the first call of a process: certificates, TCP, TLS, one request"
+ANOTHER = "a call while the only connection is busy: TCP, TLS, one request"
+HERD = "send_message, 32 threads at once that have no connection yet"
 
 
 def _threads(count: int) -> Group:
@@ -191,6 +200,35 @@ def _celery_delay() -> Group:
     )
 
 
+def _connecting() -> tuple[Group, ...]:
+    """What it takes to get to a server by https; of boto3 and ours a client is there already."""
+    starting = tuple(
+        Group(
+            title,
+            "start",
+            (
+                Work("boto3", f"boto3.{name}", 1, 1),
+                Work("turbosqs", f"turbosqs.{name}", 1, 1),
+                Work("turbosqs, boto3 patched", f"turbosqs.{name}_patched", 1, 1),
+            ),
+            servers=SECURED,
+            connecting=True,
+        )
+        for title, name in ((FIRST_CALL, "first_call"), (ANOTHER, "another_connection"))
+    )
+    herd = Group(
+        HERD,
+        "send",
+        (
+            Work("boto3", "boto3.send_at_once", 32, 32, {"threads": 32}, warm=0),
+            Work("turbosqs", "turbosqs.send_at_once", 32, 32, {"threads": 32}, warm=0),
+        ),
+        servers=SECURED,
+        connecting=True,
+    )
+    return (*starting, herd)
+
+
 #: A consumer takes what there is: a first one, to warm up, could not leave the rest alone.
 TWENTY = {"concurrency": 20}
 
@@ -251,6 +289,7 @@ GROUPS = (
     _celery(late=False),
     _celery(late=True),
     _celery_delay(),
+    *_connecting(),
 )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from benches import sizes, summary
 from benches.budgets import BUDGETS, server_shares
-from benches.plan import GROUPS, Group, Run, Scenario
+from benches.plan import AT_ONCE, GROUPS, OVER_TLS, Group, Run, Scenario
 from benches.results import Outcome, Results, known
 from benches.tables import number, ratio, table
 
@@ -25,7 +25,25 @@ def _cells(results: Results, run: Run, outcome: Outcome) -> list[str]:
         number(outcome.median("latency")),
         number(outcome.median("latency_without")),
         number(outcome.median("beyond")),
+        *_connections(run, outcome),
+        *_over_tls(results, run),
     ]
+
+
+def _connections(run: Run, outcome: Outcome) -> list[str]:
+    """How many there were, where that is the question."""
+    if not run.group.connecting:
+        return ["", ""]
+    return [number(outcome.median("connections")), number(outcome.median("resumed"))]
+
+
+def _over_tls(results: Results, run: Run) -> list[str]:
+    """The same work of the same run by https, beside that in plain."""
+    if run.scenario.title != AT_ONCE:
+        return ["", ""]
+    first = run.group.works[0].label
+    theirs, ours = (results.median(OVER_TLS, run.group.title, work, "cpu") for work in (first, run.work.label))
+    return [number(ours), ratio(theirs / ours)]
 
 
 COUNTED = [
@@ -40,9 +58,22 @@ COUNTED = [
     "median latency, µs",
     "without batching, µs",
     "beyond its parts, µs",
+    "connections",
+    "resumed",
+    "CPU over TLS, µs a message",
+    "less than the first over TLS",
 ]
 
-STARTS = ["", "time, ms", "CPU, ms", "less time than the first", "memory, MB", "since the process began, ms"]
+STARTS = [
+    "",
+    "time, ms",
+    "CPU, ms",
+    "less time than the first",
+    "memory, MB",
+    "since the process began, ms",
+    "connections",
+    "resumed",
+]
 
 
 def _start_cells(results: Results, run: Run, outcome: Outcome) -> list[str]:
@@ -53,6 +84,7 @@ def _start_cells(results: Results, run: Run, outcome: Outcome) -> list[str]:
         ratio(results.ratio(run, "wall")),
         number(outcome.median("memory")),
         number(outcome.median("start") / 1e3),
+        *_connections(run, outcome),
     ]
 
 

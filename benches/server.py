@@ -1,4 +1,4 @@
-"""The embedded SQS in a process of its own: ``python -m benches.server [CORE]``.
+"""The embedded SQS in a process of its own: ``python -m benches.server``, on a core, behind TLS.
 
 It says its endpoint's URL, and then obeys one line of JSON at a time: ``{"delay": seconds}`` lets every request take
 so long from now on, ``{"reset": true}`` forgets all. Each is answered with what the server has done and used so far.
@@ -6,6 +6,7 @@ so long from now on, ``{"reset": true}`` forgets all. Each is answered with what
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import resource
@@ -15,11 +16,16 @@ from turbosqs.local import Server
 
 
 def main() -> None:
-    if len(sys.argv) > 1:
-        os.sched_setaffinity(0, {int(sys.argv[1])})
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--core", type=int)
+    parser.add_argument("--tls-cert")
+    parser.add_argument("--tls-key")
+    arguments = parser.parse_args()
+    if arguments.core is not None:
+        os.sched_setaffinity(0, {arguments.core})
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    with Server() as server:
+    with Server(tls_cert=arguments.tls_cert, tls_key=arguments.tls_key) as server:
         print(server.endpoint_url, flush=True)
         for line in sys.stdin:
             order = json.loads(line)
@@ -28,8 +34,14 @@ def main() -> None:
             if order.get("delay"):
                 server.faults.add("delay", seconds=order["delay"])
             usage = resource.getrusage(resource.RUSAGE_SELF)
-            requests = sum(server.stats()["requests"].values())
-            print(json.dumps({"requests": requests, "cpu": usage.ru_utime + usage.ru_stime}), flush=True)
+            stats = server.stats()
+            done = {
+                "requests": sum(stats["requests"].values()),
+                "connections": stats["connections"],
+                "resumed": stats["resumed"],
+                "cpu": usage.ru_utime + usage.ru_stime,
+            }
+            print(json.dumps(done), flush=True)
 
 
 if __name__ == "__main__":

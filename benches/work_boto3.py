@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,6 +12,34 @@ from benches.job import SETTINGS, TEN, Job, all_succeeded, handles, share
 
 def start(job: Job) -> None:
     job.measure_start(f"import boto3; boto3.client('sqs', **{SETTINGS})")
+
+
+def first_call(job: Job) -> None:
+    job.measure_start(FIRST_CALL, before=f"import boto3\n{make_client('boto3', job)}")
+
+
+def another_connection(job: Job) -> None:
+    job.measure_start(FIRST_CALL, before=f"import boto3\n{make_client('boto3', job)}\n{keep_busy(job)}")
+
+
+#: A call that shares no request with another.
+FIRST_CALL = "sqs.list_queues()"
+
+
+def make_client(library: str, job: Job) -> str:
+    """The line that makes a client."""
+    return f"sqs = {library}.client('sqs', endpoint_url={job.endpoint_url!r}, **{SETTINGS})"
+
+
+def keep_busy(job: Job) -> str:
+    """Lines after which the client has a connection, which waits for messages that do not come."""
+    return f"""
+import threading
+sqs.list_queues()
+poll = lambda: sqs.receive_message(QueueUrl={job.queue_url!r}, WaitTimeSeconds=2)
+threading.Thread(target=poll, daemon=True).start()
+time.sleep(0.3)
+"""
 
 
 def client(job: Job, connections: int = 10) -> Any:
@@ -27,6 +57,10 @@ def send(job: Job) -> None:
 def send_by_threads(job: Job, threads: int) -> None:
     # With the ten connections that are the default it would open new ones all the time.
     by_threads(job, client(job, connections=threads), threads)
+
+
+def send_at_once(job: Job, threads: int) -> None:
+    at_once(job, client(job, connections=threads), threads)
 
 
 def send_tens(job: Job) -> None:
@@ -54,6 +88,24 @@ def by_threads(job: Job, sqs: Any, threads: int) -> None:
         list(pool.map(some, share(job.warm, threads)))
         with job.measured():
             list(pool.map(some, share(job.messages, threads)))
+
+
+def at_once(job: Job, sqs: Any, threads: int) -> None:
+    """A call of each thread, all of them let go together."""
+    together = threading.Barrier(threads + 1)
+
+    def one(call: Callable[[Callable[[], object]], None]) -> None:
+        together.wait()
+        call(lambda: sqs.send_message(QueueUrl=job.queue_url, MessageBody=job.body))
+
+    with job.latencies("latency") as call:
+        callers = [threading.Thread(target=one, args=[call]) for _ in range(threads)]
+        for caller in callers:
+            caller.start()
+        with job.measured():
+            together.wait()
+            for caller in callers:
+                caller.join()
 
 
 def ten_by_ten(job: Job, sqs: Any) -> None:

@@ -19,6 +19,27 @@ def start_patched(job: Job) -> None:
     job.measure_start("import turbosqs; turbosqs.patch()", before="import boto3")
 
 
+def first_call(job: Job) -> None:
+    before = f"import turbosqs\n{work_boto3.make_client('turbosqs', job)}"
+    job.measure_start(work_boto3.FIRST_CALL, before=before)
+
+
+def first_call_patched(job: Job) -> None:
+    before = f"import boto3, turbosqs\nturbosqs.patch()\n{work_boto3.make_client('boto3', job)}"
+    job.measure_start(work_boto3.FIRST_CALL, before=before)
+
+
+def another_connection(job: Job) -> None:
+    before = f"import turbosqs\n{work_boto3.make_client('turbosqs', job)}\n{work_boto3.keep_busy(job)}"
+    job.measure_start(work_boto3.FIRST_CALL, before=before)
+
+
+def another_connection_patched(job: Job) -> None:
+    client = work_boto3.make_client("boto3", job)
+    before = f"import boto3, turbosqs\nturbosqs.patch()\n{client}\n{work_boto3.keep_busy(job)}"
+    job.measure_start(work_boto3.FIRST_CALL, before=before)
+
+
 def client(job: Job, **options: Any) -> Any:
     import turbosqs
 
@@ -31,6 +52,10 @@ def send(job: Job) -> None:
 
 def send_by_threads(job: Job, threads: int) -> None:
     work_boto3.by_threads(job, client(job), threads)
+
+
+def send_at_once(job: Job, threads: int) -> None:
+    work_boto3.at_once(job, client(job), threads)
 
 
 def send_tens(job: Job) -> None:
