@@ -81,6 +81,8 @@ def operations(model: ServiceModel, paginators: dict[str, Any], origin: str) -> 
             "",
             "from __future__ import annotations",
             "",
+            "from ._signatures import takes",
+            "",
             f"API_VERSION = {model.api_version!r}",
             f"METHOD_TO_API = {methods!r}",
             f"PAGINATORS = {paging!r}",
@@ -116,6 +118,8 @@ def method(operation: OperationModel) -> str:
         if args:
             raise TypeError("{name}() only accepts keyword arguments.")
         return self._make_api_call("{operation.name}", kwargs)
+
+    takes({name}, "{operation.input_shape.name}")
 '''
 
 

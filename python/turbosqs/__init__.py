@@ -53,6 +53,7 @@ The modules, outermost first; each imports what stands below it, never what stan
 - `local` the embedded SQS, for tests and development
 - `_operations` the client's methods; generated
 - `_model` the service model; generated
+- `_signatures` signatures of functions that take their arguments whole, to those who ask for them
 - `types` the types of arguments and replies; generated
 - `_annotations` what type checkers alone read: our types as those of the stub packages, where these are installed
 - `_green` waiting in programs whose threads are greenlets: those that gevent or eventlet has patched
@@ -76,6 +77,7 @@ if sys.version_info < (3, 10):  # noqa: UP036
     raise ImportError(f"turbosqs needs Python 3.10 or newer; {sys.executable} is Python {sys.version.split()[0]}")
 
 from ._lock import lock
+from ._signatures import takes_as
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -131,14 +133,32 @@ __all__ = [
 DEFAULT_SESSION: Session | None = None
 
 
-def setup_default_session(**kwargs: Any) -> None:
-    """Replace the default session; needed only to give it arguments.
+if TYPE_CHECKING:
 
-    Args:
-        kwargs: what ``Session`` takes.
-    """
-    global DEFAULT_SESSION
-    DEFAULT_SESSION = _load("session").Session(**kwargs)
+    def setup_default_session(
+        *,
+        aws_access_key_id: str | None = None,
+        aws_secret_access_key: str | None = None,
+        aws_session_token: str | None = None,
+        region_name: str | None = None,
+        botocore_session: Any = None,
+        profile_name: str | None = None,
+        aws_account_id: str | None = None,
+    ) -> None: ...
+
+else:
+
+    def setup_default_session(**kwargs):
+        """Replace the default session; needed only to give it arguments.
+
+        Args:
+            kwargs: what ``Session`` takes.
+        """
+        global DEFAULT_SESSION
+        DEFAULT_SESSION = _load("session").Session(**kwargs)
+
+
+takes_as(setup_default_session, "Session")
 
 
 def _load(module: str) -> Any:
@@ -147,15 +167,15 @@ def _load(module: str) -> Any:
     Raises:
         ImportError: there is no extension module for this Python on this machine; the text says what to do.
     """
-    from importlib import import_module
-
     try:
         # First, so that this is where it fails, if it does: whatever is asked for here needs it sooner or later, but
         # for patching in a process that never makes a call.
         if module != "patching":
-            import_module("._core", __name__)
-        # Not ``from . import``: that asks for the attribute first, and may end up here again.
-        return import_module(f".{module}", __name__)
+            __import__(f"{__name__}._core")
+        # Not ``from . import``: that asks for the attribute first, and may end up here again. Nor ``importlib``, which
+        # takes as long to import as a good part of this package.
+        __import__(f"{__name__}.{module}")
+        return sys.modules[f"{__name__}.{module}"]
     except ImportError as error:
         # With a path it is the loader's, of a file for another machine; without one it says all this already.
         if error.name not in ("_core", f"{__name__}._core") or error.path is None:
@@ -183,9 +203,13 @@ else:
         """A client of the default session; see ``Session.client``."""
         return _default_session().client(*args, **kwargs)
 
+    takes_as(client, "Session.client")
+
     def resource(*args, **kwargs):
         """A resource of the default session; see ``Session.resource``."""
         return _default_session().resource(*args, **kwargs)
+
+    takes_as(resource, "Session.resource")
 
 
 def set_stream_logger(name: str = "turbosqs", level: int = 10, format_string: str | None = None) -> None:
@@ -229,5 +253,5 @@ if not TYPE_CHECKING:
 
 
 def __dir__() -> list[str]:
-    hidden = {"TYPE_CHECKING", "annotations", "lock", "sys"}
+    hidden = {"TYPE_CHECKING", "annotations", "lock", "sys", "takes_as"}
     return sorted({*(name for name in globals() if name.startswith("__")), *__all__, "__version__"} - hidden)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ._signatures import takes
+
 API_VERSION = "2012-11-05"
 METHOD_TO_API = {
     "add_permission": "AddPermission",
@@ -114,6 +116,8 @@ class Operations:
             raise TypeError("add_permission() only accepts keyword arguments.")
         return self._make_api_call("AddPermission", kwargs)
 
+    takes(add_permission, "AddPermissionRequest")
+
     def cancel_message_move_task(self, *args, **kwargs):
         """Stop a task that moves messages out of a dead-letter queue; what has moved stays moved.
 
@@ -138,6 +142,8 @@ class Operations:
         if args:
             raise TypeError("cancel_message_move_task() only accepts keyword arguments.")
         return self._make_api_call("CancelMessageMoveTask", kwargs)
+
+    takes(cancel_message_move_task, "CancelMessageMoveTaskRequest")
 
     def change_message_visibility(self, *args, **kwargs):
         """Set how long, from now, a received message stays hidden from other receivers.
@@ -166,6 +172,8 @@ class Operations:
         if args:
             raise TypeError("change_message_visibility() only accepts keyword arguments.")
         return self._make_api_call("ChangeMessageVisibility", kwargs)
+
+    takes(change_message_visibility, "ChangeMessageVisibilityRequest")
 
     def change_message_visibility_batch(self, *args, **kwargs):
         """Set the remaining hidden time of up to ten received messages, each its own.
@@ -200,6 +208,8 @@ class Operations:
             raise TypeError("change_message_visibility_batch() only accepts keyword arguments.")
         return self._make_api_call("ChangeMessageVisibilityBatch", kwargs)
 
+    takes(change_message_visibility_batch, "ChangeMessageVisibilityBatchRequest")
+
     def create_queue(self, *args, **kwargs):
         """Make a queue, or find the one of that name if its attributes agree, and tell its URL.
 
@@ -229,6 +239,8 @@ class Operations:
             raise TypeError("create_queue() only accepts keyword arguments.")
         return self._make_api_call("CreateQueue", kwargs)
 
+    takes(create_queue, "CreateQueueRequest")
+
     def delete_message(self, *args, **kwargs):
         """Remove a received message for good; its receipt handle names it.
 
@@ -254,6 +266,8 @@ class Operations:
         if args:
             raise TypeError("delete_message() only accepts keyword arguments.")
         return self._make_api_call("DeleteMessage", kwargs)
+
+    takes(delete_message, "DeleteMessageRequest")
 
     def delete_message_batch(self, *args, **kwargs):
         """Remove up to ten received messages for good; each may succeed or fail on its own.
@@ -287,6 +301,8 @@ class Operations:
             raise TypeError("delete_message_batch() only accepts keyword arguments.")
         return self._make_api_call("DeleteMessageBatch", kwargs)
 
+    takes(delete_message_batch, "DeleteMessageBatchRequest")
+
     def delete_queue(self, *args, **kwargs):
         """Remove a queue with everything in it; its name is free again after 60 seconds.
 
@@ -310,6 +326,8 @@ class Operations:
         if args:
             raise TypeError("delete_queue() only accepts keyword arguments.")
         return self._make_api_call("DeleteQueue", kwargs)
+
+    takes(delete_queue, "DeleteQueueRequest")
 
     def get_queue_attributes(self, *args, **kwargs):
         """Read settings and approximate counts of a queue.
@@ -338,6 +356,8 @@ class Operations:
             raise TypeError("get_queue_attributes() only accepts keyword arguments.")
         return self._make_api_call("GetQueueAttributes", kwargs)
 
+    takes(get_queue_attributes, "GetQueueAttributesRequest")
+
     def get_queue_url(self, *args, **kwargs):
         """Find the URL of a queue by its name.
 
@@ -364,6 +384,8 @@ class Operations:
         if args:
             raise TypeError("get_queue_url() only accepts keyword arguments.")
         return self._make_api_call("GetQueueUrl", kwargs)
+
+    takes(get_queue_url, "GetQueueUrlRequest")
 
     def list_dead_letter_source_queues(self, *args, **kwargs):
         """List the queues whose redrive policy names this one, a page at a time.
@@ -395,6 +417,8 @@ class Operations:
             raise TypeError("list_dead_letter_source_queues() only accepts keyword arguments.")
         return self._make_api_call("ListDeadLetterSourceQueues", kwargs)
 
+    takes(list_dead_letter_source_queues, "ListDeadLetterSourceQueuesRequest")
+
     def list_message_move_tasks(self, *args, **kwargs):
         """Show the latest tasks that move messages out of a dead-letter queue, newest first.
 
@@ -422,6 +446,8 @@ class Operations:
             raise TypeError("list_message_move_tasks() only accepts keyword arguments.")
         return self._make_api_call("ListMessageMoveTasks", kwargs)
 
+    takes(list_message_move_tasks, "ListMessageMoveTasksRequest")
+
     def list_queue_tags(self, *args, **kwargs):
         """Read all tags of a queue.
 
@@ -446,6 +472,8 @@ class Operations:
         if args:
             raise TypeError("list_queue_tags() only accepts keyword arguments.")
         return self._make_api_call("ListQueueTags", kwargs)
+
+    takes(list_queue_tags, "ListQueueTagsRequest")
 
     def list_queues(self, *args, **kwargs):
         """List the URLs of queues in the region, all or by a prefix of their names, a page at a time.
@@ -477,6 +505,8 @@ class Operations:
             raise TypeError("list_queues() only accepts keyword arguments.")
         return self._make_api_call("ListQueues", kwargs)
 
+    takes(list_queues, "ListQueuesRequest")
+
     def purge_queue(self, *args, **kwargs):
         """Throw away every message in a queue; allowed once in 60 seconds.
 
@@ -500,6 +530,8 @@ class Operations:
         if args:
             raise TypeError("purge_queue() only accepts keyword arguments.")
         return self._make_api_call("PurgeQueue", kwargs)
+
+    takes(purge_queue, "PurgeQueueRequest")
 
     def receive_message(self, *args, **kwargs):
         """Take up to ten messages and hide them from others, waiting for some to come if asked to.
@@ -541,6 +573,8 @@ class Operations:
             raise TypeError("receive_message() only accepts keyword arguments.")
         return self._make_api_call("ReceiveMessage", kwargs)
 
+    takes(receive_message, "ReceiveMessageRequest")
+
     def remove_permission(self, *args, **kwargs):
         """Take back the permission that was given under a label.
 
@@ -566,6 +600,8 @@ class Operations:
         if args:
             raise TypeError("remove_permission() only accepts keyword arguments.")
         return self._make_api_call("RemovePermission", kwargs)
+
+    takes(remove_permission, "RemovePermissionRequest")
 
     def send_message(self, *args, **kwargs):
         """Put one message on a queue.
@@ -621,6 +657,8 @@ class Operations:
             raise TypeError("send_message() only accepts keyword arguments.")
         return self._make_api_call("SendMessage", kwargs)
 
+    takes(send_message, "SendMessageRequest")
+
     def send_message_batch(self, *args, **kwargs):
         """Put up to ten messages on a queue in one request; each may succeed or fail on its own.
 
@@ -671,6 +709,8 @@ class Operations:
             raise TypeError("send_message_batch() only accepts keyword arguments.")
         return self._make_api_call("SendMessageBatch", kwargs)
 
+    takes(send_message_batch, "SendMessageBatchRequest")
+
     def set_queue_attributes(self, *args, **kwargs):
         """Change settings of a queue; a change may take 60 seconds to reach everywhere.
 
@@ -697,6 +737,8 @@ class Operations:
         if args:
             raise TypeError("set_queue_attributes() only accepts keyword arguments.")
         return self._make_api_call("SetQueueAttributes", kwargs)
+
+    takes(set_queue_attributes, "SetQueueAttributesRequest")
 
     def start_message_move_task(self, *args, **kwargs):
         """Move messages from a dead-letter queue back to where they came from, or elsewhere.
@@ -727,6 +769,8 @@ class Operations:
             raise TypeError("start_message_move_task() only accepts keyword arguments.")
         return self._make_api_call("StartMessageMoveTask", kwargs)
 
+    takes(start_message_move_task, "StartMessageMoveTaskRequest")
+
     def tag_queue(self, *args, **kwargs):
         """Add tags to a queue, or overwrite those of the same keys.
 
@@ -753,6 +797,8 @@ class Operations:
             raise TypeError("tag_queue() only accepts keyword arguments.")
         return self._make_api_call("TagQueue", kwargs)
 
+    takes(tag_queue, "TagQueueRequest")
+
     def untag_queue(self, *args, **kwargs):
         """Remove tags from a queue by their keys.
 
@@ -778,6 +824,8 @@ class Operations:
         if args:
             raise TypeError("untag_queue() only accepts keyword arguments.")
         return self._make_api_call("UntagQueue", kwargs)
+
+    takes(untag_queue, "UntagQueueRequest")
 
 
 # They differ in what `_make_api_call` returns, and so in their types alone.

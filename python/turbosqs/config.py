@@ -6,8 +6,11 @@ from collections.abc import Mapping
 
 from turbosqs import exceptions
 
+from ._signatures import says
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from inspect import Signature
     from typing import Any, Protocol
 
     class _AnyConfig(Protocol):
@@ -156,6 +159,8 @@ class Config:
         def __init__(self, *args, **kwargs):
             self._keep(_named(args, kwargs))
 
+        says(__init__, lambda: _signature())
+
     def _keep(self, given: dict[str, Any]) -> None:
         self._user_provided_options = given
         values = {**_DEFAULTS, "inject_host_prefix": True}
@@ -257,6 +262,18 @@ def _named(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
             raise TypeError(f"Got multiple values for keyword argument '{name}'")
         given[name] = value
     return given
+
+
+def _signature() -> Signature:
+    """Of the constructor: botocore's options in botocore's order."""
+    from inspect import Parameter, Signature
+
+    def option(name: str, **more: Any) -> Parameter:
+        return Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, **more)
+
+    known = Config.__annotations__
+    options = [option(name, default=default, annotation=known[name]) for name, default in _DEFAULTS.items()]
+    return Signature([option("self"), *options])
 
 
 def _check_s3(s3: dict[str, Any] | None) -> None:

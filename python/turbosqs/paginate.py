@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 # Beside the service's own token: how many entries of the page that it leads to were given out already.
 _TRUNCATED = "boto_truncate_amount"
 
+#: No limits.
+NO_CONFIG: types.PaginationConfig = {}
+
 
 class ResultKey:
     """The member of a page that holds its entries.
@@ -57,9 +60,8 @@ class BasePaginator:
         self._config = config
         self.result_keys = [ResultKey(config["result_key"])]
 
-    def _arguments(self, kwargs: _Page) -> tuple[Any, ...]:
+    def _arguments(self, limits: types.PaginationConfig, kwargs: _Page) -> tuple[Any, ...]:
         """What an iterator over pages is made from, out of the arguments of ``paginate``."""
-        limits = kwargs.pop("PaginationConfig", {})
         max_items, page_size = limits.get("MaxItems"), limits.get("PageSize")
         return (
             self._method,
@@ -74,7 +76,12 @@ class BasePaginator:
 class Paginator(BasePaginator):
     """Makes iterators over the pages of one operation; ``client.get_paginator`` makes it."""
 
-    def paginate(self, **kwargs: Any) -> PageIterator:
+    def paginate(
+        self,
+        *,
+        PaginationConfig: types.PaginationConfig = NO_CONFIG,  # noqa: N803
+        **kwargs: Any,
+    ) -> PageIterator:
         """An iterator over pages.
 
         Args:
@@ -86,7 +93,7 @@ class Paginator(BasePaginator):
         Raises:
             ValueError, TypeError: a number that is none.
         """
-        return PageIterator(*self._arguments(kwargs))
+        return PageIterator(*self._arguments(PaginationConfig, kwargs))
 
 
 class BasePageIterator:

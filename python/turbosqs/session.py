@@ -9,7 +9,6 @@ from __future__ import annotations
 from ._core import Failure, chosen_profile, default_region, profiles
 from ._core import Session as CoreSession
 from ._lock import lock
-from ._session_events import SessionEvents
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any, Literal, Protocol, TypeVar, overload
 
     from ._annotations.resources import Resource
+    from ._session_events import SessionEvents
     from .batching import Batching
     from .sqs import SQS
 
@@ -290,6 +290,8 @@ class Session:
     @property
     def events(self) -> SessionEvents:
         """boto3's event emitter for this session. Clients that are made from now on have its handlers."""
+        from ._session_events import SessionEvents
+
         events = self._boto3("events").events
         self._is_listened_to = True
         return SessionEvents(events)

@@ -12,6 +12,7 @@ from ._listened import KEPT, POLLED, WRITTEN, Listened
 from ._lock import lock
 from ._logs import flush
 from ._operations import Operations
+from ._signatures import takes
 from .base import BaseClient, api_name
 from .errorfactory import exception
 from .meta import ClientMeta
@@ -236,6 +237,8 @@ class SQS(Operations, BaseClient, _Annotated):
         # As long as they come, somebody sees to the core's credentials.
         messages._client = self  # type: ignore[attr-defined]
         return messages
+
+    takes(poll_messages, "PollingOptions")
 
     def keep_invisible(
         self,

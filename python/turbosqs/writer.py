@@ -10,6 +10,7 @@ from operator import attrgetter
 
 from ._core import Failure, Writer
 from ._green import waits_of
+from ._signatures import takes
 from .errorfactory import exception
 
 TYPE_CHECKING = False
@@ -170,6 +171,8 @@ class BatchWriter(BaseBatchWriter):
         """
         self._take("SendMessage", kwargs)
 
+    takes(send_message, "SendMessageEntry")
+
     def delete_message(self, **kwargs: Unpack[types.DeleteMessageEntry]) -> None:
         """Delete a message; see ``SQS.delete_message``.
 
@@ -178,6 +181,8 @@ class BatchWriter(BaseBatchWriter):
         """
         self._take("DeleteMessage", kwargs)
 
+    takes(delete_message, "DeleteMessageEntry")
+
     def change_message_visibility(self, **kwargs: Unpack[types.ChangeMessageVisibilityEntry]) -> None:
         """Change how long a message stays invisible; see ``SQS.change_message_visibility``.
 
@@ -185,6 +190,8 @@ class BatchWriter(BaseBatchWriter):
             ParamValidationError: the arguments do not fit the operation.
         """
         self._take("ChangeMessageVisibility", kwargs)
+
+    takes(change_message_visibility, "ChangeMessageVisibilityEntry")
 
     def flush(self) -> None:
         """Send everything that was given so far, and wait until it is answered.

@@ -14,7 +14,7 @@ import jmespath
 import pytest
 from botocore.exceptions import PaginationError
 from botocore.paginate import Paginator as BotocorePaginator
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from turbosqs._operations import PAGINATORS
 from turbosqs.paginate import Paginator
@@ -126,6 +126,11 @@ def cases(draw: st.DrawFn) -> tuple[str, list[Page], Page]:
     return operation, draw(listings(PAGINATORS[operation]["result_key"])), kwargs
 
 
+#: A busy machine takes its time over an example.
+UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@UNTIMED
 @given(cases())
 def test_pages_requests_and_tokens_are_botocores(case: tuple[str, list[Page], Page]) -> None:
     operation, pages, kwargs = case
@@ -133,6 +138,7 @@ def test_pages_requests_and_tokens_are_botocores(case: tuple[str, list[Page], Pa
     assert ours == theirs
 
 
+@UNTIMED
 @given(cases())
 def test_full_results_are_botocores(case: tuple[str, list[Page], Page]) -> None:
     operation, pages, kwargs = case
@@ -143,6 +149,7 @@ def test_full_results_are_botocores(case: tuple[str, list[Page], Page]) -> None:
     assert ours == theirs
 
 
+@UNTIMED
 @given(listings("QueueUrls"), st.integers(1, 6), st.sampled_from([(0, 1), (1, 0)]))
 def test_a_token_of_one_resumes_in_the_other(pages: list[Page], items: int, order: tuple[int, int]) -> None:
     pages[-1].pop("NextToken", None)
@@ -219,6 +226,7 @@ def test_result_keys() -> None:
         assert [list(entries) for entries in iterator.result_key_iters()] == [["a", "b", "c"]]
 
 
+@UNTIMED
 @given(cases())
 def test_a_second_walk_is_botocores(case: tuple[str, list[Page], Page]) -> None:
     operation, pages, kwargs = case

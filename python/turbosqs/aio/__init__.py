@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import turbosqs
 
+from .._signatures import takes_as
 from .session import Session, awaited
 from .sqs import SQS
 
@@ -27,6 +28,8 @@ else:
     def client(*args, **kwargs):
         """A client of the default session, the one behind ``turbosqs.client``; see ``Session.client``."""
         return awaited(turbosqs._default_session()).client(*args, **kwargs)
+
+    takes_as(client, "aio.Session.client")
 
     def __getattr__(name):
         if name in _LATER:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..paginate import BasePageIterator, BasePaginator, compile_expression, found, merge
+from ..paginate import NO_CONFIG, BasePageIterator, BasePaginator, compile_expression, found, merge
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,13 +19,18 @@ if TYPE_CHECKING:
 class Paginator(BasePaginator):
     """Makes asynchronous iterators over the pages of one operation; ``client.get_paginator`` makes it."""
 
-    def paginate(self, **kwargs: Any) -> PageIterator:
+    def paginate(
+        self,
+        *,
+        PaginationConfig: types.PaginationConfig = NO_CONFIG,  # noqa: N803
+        **kwargs: Any,
+    ) -> PageIterator:
         """An asynchronous iterator over pages; see ``turbosqs.paginate.Paginator.paginate``.
 
         Raises:
             ValueError, TypeError: a number that is none.
         """
-        return PageIterator(*self._arguments(kwargs))
+        return PageIterator(*self._arguments(PaginationConfig, kwargs))
 
 
 class PageIterator(BasePageIterator):

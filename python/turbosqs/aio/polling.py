@@ -9,6 +9,7 @@ from time import time_ns
 from .._core import Failure
 from .._exchange import Exchange, Timer, current
 from .._listened import POLLED
+from .._signatures import takes
 from ..errorfactory import exception
 from ..polling import TIMEOUT, ask, make_poller
 from ..telemetry import switch
@@ -183,6 +184,9 @@ def poll_messages(
     messages = Messages(polls, arguments)
     switch.follow(messages, polls)
     return messages
+
+
+takes(poll_messages, "PollingOptions")
 
 
 async def until_quiet(core: _core.Client, poller: _core.Poller, timeout: float) -> bool:

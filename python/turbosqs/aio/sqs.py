@@ -12,6 +12,7 @@ from .._exchange import Exchange, current
 from .._listened import KEPT, WRITTEN
 from .._logs import flush
 from .._operations import AsyncOperations
+from .._signatures import takes
 from ..base import BaseClient, api_name
 from ..errorfactory import exception
 from ..telemetry import switch
@@ -193,6 +194,8 @@ class SQS(AsyncOperations, BaseClient, _Annotated):
         from .polling import poll_messages
 
         return poll_messages(self, QueueUrl=QueueUrl, max_messages=max_messages, idle_timeout=idle_timeout, **polling)
+
+    takes(poll_messages, "PollingOptions")
 
     def keep_invisible(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from asyncio import sleep
 
 from .._exchange import Exchange
+from .._signatures import takes
 from ..writer import BaseBatchWriter
 
 TYPE_CHECKING = False
@@ -77,6 +78,8 @@ class BatchWriter(BaseBatchWriter):
         """
         await self._take("SendMessage", kwargs)
 
+    takes(send_message, "SendMessageEntry")
+
     async def delete_message(self, **kwargs: Unpack[types.DeleteMessageEntry]) -> None:
         """Delete a message; see ``SQS.delete_message``.
 
@@ -85,6 +88,8 @@ class BatchWriter(BaseBatchWriter):
         """
         await self._take("DeleteMessage", kwargs)
 
+    takes(delete_message, "DeleteMessageEntry")
+
     async def change_message_visibility(self, **kwargs: Unpack[types.ChangeMessageVisibilityEntry]) -> None:
         """Change how long a message stays invisible; see ``SQS.change_message_visibility``.
 
@@ -92,6 +97,8 @@ class BatchWriter(BaseBatchWriter):
             ParamValidationError: the arguments do not fit the operation.
         """
         await self._take("ChangeMessageVisibility", kwargs)
+
+    takes(change_message_visibility, "ChangeMessageVisibilityEntry")
 
     async def flush(self) -> None:
         """Send everything that was given so far, and wait until it is answered.

@@ -14,6 +14,7 @@ from .. import _core
 from .._core import Failure, Poller, masked_url
 from .._listened import POLLED
 from .._lock import lock
+from .._signatures import takes
 from ..errorfactory import exception
 from ..polling import ask, count, make_poller, number, with_attribute
 from ..telemetry import switch
@@ -27,7 +28,10 @@ from .workers import Worker, mark_lost, times
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from ..telemetry.recorder import Recorder
+    from .options import Polling
 
 RetryDelay = Callable[[Message, BaseException], "float | None"]
 
@@ -124,7 +128,7 @@ class Base:
         on_lease_lost: Callable[[Message, Exception], Any] | None = None,
         max_per_second: float | None = None,
         shutdown_timeout: float = 30.0,
-        **polling: Any,
+        **polling: Unpack[Polling],
     ) -> None:
         """Check the options; nothing is sent before the consumer is started.
 
@@ -174,7 +178,7 @@ class Base:
         core = client._core_for("a consumer", POLLED)
         if (handler is None) is (lambda_handler is None):
             raise TypeError("a consumer needs either a handler or a lambda_handler")
-        arguments = {"QueueUrl": QueueUrl, **polling}
+        arguments: dict[str, Any] = {"QueueUrl": QueueUrl, **polling}
         self._handler_name = "handler" if lambda_handler is None else "lambda_handler"
         check(self._handler_name, handler if lambda_handler is None else lambda_handler, awaits=self._awaits)
         hooks = {"on_error": on_error, "on_delete_failed": on_delete_failed, "on_lease_lost": on_lease_lost}
@@ -230,6 +234,8 @@ class Base:
         # What workers call: the handler, as it is recorded at the moment.
         self._handle: Any = self._handler
         switch.follow(self, client)
+
+    takes(__init__, "Polling", "turbosqs.consuming.options")
 
     @staticmethod
     def _taken(client: Any) -> Any:

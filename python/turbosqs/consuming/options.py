@@ -21,7 +21,14 @@ AsyncLambdaHandler = Callable[[dict[str, Any], Any], Result | Awaitable[object]]
 RetryDelay = Callable[[Message, BaseException], float | None]
 
 
-class Options(PollingOptions, total=False):
+class Polling(PollingOptions, total=False):
+    """What a consumer's ``poll_messages`` takes."""
+
+    max_messages: int | None
+    idle_timeout: float | None
+
+
+class Options(Polling, total=False):
     """What every consumer takes."""
 
     concurrency: int
@@ -29,8 +36,6 @@ class Options(PollingOptions, total=False):
     retry_delay: float | RetryDelay | None
     max_per_second: float | None
     shutdown_timeout: float
-    max_messages: int | None
-    idle_timeout: float | None
 
 
 class ThreadOptions(Options, total=False):

@@ -44,6 +44,7 @@ DIFFERENCES = {
     "lone surrogates": "half a surrogate pair in the text of a refusal is shown as U+FFFD",
     "status 300": "a refusal as any other; boto3's ClientError has a response without Error, and says 'Unknown'",
     "private names": "parts of a client, such as _endpoint, can be read and not set: it would not reach the core",
+    "signatures": "inspect.signature of an operation has its arguments, for completion; boto3's is (*args, **kwargs)",
     "half replies": "a reply that breaks off is asked for again and ends in ConnectionClosedError; boto3 takes "
     "what came for a success without members",
 }
