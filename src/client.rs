@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::config::{Settings, StaticCredentials};
+use crate::config::{RetryMode, Settings, StaticCredentials};
 use crate::log::{self, Topic};
 use crate::model::Action;
 use crate::protocol::entry::{Entry, Single};
@@ -13,7 +14,7 @@ use crate::receive::call::ReceiveCall;
 use crate::receive::receiver::{EnteredReceive, Receivers};
 use crate::receive::visibility::Visibilities;
 use crate::runtime::responder::Responder;
-use crate::runtime::{self, ProcessBound, Task};
+use crate::runtime::{self, CallerDriven, Driven, ProcessBound, Reactor, Task, caller};
 use crate::send::batcher::own_changes::Pollers;
 use crate::send::batcher::{Batchers, Entered};
 use crate::send::{Limits, MAX_BYTES, MAX_ENTRIES};
@@ -89,13 +90,6 @@ pub(crate) struct Resources {
     pub pollers: Arc<Pollers>,
 }
 
-impl Drop for Resources {
-    fn drop(&mut self) {
-        // Its connections are closed by the tasks that drive them. Without a thread they stay open until there is one.
-        drop(runtime::rouse());
-    }
-}
-
 impl Client {
     /// A client of a session, unless it has credentials of its own.
     pub(crate) fn of(settings: Settings, session: &Arc<Session>) -> Self {
@@ -133,6 +127,42 @@ impl Client {
                 resources.batchers.of(action, &queue).enter(entry, responder).map(Underway::Entry)
             }
         }
+    }
+
+    /// The same for one who waits for the answer in this thread, which drives the call itself if nobody else has to do with it.
+    pub(crate) fn begin_waiting(&self, call: Call, responder: Responder<Reply>) -> Result<BegunCall, Error> {
+        if !caller::may_drive() || self.settings.retries.mode == RetryMode::Adaptive {
+            return self.begin(call, responder).map(BegunCall::Elsewhere);
+        }
+        let resources = self.resources()?;
+        let reactor = runtime::handle()?;
+        let (place, driven) = match call {
+            Call::Request(request) => {
+                let may_share = request.action == Action::ReceiveMessage && self.settings.batching.is_some();
+                match may_share.then(|| ReceiveCall::of(&request)).flatten() {
+                    Some(call) => {
+                        let (received, own) = resources.receivers.enter_waiting(call, request, responder)?;
+                        match own {
+                            Some((request, driven)) => (OwnPlace::Received(received, request), driven),
+                            None => return Ok(BegunCall::Elsewhere(Underway::Received(received))),
+                        }
+                    }
+                    None => {
+                        resources.pollers.note_request(&request);
+                        let answer = resources.transport.send(request);
+                        (OwnPlace::Request, CallerDriven::new(async move { responder.respond(answer.await) }))
+                    }
+                }
+            }
+            Call::Entry(action, queue, entry) => {
+                resources.pollers.note_entry(action, &entry);
+                match resources.batchers.of(action, &queue).enter_waiting(entry, responder)? {
+                    (entered, Some(driven)) => (OwnPlace::Entry(entered), driven),
+                    (entered, None) => return Ok(BegunCall::Elsewhere(Underway::Entry(entered))),
+                }
+            }
+        };
+        Ok(BegunCall::Here(OwnCall { reactor, place, driven }))
     }
 
     /// Set calls going that were made at the same moment: the entries of one queue and action leave together if they fit, and
@@ -281,6 +311,80 @@ impl Client {
 fn run<T: Send + 'static>(answer: ResponseFuture<T>, responder: Responder<T>) -> Result<Underway, Error> {
     let task = runtime::handle()?.spawn(async move { responder.respond(answer.await) });
     Ok(Underway::Task(task))
+}
+
+/// An operation whose caller waits for it, as it was begun.
+#[derive(Debug)]
+pub(crate) enum BegunCall {
+    /// It was set going.
+    Elsewhere(Underway),
+    /// It is its caller's to drive.
+    Here(OwnCall),
+}
+
+/// An operation that its caller's thread drives.
+#[derive(Debug)]
+pub(crate) struct OwnCall {
+    reactor: Reactor,
+    place: OwnPlace,
+    driven: CallerDriven,
+}
+
+/// Where a call is known that its caller drives.
+#[derive(Debug)]
+enum OwnPlace {
+    /// It is a request of its own.
+    Request,
+    Entry(Entered),
+    /// A receive, and the number of its request.
+    Received(EnteredReceive, u64),
+}
+
+/// How far a thread has come with a call of its own.
+#[derive(Debug)]
+pub(crate) enum OwnProgress {
+    /// There is an answer.
+    Answered,
+    /// Nothing has come so far.
+    Waiting(OwnCall),
+    /// It was set going, since it waits for more than its socket.
+    Elsewhere(Underway),
+}
+
+impl OwnCall {
+    /// Drive it in this thread, until a signal comes or for as long as `limit` at most.
+    pub(crate) fn drive(self, limit: Duration) -> OwnProgress {
+        let OwnCall { reactor, place, driven } = self;
+        match (driven.drive(&reactor, limit), place) {
+            (Driven::Waiting(driven), place) => OwnProgress::Waiting(OwnCall { reactor, place, driven }),
+            (Driven::Beyond(driven), place) => OwnProgress::Elsewhere(OwnCall { reactor, place, driven }.set_going()),
+            (Driven::Done, OwnPlace::Request) => OwnProgress::Answered,
+            // One that has to be asked for again is its window's.
+            (Driven::Done, OwnPlace::Entry(entered)) => OwnProgress::Elsewhere(Underway::Entry(entered)),
+            (Driven::Done, OwnPlace::Received(received, _)) => OwnProgress::Elsewhere(Underway::Received(received)),
+        }
+    }
+
+    /// The reactor goes on with it.
+    fn set_going(self) -> Underway {
+        let OwnCall { reactor, place, driven } = self;
+        match place {
+            OwnPlace::Request => Underway::Task(reactor.spawn(driven)),
+            OwnPlace::Entry(entered) => {
+                reactor.spawn(driven);
+                Underway::Entry(entered)
+            }
+            OwnPlace::Received(received, request) => {
+                received.hand_over(&reactor, request, driven);
+                Underway::Received(received)
+            }
+        }
+    }
+
+    /// Nobody waits for the answer any more: see [`Underway::abandon`].
+    pub(crate) fn abandon(self) {
+        self.set_going().abandon();
+    }
 }
 
 /// An operation that was set going, for the one who may want to give it up.

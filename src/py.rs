@@ -123,6 +123,12 @@ mod _core {
         Ok(())
     }
 
+    /// For tests: whether threads drive the calls for which they wait, where they can, or leave them all to the I/O thread.
+    #[pyfunction]
+    fn set_driving(is_on: bool) {
+        crate::runtime::caller::set_driving(is_on);
+    }
+
     /// What a logger of this name wants to know: the least level, in Python's numbers.
     #[pyfunction]
     fn set_log_level(logger: &str, least: u8) -> PyResult<()> {

@@ -7,11 +7,12 @@
 
 use std::sync::Arc;
 
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::protocol::error::Error;
 
 pub(crate) mod admission;
+pub(crate) mod caller;
 pub(crate) mod completions;
 pub(crate) mod lock;
 pub(crate) mod process_bound;
@@ -22,6 +23,7 @@ pub(crate) mod simulation;
 mod thread;
 pub(crate) mod wake;
 
+pub(crate) use caller::{CallerDriven, Driven};
 pub(crate) use process_bound::ProcessBound;
 pub(crate) use reactor::{Reactor, Task, current, now, sleep, sleep_until};
 pub(crate) use thread::set_idle_time;
@@ -43,11 +45,12 @@ pub(crate) fn handle() -> Result<Reactor, Error> {
 
 /// Spawn, from a task of the reactor, one that may stand still while no other is under way: it is no reason to have a thread,
 /// and ends with one that is idle.
-pub(crate) fn spawn_bystander(task: impl Future<Output = ()> + Send + 'static) {
-    let task = tokio::spawn(task);
+pub(crate) fn spawn_bystander(task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+    let task = tokio::spawn(task).abort_handle();
     if let Some(reactor) = REACTOR.get() {
-        reactor.add_bystander(task.abort_handle());
+        reactor.add_bystander(task.clone());
     }
+    task
 }
 
 /// Do, from a task of the reactor, what blocks its thread for as long as that takes: in another one, which ends with it.
@@ -59,16 +62,12 @@ pub(crate) fn spawn_blocking<T: Send + 'static>(act: impl FnOnce() -> T + Send +
     }
 }
 
-/// See to it that what stood still since a fork goes on, if there is anything.
-pub(crate) fn rouse() -> Result<(), Error> {
-    REACTOR.get().map_or(Ok(()), |reactor| reactor.rouse())
-}
-
 /// Before this process forks: end the reactor's thread, so that the fork finds none of ours, nor anything that one is in the
 /// middle of. What is under way stays as it is until [`resume`].
 ///
 /// Who uses the reactor meanwhile loses nothing: what is spawned waits.
 pub(crate) fn pause() {
+    caller::hold();
     if let Some(reactor) = REACTOR.get() {
         reactor.pause();
     }

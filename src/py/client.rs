@@ -10,7 +10,7 @@ use pyo3::types::{PyDict, PyList};
 
 use super::session::Session;
 use super::{arguments, config, error, journal, nested, reply, stats, wait};
-use crate::client::Client as Core;
+use crate::client::{BegunCall, Client as Core};
 use crate::config::{Credentials, StaticCredentials};
 use crate::model::Action;
 use crate::poll::keeper::KeeperCores;
@@ -74,9 +74,12 @@ impl Client {
         let failed = |error| error::failure(py, error, operation.action);
         let call = arguments::call(&self.core, operation, params)?.tagged(tag).traced(trace);
         let (pending, responder) = PendingResponse::new();
-        let underway = self.core.begin(call, responder).map_err(failed)?;
-        let answer = wait::wait(py, &pending).inspect_err(|_| underway.abandon())?.map_err(failed)?;
-        reply::dict(py, operation, &answer)
+        let begun = self.core.begin_waiting(call, responder).map_err(failed)?;
+        let answer = match begun {
+            BegunCall::Elsewhere(underway) => wait::wait(py, &pending).inspect_err(|_| underway.abandon())?,
+            BegunCall::Here(own) => wait::drive(py, own, &pending)?,
+        };
+        reply::dict(py, operation, &answer.map_err(failed)?)
     }
 
     /// A URL that carries an operation and its signature; `expires_in` in seconds, as a number or a text of digits.

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyModule};
 
 use super::nested;
-use crate::runtime;
+use crate::runtime::{self, caller};
 use crate::stats::Stats;
 
 /// Have Python tell us of its forks: those of `os.fork` and of what stands on it, and of `subprocess` where it runs Python code
@@ -39,11 +39,13 @@ pub(super) fn process() -> u64 {
 #[pyfunction]
 fn after_fork_in_child() {
     FORKS.fetch_add(1, Ordering::Relaxed);
+    caller::release();
     nested::forget();
     Stats::begin_process();
 }
 
 #[pyfunction]
 fn after_fork_in_parent() -> PyResult<()> {
+    caller::release();
     runtime::resume().map_err(|error| PyRuntimeError::new_err(error.to_string()))
 }

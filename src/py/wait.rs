@@ -1,14 +1,17 @@
 //! Waiting for an operation with the interpreter released.
 //!
 //! Python runs signal handlers on its main thread only, between bytecodes: so a wait comes up for air every
-//! [`TICK`] to let Ctrl-C through. A thread does not come back to an interpreter that has ended: see [`released`].
+//! [`TICK`] to let Ctrl-C through; of a thread that waits for a socket, a signal ends the wait at once. A thread does not come
+//! back to an interpreter that has ended: see [`released`].
 
 use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::client::{OwnCall, OwnProgress};
 use crate::protocol::error::Error;
+use crate::protocol::message::Reply;
 use crate::runtime::responder::PendingResponse;
 
 /// How long Ctrl-C may go unnoticed.
@@ -45,6 +48,26 @@ pub(super) fn wait<T: Send + 'static>(py: Python<'_>, pending: &PendingResponse<
         }
         py.check_signals()?;
     }
+}
+
+/// Drive a call in this thread, and wait for its answer. A signal ends the wait for the socket at once.
+pub(super) fn drive(py: Python<'_>, own: OwnCall, pending: &PendingResponse<Reply>) -> PyResult<Result<Reply, Error>> {
+    let mut progress = released(py, || own.drive(TICK));
+    while let OwnProgress::Waiting(own) = progress {
+        if let Err(raised) = py.check_signals() {
+            own.abandon();
+            return Err(raised);
+        }
+        progress = released(py, || own.drive(TICK));
+    }
+    if let Some(answer) = pending.take() {
+        return Ok(answer);
+    }
+    wait(py, pending).inspect_err(|_| {
+        if let OwnProgress::Elsewhere(underway) = &progress {
+            underway.abandon();
+        }
+    })
 }
 
 /// The moment when so many seconds are over; a time that no clock reaches is as good as a year.

@@ -19,7 +19,7 @@ use crate::protocol::slices;
 use crate::receive::call;
 use crate::runtime::lock::lock;
 use crate::runtime::responder::{Responder, Sink};
-use crate::runtime::{self, Reactor, Task};
+use crate::runtime::{self, CallerDriven, Reactor, Task};
 use crate::send::batcher::Batchers;
 use crate::stats::Stats;
 use crate::transport::Transport;
@@ -70,6 +70,16 @@ pub(crate) struct EnteredReceive {
 }
 
 impl EnteredReceive {
+    /// The reactor goes on with a request that this call's thread has driven so far.
+    pub(crate) fn hand_over(&self, reactor: &Reactor, request: u64, driven: CallerDriven) {
+        // With the lock held it cannot come to its end before it is known.
+        let mut shared_polls = self.receivers.lock();
+        let task = reactor.spawn(driven);
+        if let Some(shared_poll) = shared_polls.get_mut(&self.key) {
+            shared_poll.tasks.insert(request, task);
+        }
+    }
+
     /// Its caller does not wait any more. What was to be its part of a reply goes to another who waits, or back to the queue.
     pub(crate) fn leave(&self) {
         let mut shared_polls = self.receivers.lock();
@@ -120,15 +130,7 @@ impl Receivers {
         let mut shared_polls = self.lock();
         let mut received: Vec<EnteredReceive> = Vec::with_capacity(calls.len());
         for (call, request, responder) in calls {
-            let shared_poll =
-                shared_polls.entry(call.key.clone()).or_insert_with(|| SharedPoll::new(&call, self.linger));
-            let id = self.next_caller.fetch_add(1, Ordering::Relaxed);
-            shared_poll.callers.insert(id, WaitingCall { responder, request });
-            self.stats.entered(Action::ReceiveMessage);
-            // Those of FIFO queues never share.
-            self.stats.called(Rate::Standard, 1);
-            shared_poll.machine.arrive(now, id, call.want, call.wait);
-            received.push(EnteredReceive { receivers: Arc::clone(self), key: call.key, id });
+            received.push(self.arrive(&mut shared_polls, now, call, request, responder).0);
         }
         for EnteredReceive { key, .. } in &received {
             if let Some(shared_poll) = shared_polls.get_mut(key) {
@@ -137,6 +139,64 @@ impl Receivers {
             }
         }
         Ok(received)
+    }
+
+    /// A call of one who waits for the answer: if nothing else leaves now, its request is the caller's to drive.
+    pub(crate) fn enter_waiting(
+        self: &Arc<Self>,
+        call: ReceiveCall,
+        request: Request,
+        responder: Responder<Reply>,
+    ) -> Result<(EnteredReceive, Option<(u64, CallerDriven)>), Error> {
+        let reactor = runtime::handle()?;
+        let now = self.now();
+        let mut shared_polls = self.lock();
+        let (received, shared_poll) = self.arrive(&mut shared_polls, now, call, request, responder);
+        let sends = shared_poll.machine.tick(now);
+        let own = match sends.as_slice() {
+            [only] if only.own == Some(received.id) => {
+                let work = self.request(&received.key, shared_poll, only);
+                Some((only.request, CallerDriven::new(work)))
+            }
+            _ => None,
+        };
+        let sends = if own.is_some() { Vec::new() } else { sends };
+        self.go(&reactor, &received.key, shared_poll, sends);
+        Ok((received, own))
+    }
+
+    fn arrive<'a>(
+        self: &Arc<Self>,
+        shared_polls: &'a mut HashMap<ShareKey, SharedPoll>,
+        now: Duration,
+        call: ReceiveCall,
+        request: Request,
+        responder: Responder<Reply>,
+    ) -> (EnteredReceive, &'a mut SharedPoll) {
+        let shared_poll = shared_polls.entry(call.key.clone()).or_insert_with(|| SharedPoll::new(&call, self.linger));
+        let id = self.next_caller.fetch_add(1, Ordering::Relaxed);
+        shared_poll.callers.insert(id, WaitingCall { responder, request });
+        self.stats.entered(Action::ReceiveMessage);
+        // Those of FIFO queues never share.
+        self.stats.called(Rate::Standard, 1);
+        shared_poll.machine.arrive(now, id, call.want, call.wait);
+        (EnteredReceive { receivers: Arc::clone(self), key: call.key, id }, shared_poll)
+    }
+
+    /// The way of a request and of its reply.
+    fn request(
+        self: &Arc<Self>,
+        key: &ShareKey,
+        shared_poll: &SharedPoll,
+        send: &ReceiveRequest,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let own = send.own.and_then(|id| shared_poll.callers.get(&id)).map(|waiting| waiting.request.clone());
+        let mut request = own.unwrap_or_else(|| call::request(key, send));
+        // Its callers were counted when they came.
+        request.bill.alone = 0;
+        let flight = InFlightReceive { receivers: Arc::clone(self), key: key.clone(), request: Some(send.request) };
+        let transport = Arc::clone(&self.transport);
+        async move { flight.returned(transport.send(request).await) }
     }
 
     /// Set going what leaves now, and see to it that somebody looks again in time.
@@ -148,13 +208,7 @@ impl Receivers {
         sends: Vec<ReceiveRequest>,
     ) {
         for send in sends {
-            let own = send.own.and_then(|id| shared_poll.callers.get(&id)).map(|waiting| waiting.request.clone());
-            let mut request = own.unwrap_or_else(|| call::request(key, &send));
-            // Its callers were counted when they came.
-            request.bill.alone = 0;
-            let flight = InFlightReceive { receivers: Arc::clone(self), key: key.clone(), request: Some(send.request) };
-            let transport = Arc::clone(&self.transport);
-            let task = reactor.spawn(async move { flight.returned(transport.send(request).await) });
+            let task = reactor.spawn(self.request(key, shared_poll, &send));
             shared_poll.tasks.insert(send.request, task);
         }
         let due = shared_poll.machine.next_tick().filter(|due| shared_poll.timer.is_none_or(|timer| *due < timer));

@@ -9,7 +9,7 @@ use tokio::task::AbortHandle;
 
 #[cfg(test)]
 use super::simulation::{self, Scheduler, Simulated};
-use super::{ReactorThread, handle};
+use super::{ReactorThread, caller, handle};
 use crate::protocol::error::Error;
 
 /// Where tasks are spawned, from any thread.
@@ -56,8 +56,9 @@ impl Task {
 /// The reactor that this task runs on, which a spawned task need not wake; elsewhere this process's.
 pub(crate) fn current() -> Result<Reactor, Error> {
     match Handle::try_current() {
-        Ok(current) => Ok(Reactor::Inside(current)),
-        Err(_) => handle(),
+        // A thread that drives a call is no thread of the reactor's, though it may use what is the reactor's.
+        Ok(current) if !caller::is_driving() => Ok(Reactor::Inside(current)),
+        _ => handle(),
     }
 }
 

@@ -122,13 +122,20 @@ pub(crate) struct PendingResponse<T> {
 /// Where the answer is put, and who is woken then.
 #[derive(Debug)]
 struct ResponseSlot<T> {
-    answer: Mutex<Option<Result<T, Error>>>,
+    answer: Mutex<SlotContent<T>>,
     answered: Condvar,
 }
 
+/// An answer that is there or not, and whether somebody waits for it: to wake nobody is a call of the system as well.
+#[derive(Debug)]
+struct SlotContent<T> {
+    answer: Option<Result<T, Error>>,
+    is_awaited: bool,
+}
+
 impl<T> ResponseSlot<T> {
-    fn lock(&self) -> MutexGuard<'_, Option<Result<T, Error>>> {
-        // One value, set in one step: it is whole whatever panicked beside it.
+    fn lock(&self) -> MutexGuard<'_, SlotContent<T>> {
+        // Two values, set one after the other: they are whole whatever panicked beside them.
         lock(&self.answer)
     }
 }
@@ -136,14 +143,23 @@ impl<T> ResponseSlot<T> {
 impl<T: Send + 'static> PendingResponse<T> {
     /// A place to wait, and what answers it.
     pub(crate) fn new() -> (PendingResponse<T>, Responder<T>) {
-        let slot = Arc::new(ResponseSlot { answer: Mutex::new(None), answered: Condvar::new() });
+        let answer = Mutex::new(SlotContent { answer: None, is_awaited: false });
+        let slot = Arc::new(ResponseSlot { answer, answered: Condvar::new() });
         (PendingResponse { slot: Arc::clone(&slot) }, Responder::new(Deliver(slot)))
     }
 
     /// Block until the answer is there or `timeout` is over; `None` is the latter.
     pub(crate) fn wait_for(&self, timeout: Duration) -> Option<Result<T, Error>> {
-        let answer = self.slot.lock();
-        wait_timeout_while(&self.slot.answered, answer, timeout, |answer| answer.is_none()).take()
+        let mut answer = self.slot.lock();
+        answer.is_awaited = true;
+        let mut answer = wait_timeout_while(&self.slot.answered, answer, timeout, |answer| answer.answer.is_none());
+        answer.is_awaited = false;
+        answer.answer.take()
+    }
+
+    /// The answer, if it is there.
+    pub(crate) fn take(&self) -> Option<Result<T, Error>> {
+        self.slot.lock().answer.take()
     }
 }
 
@@ -152,7 +168,12 @@ struct Deliver<T>(Arc<ResponseSlot<T>>);
 
 impl<T: Send> Sink<T> for Deliver<T> {
     fn deliver(self: Box<Self>, answer: Result<T, Error>) {
-        *self.0.lock() = Some(answer);
-        self.0.answered.notify_one();
+        let mut slot = self.0.lock();
+        slot.answer = Some(answer);
+        let is_awaited = slot.is_awaited;
+        drop(slot);
+        if is_awaited {
+            self.0.answered.notify_one();
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, TryLockError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::{Builder, EnterGuard, Handle, Runtime};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
@@ -139,6 +139,11 @@ impl ReactorThread {
         })
     }
 
+    /// What is polled in this thread meanwhile may use timers, sockets and tasks of the runtime.
+    pub(crate) fn enter(&self) -> EnterGuard<'_> {
+        self.handle.enter()
+    }
+
     /// See to it that a thread drives the runtime.
     pub(crate) fn run(self: &Arc<Self>) -> Result<(), Error> {
         if self.state.load(Ordering::Acquire) == ACTIVE || self.exchange(QUIET, ACTIVE) {
@@ -146,11 +151,6 @@ impl ReactorThread {
         }
         let mut driver = lock(&self.driver);
         if self.state.load(Ordering::Acquire) == STOPPED { self.start(&mut driver) } else { Ok(()) }
-    }
-
-    /// See to it that what stood still since a fork goes on, if there is anything.
-    pub(crate) fn rouse(self: &Arc<Self>) -> Result<(), Error> {
-        if self.handle.metrics().num_alive_tasks() > 0 { self.run() } else { Ok(()) }
     }
 
     fn start(self: &Arc<Self>, driver: &mut Driver) -> Result<(), Error> {

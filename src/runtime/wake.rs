@@ -24,6 +24,11 @@ pub(crate) fn descriptor(socket: &TcpStream) -> Descriptor {
     return socket.as_raw_socket();
 }
 
+/// Whether what other platforms do is to be done here.
+pub(crate) fn is_portable() -> bool {
+    env::var_os("TURBOSQS_PORTABLE").is_some_and(|value| value == "1")
+}
+
 /// A sender and a receiver, of which neither blocks.
 pub(crate) fn pair() -> io::Result<(TcpStream, TcpStream)> {
     let (sender, receiver) = connected()?;
@@ -34,7 +39,7 @@ pub(crate) fn pair() -> io::Result<(TcpStream, TcpStream)> {
 
 #[cfg(unix)]
 fn connected() -> io::Result<(TcpStream, TcpStream)> {
-    if env::var_os("TURBOSQS_PORTABLE").is_some_and(|value| value == "1") {
+    if is_portable() {
         return with_itself();
     }
     // The type says TCP; what is asked of it is the same for both.

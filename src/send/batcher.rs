@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Instant;
 
 use super::flush::{FlushBarrier, FlushEpoch};
-use super::{EntryKey, Window};
+use super::{Batch, EntryKey, Window};
 use crate::protocol::entry::{Entry, QueueUrl, Single};
 use crate::protocol::error::{Error, Retry};
 use crate::protocol::message::Reply;
 use crate::runtime::lock::lock;
 use crate::runtime::responder::Responder;
-use crate::runtime::{self, Reactor};
+use crate::runtime::{self, CallerDriven, Reactor};
 use crate::stats::Stats;
 use crate::transport::Transport;
 
@@ -47,6 +47,13 @@ struct BatcherState {
     alarms: BTreeSet<Instant>,
     /// Of the entries since the last flush.
     epoch: Arc<FlushEpoch>,
+}
+
+/// The batches that leave at one moment, and when somebody has to look again for those that do not.
+struct Departure {
+    first: Option<Batch<PendingEntry>>,
+    more: Vec<Batch<PendingEntry>>,
+    alarm: Option<Instant>,
 }
 
 /// An entry without an answer, and whom it answers.
@@ -97,6 +104,24 @@ impl Batcher {
         let key = self.push(&mut state, now, entry, responder);
         self.go(&reactor, state, now);
         Ok(Entered { batcher: Arc::downgrade(self), key })
+    }
+
+    /// The same for one who waits for the answer: if the entry leaves now, and nothing else does, its request is the caller's to
+    /// carry.
+    pub(crate) fn enter_waiting(
+        self: &Arc<Self>,
+        entry: Entry,
+        responder: Responder<Reply>,
+    ) -> Result<(Entered, Option<CallerDriven>), Error> {
+        let reactor = runtime::handle()?;
+        let now = runtime::now();
+        let mut state = self.lock();
+        let key = self.push(&mut state, now, entry, responder);
+        let mut departure = Self::depart(state, now);
+        let own = departure.first.take_if(|first| departure.more.is_empty() && first.is_only(&key));
+        self.set_going(&reactor, departure);
+        let own = own.map(|batch| CallerDriven::new(Arc::clone(self).carry(batch)));
+        Ok((Entered { batcher: Arc::downgrade(self), key }, own))
     }
 
     /// Entries that were made at the same moment: they leave together if they fit.
@@ -164,13 +189,22 @@ impl Batcher {
     }
 
     /// Set going what leaves at this moment, and see to it that somebody looks again in time.
-    fn go(self: &Arc<Self>, reactor: &Reactor, mut state: MutexGuard<'_, BatcherState>, now: Instant) {
+    fn go(self: &Arc<Self>, reactor: &Reactor, state: MutexGuard<'_, BatcherState>, now: Instant) {
+        self.set_going(reactor, Self::depart(state, now));
+    }
+
+    /// Take out what leaves at this moment.
+    fn depart(mut state: MutexGuard<'_, BatcherState>, now: Instant) -> Departure {
         let first = state.window.next(now);
         let more: Vec<_> = std::iter::from_fn(|| state.window.next(now)).collect();
         let deadline = state.window.deadline();
         let alarm = deadline.filter(|deadline| state.alarms.first().is_none_or(|first| deadline < first));
         state.alarms.extend(alarm);
-        drop(state);
+        Departure { first, more, alarm }
+    }
+
+    fn set_going(self: &Arc<Self>, reactor: &Reactor, departure: Departure) {
+        let Departure { first, more, alarm } = departure;
         if let Some(batch) = first {
             let batcher = Arc::clone(self);
             let spawner = reactor.clone();

@@ -75,6 +75,13 @@ pub(crate) struct Batch<T> {
     pub token: InFlightToken,
 }
 
+impl<T> Batch<T> {
+    /// Whether this entry is all that there is in it.
+    pub(crate) fn is_only(&self, key: &EntryKey) -> bool {
+        matches!(self.entries.as_slice(), [only] if only.number == key.number)
+    }
+}
+
 /// A request in flight, as the window remembers it.
 #[derive(Debug)]
 #[must_use = "a token that is not completed holds its place in flight, and its groups, for ever"]

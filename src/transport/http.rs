@@ -3,4 +3,5 @@
 pub(crate) mod connect;
 pub(crate) mod failure;
 pub(crate) mod pool;
+mod socket;
 pub(crate) mod tls;

@@ -87,7 +87,7 @@ fn bystanders_are_no_reason_to_go_on() {
     assert!(!reactor.is_busy());
     let other = reactor.handle.spawn(std::future::pending::<()>());
     assert!(reactor.is_busy());
-    reactor.rouse().unwrap();
+    reactor.run().unwrap();
     go.send(()).unwrap();
     other.abort();
     wait_until(|| reactor.handle.metrics().num_alive_tasks() == 0);
@@ -127,7 +127,7 @@ fn who_comes_at_once_starts_one_thread() {
     assert_eq!(ids.len(), 1);
 }
 
-/// Its bystanders, which are connections, end with it.
+/// Its bystanders end with it.
 #[test]
 fn a_thread_that_has_nothing_to_do_ends() {
     let reactor = reactor(Duration::from_millis(1));
@@ -137,7 +137,7 @@ fn a_thread_that_has_nothing_to_do_ends() {
         std::future::pending::<()>().await;
     });
     reactor.add_bystander(bystander.abort_handle());
-    reactor.rouse().unwrap();
+    reactor.run().unwrap();
     wait_until(|| has_ended(&reactor));
     assert!(peer.try_recv().is_err_and(|error| error == tokio::sync::oneshot::error::TryRecvError::Closed));
     assert!(lock(&reactor.runtime).is_some());
@@ -145,7 +145,6 @@ fn a_thread_that_has_nothing_to_do_ends() {
     // A fork then has nothing to stop, and nothing to go on with; who comes next has a thread again.
     reactor.pause();
     reactor.resume().unwrap();
-    reactor.rouse().unwrap();
     assert!(has_ended(&reactor));
     let (first, second) = (worker(&reactor), worker(&reactor));
     assert_eq!(first, second);

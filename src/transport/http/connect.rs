@@ -13,11 +13,12 @@ use base64::Engine;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpSocket;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::failure::HttpFailure;
+use super::socket::Socket;
 use super::tls;
 use crate::config::{Proxies, Proxy, Tls, Url, Verify};
 use crate::protocol::error::Failure;
@@ -104,7 +105,7 @@ impl Dialer {
         Ok(Connection { stream: Stream::Tunnel(Box::new(stream)), forwarding: None })
     }
 
-    async fn tcp(&self, host: &str, port: u16, timeout: Option<Duration>) -> Result<TcpStream, HttpFailure> {
+    async fn tcp(&self, host: &str, port: u16, timeout: Option<Duration>) -> Result<Socket, HttpFailure> {
         let lookup = async {
             let found = resolve(host, port).await;
             found.map_err(|error| HttpFailure::new(Failure::Dns, format!("failed to resolve '{host}': {error}")))
@@ -118,7 +119,7 @@ impl Dialer {
             };
             let slow = || HttpFailure::new(Failure::ConnectTimeout, format!("{address}: connection timed out"));
             match within(timeout, connect, slow).await {
-                Ok(stream) => return Ok(stream),
+                Ok(stream) => return Ok(Socket::new(stream)),
                 Err(failed) => last = failed,
             }
         }
@@ -234,8 +235,8 @@ async fn tunnel(stream: &mut Stream, authority: &str, authorization: Option<&str
 
 /// What HTTP is spoken on.
 pub(in crate::transport) enum Stream {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Plain(Socket),
+    Tls(Box<TlsStream<Socket>>),
     /// TLS to the origin, through a proxy.
     Tunnel(Box<TlsStream<Stream>>),
 }

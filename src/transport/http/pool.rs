@@ -6,8 +6,9 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::{Poll, ready};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
@@ -24,16 +25,17 @@ use http::uri::{PathAndQuery, Scheme};
 use http::{Request, Response, Uri};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
-use hyper::client::conn::http1::{self, SendRequest};
+use hyper::client::conn::http1::{self, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
+use tokio::task::AbortHandle;
 use tokio::time::Sleep;
 
-use super::connect::{Dialer, Origin};
+use super::connect::{Dialer, Origin, Stream};
 use super::failure::HttpFailure;
 use crate::config::{Proxies, Settings, Tls, Verify};
 use crate::protocol::error::Failure;
-use crate::runtime;
 use crate::runtime::lock::lock;
+use crate::runtime::{self, caller};
 
 /// The HTTP client of one SQS client: its own pool of connections, made from settings alone.
 ///
@@ -88,23 +90,48 @@ pub(in crate::transport) struct Pool {
     dialer: Dialer,
     /// Per origin. More connections may be open at a time; they are closed when they come back.
     max_idle: usize,
-    /// A client has one origin; its credential providers have a few.
-    idle: Mutex<Vec<(Origin, Vec<Idle>)>>,
+    idle: Arc<IdleConnections>,
+}
+
+/// Connections that nobody uses, by origin: a client has one, its credential providers have a few.
+#[derive(Default)]
+struct IdleConnections {
+    by_origin: Mutex<Vec<(Origin, Vec<Idle>)>>,
+    /// Sees to it that they are closed when the reactor's thread ends.
+    closing: Mutex<Option<AbortHandle>>,
+    are_watched: AtomicBool,
+}
+
+impl Drop for IdleConnections {
+    fn drop(&mut self) {
+        if let Some(task) = lock(&self.closing).take() {
+            task.abort();
+        }
+    }
 }
 
 /// A connection that nobody uses, and since when.
 struct Idle {
     connection: Open,
     since: Instant,
+    /// By whom it was used last, since its socket need not be changed for the next one of the kind.
+    by_caller: bool,
 }
 
 /// A connection that requests can be sent on, one after another.
+///
+/// No task reads and writes on it: whoever waits for a reply does, since that may be a thread which drives its call.
 struct Open {
     sender: SendRequest<SdkBody>,
+    /// `None`: the connection has ended.
+    connection: Option<Pin<Box<HttpConnection>>>,
     /// See [`super::connect::Connection::forwarding`].
     forwarding: Option<Option<String>>,
     silence: Silence,
 }
+
+/// A connection as hyper drives it.
+type HttpConnection = Connection<TokioIo<Stream>, SdkBody>;
 
 /// The read timeout of a connection.
 ///
@@ -121,14 +148,19 @@ impl Silence {
         let Some(deadline) = timeout.and_then(|timeout| tokio::time::Instant::now().checked_add(timeout)) else {
             return Ok(work.await);
         };
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-        if timer.deadline() > deadline || timer.is_elapsed() {
-            timer.as_mut().reset(deadline);
-        }
         let mut work = pin!(work);
         poll_fn(|context| {
             if let Poll::Ready(done) = work.as_mut().poll(context) {
                 return Poll::Ready(Ok(done));
+            }
+            // A thread that drives its call needs no timer: it comes back by then.
+            if caller::wait_until(deadline.into_std()) {
+                let is_late = tokio::time::Instant::now() >= deadline;
+                return if is_late { Poll::Ready(Err(late(timeout))) } else { Poll::Pending };
+            }
+            let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+            if timer.deadline() > deadline || timer.is_elapsed() {
+                timer.as_mut().reset(deadline);
             }
             loop {
                 ready!(timer.as_mut().poll(context));
@@ -155,14 +187,14 @@ impl Pool {
             dialer: Dialer::new(settings.tls.clone(), settings.proxies.clone(), settings.tcp_keepalive),
             // Requests that leave together come back together: their connections are worth keeping.
             max_idle: settings.max_pool_connections.max(settings.batching.map_or(0, |batching| batching.max_in_flight)),
-            idle: Mutex::default(),
+            idle: Arc::default(),
         }
     }
 
     /// Connections to where credentials come from, which is asked seldom: none is kept.
     pub(crate) fn to_source(verify: Verify, proxies: Proxies) -> Pool {
         let dialer = Dialer::new(Tls { verify, client_cert: None }, proxies, false);
-        Pool { dialer, max_idle: 0, idle: Mutex::default() }
+        Pool { dialer, max_idle: 0, idle: Arc::default() }
     }
 
     pub(crate) async fn send(
@@ -180,9 +212,9 @@ impl Pool {
             let uri = request.uri().clone();
             address(&mut request, &origin, &open)?;
             let sent = open.sender.try_send_request(request);
-            match open.silence.limit(read_timeout, sent).await? {
+            match open.silence.limit(read_timeout, turning(&mut open.connection, sent)).await? {
                 Ok(response) => {
-                    let response = read(response, read_timeout, &mut open.silence).await?;
+                    let response = read(response, read_timeout, &mut open).await?;
                     self.put(origin, open);
                     return Ok(response);
                 }
@@ -199,24 +231,27 @@ impl Pool {
     }
 
     async fn open(&self, origin: &Origin, timeout: Option<Duration>) -> Result<Open, HttpFailure> {
-        let connection = self.dialer.connect(origin, timeout).await?;
-        let io = TokioIo::new(connection.stream);
-        let (sender, driver) = http1::handshake(io).await.map_err(|error| exchange_failed(&error))?;
-        // Ends with the connection; its errors are told to the request that meets them.
-        runtime::spawn_bystander(async move { drop(driver.await) });
-        Ok(Open { sender, forwarding: connection.forwarding, silence: Silence::default() })
+        let dialed = self.dialer.connect(origin, timeout).await?;
+        let (sender, connection) =
+            http1::handshake(TokioIo::new(dialed.stream)).await.map_err(|error| exchange_failed(&error))?;
+        let connection = Some(Box::pin(connection));
+        Ok(Open { sender, connection, forwarding: dialed.forwarding, silence: Silence::default() })
     }
 
-    /// The connection that was used last, if it is still good.
+    /// The connection that was used last, if it is still good; rather one that was last used as it will be now.
     async fn take(&self, origin: &Origin) -> Option<Open> {
+        let by_caller = caller::is_driving();
         loop {
             let idle = {
                 let mut pools = self.lock();
                 let (_, pool) = pools.iter_mut().find(|(known, _)| known == origin)?;
-                pool.pop()?
+                match pool.iter().rposition(|idle| idle.by_caller == by_caller) {
+                    Some(place) => pool.remove(place),
+                    None => pool.pop()?,
+                }
             };
-            let open = idle.connection;
-            if idle.since.elapsed() < MAX_IDLE_TIME && is_free(&open.sender).await {
+            let mut open = idle.connection;
+            if idle.since.elapsed() < MAX_IDLE_TIME && open.is_free().await {
                 return Some(open);
             }
         }
@@ -226,7 +261,7 @@ impl Pool {
         if connection.sender.is_closed() || self.max_idle == 0 {
             return;
         }
-        let idle = Idle { connection, since: Instant::now() };
+        let idle = Idle { connection, since: Instant::now(), by_caller: caller::is_driving() };
         let mut pools = self.lock();
         match pools.iter_mut().find(|(known, _)| *known == origin) {
             Some((_, pool)) => {
@@ -236,25 +271,72 @@ impl Pool {
             }
             None => pools.push((origin, vec![idle])),
         }
+        drop(pools);
+        if !self.idle.are_watched.swap(true, Ordering::Relaxed) {
+            let closing = CloseIdle(Arc::downgrade(&self.idle));
+            let task = runtime::spawn_bystander(async move {
+                std::future::pending::<()>().await;
+                drop(closing);
+            });
+            *lock(&self.idle.closing) = Some(task);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<(Origin, Vec<Idle>)>> {
         // A list of connections is whole whatever panicked beside it.
-        lock(&self.idle)
+        lock(&self.idle.by_origin)
     }
 }
 
-/// Whether a pooled connection can take a request. The driver of the connection runs on this reactor: a few turns are enough
-/// for it to see the end of the last reply. One that is still busy then, because the peer has answered a
-/// request that it has not read to its end, may stay so for ever.
-async fn is_free(sender: &SendRequest<SdkBody>) -> bool {
-    for _ in 0..8 {
-        if sender.is_ready() || sender.is_closed() {
-            break;
-        }
-        tokio::task::yield_now().await;
+/// Closes the idle connections when it is dropped, which is when the reactor's thread ends.
+struct CloseIdle(Weak<IdleConnections>);
+
+impl Drop for CloseIdle {
+    fn drop(&mut self) {
+        let Some(idle) = self.0.upgrade() else { return };
+        idle.are_watched.store(false, Ordering::Relaxed);
+        let closed = std::mem::take(&mut *lock(&idle.by_origin));
+        drop(closed);
     }
-    sender.is_ready() && !sender.is_closed()
+}
+
+impl Open {
+    /// Whether it can take a request, after it was idle: nobody has looked since whether the peer has closed it. One that is still
+    /// busy, because the peer has answered a request that it has not read to its end, may stay so for ever.
+    async fn is_free(&mut self) -> bool {
+        caller::ask_anew();
+        poll_fn(|context| {
+            turn(&mut self.connection, context);
+            Poll::Ready(())
+        })
+        .await;
+        caller::forget_sockets();
+        self.sender.is_ready() && !self.sender.is_closed()
+    }
+}
+
+/// Let a connection read and write what it can. Its errors are told to the request that meets them.
+fn turn(connection: &mut Option<Pin<Box<HttpConnection>>>, context: &mut Context<'_>) {
+    if connection.as_mut().is_some_and(|connection| connection.as_mut().poll(context).is_ready()) {
+        *connection = None;
+    }
+}
+
+/// Wait for something of this connection's.
+async fn turning<T>(connection: &mut Option<Pin<Box<HttpConnection>>>, work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    poll_fn(|context| {
+        if let Poll::Ready(done) = work.as_mut().poll(context) {
+            return Poll::Ready(done);
+        }
+        turn(connection, context);
+        let polled = work.as_mut().poll(context);
+        if polled.is_pending() {
+            caller::wait_for_socket_only();
+        }
+        polled
+    })
+    .await
 }
 
 fn origin(uri: &Uri) -> Result<Origin, HttpFailure> {
@@ -309,12 +391,12 @@ fn insert(request: &mut Request<SdkBody>, name: HeaderName, value: &str) -> Resu
 async fn read(
     response: Response<Incoming>,
     timeout: Option<Duration>,
-    silence: &mut Silence,
+    open: &mut Open,
 ) -> Result<Response<Bytes>, HttpFailure> {
     let (head, mut body) = response.into_parts();
     let mut whole = Bytes::new();
     while !body.is_end_stream() {
-        let frame = match silence.limit(timeout, body.frame()).await? {
+        let frame = match open.silence.limit(timeout, turning(&mut open.connection, body.frame())).await? {
             None => break,
             Some(frame) => frame.map_err(|error| exchange_failed(&error))?,
         };

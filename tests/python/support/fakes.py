@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from support.waiting import until
+
 JSON = ("Content-Type", "application/x-amz-json-1.0")
 
 
@@ -112,6 +114,10 @@ class _Listener:
     def handle(self, connection: socket.socket) -> None:
         raise NotImplementedError
 
+    def until_closed(self) -> None:
+        """Wait until no connection is open, as the peer sees it too."""
+        until(lambda: not self._open)
+
     def _accept(self) -> None:
         while True:
             try:
@@ -134,9 +140,9 @@ class _Listener:
                     with self.tls.wrap_socket(connection, server_side=True) as secure:
                         self.handle(secure)
         finally:
+            _shut(connection)
             with self._lock:
                 self._open.discard(connection)
-            _shut(connection)
             connection.close()
 
 

@@ -14,30 +14,160 @@ use tokio_rustls::TlsAcceptor;
 
 use super::*;
 use crate::config::{ClientCert, ProxiesConfig, Verify};
+use crate::runtime::{CallerDriven, Driven};
 use crate::transport::http::failure::{classify, proxy_url};
 
 const SECOND: Option<Duration> = Some(Duration::from_secs(1));
 const SHORT: Option<Duration> = Some(Duration::from_millis(100));
 
-fn pool(verify: Verify) -> Pool {
-    pool_with(Tls { verify, client_cert: None }, Proxies::default())
+/// Who waits for the reply to a request.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Reactor,
+    Caller,
+    /// The same, by a connection that is there before.
+    CallerConnected,
+    /// It begins so, and the reactor goes on with it.
+    HandedOver,
 }
 
-fn pool_with(tls: Tls, proxies: Proxies) -> Pool {
-    Pool { dialer: Dialer::new(tls, proxies, false), max_idle: 10, idle: Mutex::default() }
+/// Each of these tests holds whoever waits.
+macro_rules! both_ways {
+    ($($name:ident,)*) => {
+        $(mod $name {
+            use super::Way;
+
+            #[tokio::test]
+            async fn on_the_reactor() {
+                super::$name(Way::Reactor).await;
+            }
+
+            #[tokio::test]
+            async fn in_the_callers_thread() {
+                super::$name(Way::Caller).await;
+            }
+
+            #[tokio::test]
+            async fn by_a_connection_that_was_there() {
+                super::$name(Way::CallerConnected).await;
+            }
+
+            #[tokio::test]
+            async fn begun_by_the_caller() {
+                super::$name(Way::HandedOver).await;
+            }
+        })*
+    };
+}
+
+both_ways! {
+    a_request_goes_there_and_back,
+    connections_are_kept_up_to_the_limit,
+    a_connection_that_was_closed_while_idle_is_replaced,
+    a_long_reply_arrives_whole_however_slowly,
+    a_reply_without_end_is_given_up,
+    an_unknown_name_is_a_dns_failure,
+    a_refused_port_is_a_connect_failure,
+    a_black_hole_is_a_connect_timeout,
+    silence_is_a_read_timeout,
+    a_reply_that_is_none_is_a_closed_connection,
+    other_schemes_are_not_spoken,
+    certificates_are_verified_as_asked,
+    a_certificate_in_the_bundle_is_trusted_itself,
+    a_client_certificate_is_shown,
+    a_bundle_that_is_none_is_named,
+    tls_to_one_who_does_not_speak_it_fails,
+    https_goes_through_a_tunnel,
+    plain_http_is_forwarded_in_absolute_form,
+    a_proxy_may_have_tls_of_its_own,
+    a_proxy_that_does_not_serve_is_a_proxy_failure,
+    a_proxy_that_goes_away_is_a_closed_connection,
+    each_request_on_a_connection_has_its_own_read_timeout,
+}
+
+/// A pool, and who uses it.
+struct Subject {
+    pool: Arc<Pool>,
+    way: Way,
+}
+
+impl Subject {
+    async fn send(
+        &self,
+        request: Request<SdkBody>,
+        connect_timeout: Option<Duration>,
+        read_timeout: Option<Duration>,
+    ) -> Result<Response<Bytes>, HttpFailure> {
+        if matches!(self.way, Way::Reactor) {
+            return self.pool.send(request, connect_timeout, read_timeout).await;
+        }
+        if matches!(self.way, Way::CallerConnected | Way::HandedOver) {
+            self.connect(request.uri(), connect_timeout).await;
+        }
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let pool = self.pool.clone();
+        let mut driven = CallerDriven::new(async move {
+            let _ = tell.send(pool.send(request, connect_timeout, read_timeout).await);
+        });
+        let is_handed_over = matches!(self.way, Way::HandedOver);
+        tokio::task::spawn_blocking(move || {
+            let reactor = runtime::handle().unwrap();
+            let limit = if is_handed_over { Duration::ZERO } else { Duration::from_millis(50) };
+            loop {
+                match driven.drive(&reactor, limit) {
+                    Driven::Done => break,
+                    Driven::Waiting(waiting) if !is_handed_over => driven = waiting,
+                    Driven::Waiting(begun) | Driven::Beyond(begun) => {
+                        reactor.spawn(begun);
+                        break;
+                    }
+                }
+            }
+        });
+        told.await.unwrap()
+    }
+
+    /// See to it that there is a connection, if one can be had.
+    async fn connect(&self, uri: &Uri, timeout: Option<Duration>) {
+        let (Ok(origin), pool) = (origin(uri), self.pool.clone()) else { return };
+        if !pool.lock().is_empty() {
+            return;
+        }
+        let (tell, told) = tokio::sync::oneshot::channel();
+        runtime::handle().unwrap().spawn(async move {
+            if let Ok(open) = pool.open(&origin, timeout).await {
+                pool.put(origin, open);
+            }
+            let _ = tell.send(());
+        });
+        told.await.unwrap();
+    }
+}
+
+fn pool(way: Way, verify: Verify) -> Subject {
+    pool_with(way, Tls { verify, client_cert: None }, Proxies::default())
+}
+
+fn pool_with(way: Way, tls: Tls, proxies: Proxies) -> Subject {
+    pool_of(way, tls, proxies, 10)
+}
+
+fn pool_of(way: Way, tls: Tls, proxies: Proxies, max_idle: usize) -> Subject {
+    let dialer = Dialer::new(tls, proxies, false);
+    Subject { pool: Arc::new(Pool { dialer, max_idle, idle: Arc::default() }), way }
 }
 
 fn post(url: &str, body: &'static str) -> Request<SdkBody> {
     Request::post(url).body(SdkBody::from(body)).unwrap()
 }
 
-async fn text(pool: &Pool, url: &str) -> Result<String, HttpFailure> {
+async fn text(pool: &Subject, url: &str) -> Result<String, HttpFailure> {
     let response = pool.send(post(url, "{}"), SECOND, SECOND).await?;
     Ok(String::from_utf8(response.into_body().to_vec()).unwrap())
 }
 
 /// The kind as the SDK's caller learns it, whether it would be retried, and the text.
-async fn failure(pool: &Pool, url: &str) -> (Failure, bool, String) {
+async fn failure(pool: &Subject, url: &str) -> (Failure, bool, String) {
     let error = ConnectorError::from(text(pool, url).await.unwrap_err());
     let message = std::error::Error::source(&error).unwrap().to_string();
     (classify(&error), error.is_io() || error.is_timeout(), message)
@@ -105,10 +235,9 @@ async fn black_hole() -> (SocketAddr, Vec<Box<dyn std::any::Any>>) {
     (address, held)
 }
 
-#[tokio::test]
-async fn a_request_goes_there_and_back() {
+async fn a_request_goes_there_and_back(way: Way) {
     let address = listen(echo).await;
-    let request = text(&pool(Verify::Yes), &format!("http://u:p@{address}/path?query")).await.unwrap();
+    let request = text(&pool(way, Verify::Yes), &format!("http://u:p@{address}/path?query")).await.unwrap();
     assert!(request.starts_with("POST /path?query HTTP/1.1\r\n"), "{request}");
     assert!(
         request.contains(&format!("host: {address}\r\n")) && request.contains("content-length: 2\r\n"),
@@ -130,17 +259,26 @@ fn the_host_header_leaves_out_what_goes_without_saying() {
     }
 }
 
-#[tokio::test]
-async fn connections_are_kept_up_to_the_limit() {
+async fn connections_are_kept_up_to_the_limit(way: Way) {
     let accepted = Arc::new(AtomicUsize::new(0));
     let counter = accepted.clone();
-    let address = listen(move |stream| {
+    // The last four requests are answered when all of them are there.
+    let (served, last) = (Arc::new(AtomicUsize::new(0)), Arc::new(tokio::sync::Barrier::new(4)));
+    let address = listen(move |mut stream| {
         counter.fetch_add(1, Ordering::Relaxed);
-        echo(stream)
+        let (served, last) = (served.clone(), last.clone());
+        async move {
+            loop {
+                receive(&mut stream).await?;
+                if served.fetch_add(1, Ordering::Relaxed) >= 5 {
+                    last.wait().await;
+                }
+                reply(&mut stream, "{}").await?;
+            }
+        }
     })
     .await;
-    let mut pool = pool(Verify::Yes);
-    pool.max_idle = 2;
+    let pool = pool_of(way, Tls { verify: Verify::Yes, client_cert: None }, Proxies::default(), 2);
     let url = format!("http://{address}");
     for _ in 0..5 {
         text(&pool, &url).await.unwrap();
@@ -149,25 +287,23 @@ async fn connections_are_kept_up_to_the_limit() {
     let all = tokio::join!(text(&pool, &url), text(&pool, &url), text(&pool, &url), text(&pool, &url));
     assert!(all.0.is_ok() && all.1.is_ok() && all.2.is_ok() && all.3.is_ok());
     assert_eq!(accepted.load(Ordering::Relaxed), 4);
-    assert_eq!(pool.lock()[0].1.len(), 2);
+    assert_eq!(pool.pool.lock()[0].1.len(), 2);
 }
 
-#[tokio::test]
-async fn a_connection_that_was_closed_while_idle_is_replaced() {
+async fn a_connection_that_was_closed_while_idle_is_replaced(way: Way) {
     let address = listen(|mut stream| async move {
         receive(&mut stream).await?;
         reply(&mut stream, "once").await
     })
     .await;
-    let pool = pool(Verify::Yes);
+    let pool = pool(way, Verify::Yes);
     for pause in [0, 0, 20, 0] {
         assert_eq!(text(&pool, &format!("http://{address}")).await.unwrap(), "once");
         tokio::time::sleep(Duration::from_millis(pause)).await;
     }
 }
 
-#[tokio::test]
-async fn a_long_reply_arrives_whole_however_slowly() {
+async fn a_long_reply_arrives_whole_however_slowly(way: Way) {
     let long = "x".repeat(300_000);
     let expected = long.clone();
     let address = listen(move |mut stream| {
@@ -185,12 +321,11 @@ async fn a_long_reply_arrives_whole_however_slowly() {
     })
     .await;
     // Longer in all than the read timeout, which bounds each silence only.
-    let response = pool(Verify::Yes).send(post(&format!("http://{address}"), "{}"), SECOND, SHORT).await.unwrap();
+    let response = pool(way, Verify::Yes).send(post(&format!("http://{address}"), "{}"), SECOND, SHORT).await.unwrap();
     assert_eq!(response.into_body(), expected.as_bytes());
 }
 
-#[tokio::test]
-async fn a_reply_without_end_is_given_up() {
+async fn a_reply_without_end_is_given_up(way: Way) {
     for head in ["transfer-encoding: chunked", "connection: close"] {
         let sent = Arc::new(AtomicUsize::new(0));
         let counted = sent.clone();
@@ -207,36 +342,32 @@ async fn a_reply_without_end_is_given_up() {
             }
         })
         .await;
-        let (kind, retried, message) = failure(&pool(Verify::Yes), &format!("http://{address}/")).await;
+        let (kind, retried, message) = failure(&pool(way, Verify::Yes), &format!("http://{address}/")).await;
         assert_eq!((kind, retried), (Failure::Other, false), "{message}");
         assert!(message.contains("more than SQS can send"), "{message}");
         assert!((MAX_REPLY >> 20..MAX_REPLY >> 19).contains(&sent.load(Ordering::Relaxed)), "{sent:?}");
     }
 }
 
-#[tokio::test]
-async fn an_unknown_name_is_a_dns_failure() {
-    let (kind, retried, message) = failure(&pool(Verify::Yes), "http://no-such-host.invalid").await;
+async fn an_unknown_name_is_a_dns_failure(way: Way) {
+    let (kind, retried, message) = failure(&pool(way, Verify::Yes), "http://no-such-host.invalid").await;
     assert_eq!((kind, retried), (Failure::Dns, true));
     assert!(message.starts_with("failed to resolve 'no-such-host.invalid'"), "{message}");
 }
 
-#[tokio::test]
-async fn a_refused_port_is_a_connect_failure() {
-    let (kind, retried, _) = failure(&pool(Verify::Yes), &format!("http://{}", refusing().await)).await;
+async fn a_refused_port_is_a_connect_failure(way: Way) {
+    let (kind, retried, _) = failure(&pool(way, Verify::Yes), &format!("http://{}", refusing().await)).await;
     assert_eq!((kind, retried), (Failure::Connect, true));
 }
 
-#[tokio::test]
-async fn a_black_hole_is_a_connect_timeout() {
+async fn a_black_hole_is_a_connect_timeout(way: Way) {
     let (address, _held) = black_hole().await;
-    let sent = pool(Verify::Yes).send(post(&format!("http://{address}"), "{}"), SHORT, None).await;
+    let sent = pool(way, Verify::Yes).send(post(&format!("http://{address}"), "{}"), SHORT, None).await;
     let error = ConnectorError::from(sent.unwrap_err());
     assert_eq!((classify(&error), error.is_timeout()), (Failure::ConnectTimeout, true));
 }
 
-#[tokio::test]
-async fn silence_is_a_read_timeout() {
+async fn silence_is_a_read_timeout(way: Way) {
     for head in ["", "HTTP/1.1 200 OK\r\nconte", "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n123"] {
         let address = listen(move |mut stream| async move {
             receive(&mut stream).await?;
@@ -244,28 +375,26 @@ async fn silence_is_a_read_timeout() {
             std::future::pending().await
         })
         .await;
-        let sent = pool(Verify::Yes).send(post(&format!("http://{address}"), "{}"), None, SHORT).await;
+        let sent = pool(way, Verify::Yes).send(post(&format!("http://{address}"), "{}"), None, SHORT).await;
         let error = ConnectorError::from(sent.unwrap_err());
         assert_eq!((classify(&error), error.is_timeout()), (Failure::ReadTimeout, true), "{head}");
     }
 }
 
-#[tokio::test]
-async fn a_reply_that_is_none_is_a_closed_connection() {
+async fn a_reply_that_is_none_is_a_closed_connection(way: Way) {
     for head in ["", "hello\r\n\r\n", "HTTP/1.1 200 OK\r\nconte", "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n123"] {
         let address = listen(move |mut stream| async move {
             receive(&mut stream).await?;
             stream.write_all(head.as_bytes()).await
         })
         .await;
-        let (kind, retried, _) = failure(&pool(Verify::Yes), &format!("http://{address}")).await;
+        let (kind, retried, _) = failure(&pool(way, Verify::Yes), &format!("http://{address}")).await;
         assert_eq!((kind, retried), (Failure::Closed, true), "{head}");
     }
 }
 
-#[tokio::test]
-async fn other_schemes_are_not_spoken() {
-    let (kind, retried, message) = failure(&pool(Verify::Yes), "ftp://localhost/").await;
+async fn other_schemes_are_not_spoken(way: Way) {
+    let (kind, retried, message) = failure(&pool(way, Verify::Yes), "ftp://localhost/").await;
     assert_eq!((kind, retried, message.as_str()), (Failure::Other, false, "Not supported URL scheme ftp"));
 }
 
@@ -277,7 +406,9 @@ struct Pki {
 
 impl Pki {
     fn new(name: &str) -> Pki {
-        let folder = std::env::temp_dir().join(format!("turbosqs-{name}-{}", std::process::id()));
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        let made = MADE.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("turbosqs-{name}-{}-{made}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let mut params = CertificateParams::new([]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -333,28 +464,26 @@ impl Drop for Pki {
     }
 }
 
-#[tokio::test]
-async fn certificates_are_verified_as_asked() {
+async fn certificates_are_verified_as_asked(way: Way) {
     let pki = Pki::new("verify");
     pki.issue("server.pem", "localhost", |_| {});
     pki.issue("other.pem", "elsewhere", |_| {});
     let (good, other) = (pki.serve("server.pem", false).await, pki.serve("other.pem", false).await);
     let url = |address: SocketAddr| format!("https://localhost:{}", address.port());
-    let trusting = pool(Verify::Bundle(pki.path("ca.pem")));
+    let trusting = pool(way, Verify::Bundle(pki.path("ca.pem")));
     assert!(text(&trusting, &url(good)).await.unwrap().contains("POST / HTTP/1.1"));
     let (kind, retried, message) = failure(&trusting, &url(other)).await;
     assert_eq!((kind, retried), (Failure::Tls, false));
     assert!(message.contains("certificate"), "{message}");
     // The system knows nothing of this authority.
-    let (kind, retried, message) = failure(&pool(Verify::Yes), &url(good)).await;
+    let (kind, retried, message) = failure(&pool(way, Verify::Yes), &url(good)).await;
     assert_eq!((kind, retried), (Failure::Tls, false), "{message}");
     for address in [good, other] {
-        assert!(text(&pool(Verify::No), &url(address)).await.is_ok());
+        assert!(text(&pool(way, Verify::No), &url(address)).await.is_ok());
     }
 }
 
-#[tokio::test]
-async fn a_certificate_in_the_bundle_is_trusted_itself() {
+async fn a_certificate_in_the_bundle_is_trusted_itself(way: Way) {
     let pki = Pki::new("pinned");
     let authority = |params: &mut CertificateParams| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     pki.issue("own.pem", "localhost", authority);
@@ -372,20 +501,19 @@ async fn a_certificate_in_the_bundle_is_trusted_itself() {
     ] {
         let address = pki.serve(file, false).await;
         let sent =
-            text(&pool(Verify::Bundle(pki.path(bundle))), &format!("https://localhost:{}", address.port())).await;
+            text(&pool(way, Verify::Bundle(pki.path(bundle))), &format!("https://localhost:{}", address.port())).await;
         assert_eq!(sent.as_ref().err().map(|failed| failed.kind), expected, "{file} {bundle} {sent:?}");
     }
 }
 
-#[tokio::test]
-async fn a_client_certificate_is_shown() {
+async fn a_client_certificate_is_shown(way: Way) {
     let pki = Pki::new("client");
     pki.issue("server.pem", "localhost", |_| {});
     pki.issue("client.pem", "client", |_| {});
     let url = format!("https://localhost:{}", pki.serve("server.pem", true).await.port());
     let with = |cert: &str, key: Option<&str>| {
         let client_cert = Some(ClientCert { cert: pki.path(cert), key: key.map(|key| pki.path(key)) });
-        pool_with(Tls { verify: Verify::Bundle(pki.path("ca.pem")), client_cert }, Proxies::default())
+        pool_with(way, Tls { verify: Verify::Bundle(pki.path("ca.pem")), client_cert }, Proxies::default())
     };
     assert!(text(&with("client.pem", None), &url).await.is_ok());
     assert!(text(&with("client.pem", Some("client.pem")), &url).await.is_ok());
@@ -393,33 +521,31 @@ async fn a_client_certificate_is_shown() {
         let (kind, retried, message) = failure(&with(cert, key), &url).await;
         assert_eq!((kind, retried), (Failure::Tls, false), "{cert} {message}");
     }
-    assert!(text(&pool(Verify::Bundle(pki.path("ca.pem"))), &url).await.is_err());
+    assert!(text(&pool(way, Verify::Bundle(pki.path("ca.pem"))), &url).await.is_err());
 }
 
-#[tokio::test]
-async fn a_bundle_that_is_none_is_named() {
+async fn a_bundle_that_is_none_is_named(way: Way) {
     let pki = Pki::new("bundle");
     std::fs::write(pki.path("junk.pem"), "junk").unwrap();
     pki.issue("server.pem", "localhost", |_| {});
     let url = format!("https://localhost:{}", pki.serve("server.pem", false).await.port());
     for name in ["none.pem", "junk.pem"] {
-        let (kind, retried, message) = failure(&pool(Verify::Bundle(pki.path(name))), &url).await;
+        let (kind, retried, message) = failure(&pool(way, Verify::Bundle(pki.path(name))), &url).await;
         assert_eq!((kind, retried), (Failure::Tls, false));
         assert!(message.starts_with(&pki.path(name)), "{message}");
     }
 }
 
-#[tokio::test]
-async fn tls_to_one_who_does_not_speak_it_fails() {
+async fn tls_to_one_who_does_not_speak_it_fails(way: Way) {
     let plain = listen(|mut stream| async move {
         let mut hello = [0; 64];
         stream.read_exact(&mut hello).await?;
         stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await
     })
     .await;
-    assert_eq!(failure(&pool(Verify::No), &format!("https://{plain}")).await.0, Failure::Tls);
+    assert_eq!(failure(&pool(way, Verify::No), &format!("https://{plain}")).await.0, Failure::Tls);
     let silent = listen(silence).await;
-    let sent = pool(Verify::No).send(post(&format!("https://{silent}"), "{}"), SHORT, None).await;
+    let sent = pool(way, Verify::No).send(post(&format!("https://{silent}"), "{}"), SHORT, None).await;
     assert_eq!(sent.unwrap_err().kind, Failure::ReadTimeout);
 }
 
@@ -427,8 +553,8 @@ fn proxies(scheme: &str, url: String, config: ProxiesConfig) -> Proxies {
     Proxies::given(&[(scheme.to_owned(), url)], &config)
 }
 
-fn plainly(scheme: &str, url: String) -> Pool {
-    pool_with(Tls { verify: Verify::No, client_cert: None }, proxies(scheme, url, ProxiesConfig::default()))
+fn plainly(way: Way, scheme: &str, url: String) -> Subject {
+    pool_with(way, Tls { verify: Verify::No, client_cert: None }, proxies(scheme, url, ProxiesConfig::default()))
 }
 
 /// A proxy that joins tunnels to `target`, whatever they ask for, when they are authorized.
@@ -448,31 +574,28 @@ async fn tunneling(target: SocketAddr) -> SocketAddr {
     .await
 }
 
-#[tokio::test]
-async fn https_goes_through_a_tunnel() {
+async fn https_goes_through_a_tunnel(way: Way) {
     let pki = Pki::new("tunnel");
     pki.issue("server.pem", "h.test", |_| {});
     let proxy = tunneling(pki.serve("server.pem", false).await).await;
     let tls = Tls { verify: Verify::Bundle(pki.path("ca.pem")), client_cert: None };
-    let pool = pool_with(tls, proxies("https", format!("http://u:p@{proxy}"), ProxiesConfig::default()));
+    let pool = pool_with(way, tls, proxies("https", format!("http://u:p@{proxy}"), ProxiesConfig::default()));
     let request = text(&pool, "https://h.test/path").await.unwrap();
     assert!(request.starts_with("POST /path HTTP/1.1\r\n") && request.contains("host: h.test\r\n"), "{request}");
     assert!(!request.contains("proxy"), "{request}");
 }
 
-#[tokio::test]
-async fn plain_http_is_forwarded_in_absolute_form() {
+async fn plain_http_is_forwarded_in_absolute_form(way: Way) {
     let proxy = listen(echo).await;
     for (url, authorized) in [(format!("http://u:p@{proxy}"), true), (proxy.to_string(), false)] {
-        let request = text(&plainly("http", url), "http://h.test/path?q").await.unwrap();
+        let request = text(&plainly(way, "http", url), "http://h.test/path?q").await.unwrap();
         assert!(request.starts_with("POST http://h.test/path?q HTTP/1.1\r\n"), "{request}");
         assert_eq!(request.contains("proxy-authorization: Basic dTpw\r\n"), authorized, "{request}");
         assert!(request.contains("host: h.test\r\n"), "{request}");
     }
 }
 
-#[tokio::test]
-async fn a_proxy_may_have_tls_of_its_own() {
+async fn a_proxy_may_have_tls_of_its_own(way: Way) {
     let pki = Pki::new("proxy");
     pki.issue("server.pem", "localhost", |_| {});
     let url = format!("https://localhost:{}", pki.serve("server.pem", false).await.port());
@@ -481,8 +604,9 @@ async fn a_proxy_may_have_tls_of_its_own() {
         use_forwarding_for_https: Some(true),
         client_cert: None,
     };
-    let with =
-        |name| pool_with(Tls { verify: Verify::Yes, client_cert: None }, proxies("https", url.clone(), config(name)));
+    let with = |name| {
+        pool_with(way, Tls { verify: Verify::Yes, client_cert: None }, proxies("https", url.clone(), config(name)))
+    };
     let request = text(&with(Some("ca.pem")), "https://h.test/path").await.unwrap();
     assert!(request.starts_with("POST https://h.test/path HTTP/1.1\r\n"), "{request}");
     assert_eq!(failure(&with(None), "https://h.test").await.0, Failure::Proxy);
@@ -491,8 +615,7 @@ async fn a_proxy_may_have_tls_of_its_own() {
     assert_eq!(message, "Invalid configuration value(s) provided for proxies_config.");
 }
 
-#[tokio::test]
-async fn a_proxy_that_does_not_serve_is_a_proxy_failure() {
+async fn a_proxy_that_does_not_serve_is_a_proxy_failure(way: Way) {
     let refusing = refusing().await;
     let denying = tunneling(refusing).await;
     for (url, expected) in [
@@ -500,19 +623,19 @@ async fn a_proxy_that_does_not_serve_is_a_proxy_failure() {
         (format!("http://x:y@{denying}"), "Tunnel connection failed: 407 Proxy Authentication Required"),
         ("http://no-such-host.invalid:1".to_owned(), "failed to resolve 'no-such-host.invalid'"),
     ] {
-        let error = ConnectorError::from(text(&plainly("https", url.clone()), "https://h.test").await.unwrap_err());
+        let error =
+            ConnectorError::from(text(&plainly(way, "https", url.clone()), "https://h.test").await.unwrap_err());
         assert_eq!((classify(&error), error.is_io()), (Failure::Proxy, true), "{url}");
         assert!(std::error::Error::source(&error).unwrap().to_string().contains(expected), "{error:?}");
         assert!(proxy_url(&error).is_some_and(|url| !url.contains("secret")), "{error:?}");
     }
 }
 
-#[tokio::test]
-async fn a_proxy_that_goes_away_is_a_closed_connection() {
+async fn a_proxy_that_goes_away_is_a_closed_connection(way: Way) {
     let closing = listen(|mut stream| async move { stream.read_u8().await.map(drop) }).await;
-    assert_eq!(failure(&plainly("https", closing.to_string()), "https://h.test").await.0, Failure::Closed);
+    assert_eq!(failure(&plainly(way, "https", closing.to_string()), "https://h.test").await.0, Failure::Closed);
     let silent = listen(silence).await;
-    let sent = plainly("https", silent.to_string()).send(post("https://h.test", "{}"), SHORT, None).await;
+    let sent = plainly(way, "https", silent.to_string()).send(post("https://h.test", "{}"), SHORT, None).await;
     assert_eq!(sent.unwrap_err().kind, Failure::ReadTimeout);
 }
 
@@ -533,8 +656,7 @@ async fn keepalive_is_set_when_asked_for() {
     }
 }
 
-#[tokio::test]
-async fn each_request_on_a_connection_has_its_own_read_timeout() {
+async fn each_request_on_a_connection_has_its_own_read_timeout(way: Way) {
     let accepted = Arc::new(AtomicUsize::new(0));
     let counter = accepted.clone();
     let address = listen(move |mut stream| {
@@ -549,7 +671,7 @@ async fn each_request_on_a_connection_has_its_own_read_timeout() {
         }
     })
     .await;
-    let pool = pool(Verify::Yes);
+    let pool = pool(way, Verify::Yes);
     let url = format!("http://{address}");
     // The second outlives the timer that the first has left, and the fourth must not wait for that of the third.
     for (timeout, is_answered) in [(SHORT, true), (SECOND, true), (SECOND, true), (SHORT, false)] {
