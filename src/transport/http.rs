@@ -1,6 +1,7 @@
 //! HTTP over connections of our own: a pool, dialling, TLS, and how a request fails below HTTP.
 
 pub(crate) mod connect;
+mod dials;
 pub(crate) mod failure;
 pub(crate) mod pool;
 mod socket;

@@ -67,6 +67,14 @@ impl Dialer {
         Dialer { tls, proxies, tcp_keepalive, config: OnceLock::new(), proxy_config: OnceLock::new() }
     }
 
+    /// Reads what TLS needs with this origin, which is done once for all connections.
+    pub(crate) async fn prepare(&self, origin: &Origin, timeout: Option<Duration>) -> Result<(), HttpFailure> {
+        if origin.https && self.proxies.select("https", &origin.authority()).is_none() {
+            self.config(timeout).await?;
+        }
+        Ok(())
+    }
+
     pub(crate) async fn connect(&self, origin: &Origin, timeout: Option<Duration>) -> Result<Connection, HttpFailure> {
         let scheme = if origin.https { "https" } else { "http" };
         let Some(proxy) = self.proxies.select(scheme, &origin.authority()) else {

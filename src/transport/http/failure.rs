@@ -8,7 +8,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use crate::protocol::error::Failure;
 
 /// What our connector puts into a [`ConnectorError`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(in crate::transport) struct HttpFailure {
     pub kind: Failure,
     pub message: String,

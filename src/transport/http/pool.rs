@@ -31,6 +31,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Sleep;
 
 use super::connect::{Dialer, Origin, Stream};
+use super::dials::{Dials, Obtained};
 use super::failure::HttpFailure;
 use crate::config::{Proxies, Settings, Tls, Verify};
 use crate::protocol::error::Failure;
@@ -88,6 +89,7 @@ const MAX_IDLE_TIME: Duration = Duration::from_secs(50);
 /// Connections to the origins of one client: those that are idle wait here for the next request.
 pub(in crate::transport) struct Pool {
     dialer: Dialer,
+    dials: Dials<Open>,
     /// Per origin. More connections may be open at a time; they are closed when they come back.
     max_idle: usize,
     idle: Arc<IdleConnections>,
@@ -188,13 +190,14 @@ impl Pool {
             // Requests that leave together come back together: their connections are worth keeping.
             max_idle: settings.max_pool_connections.max(settings.batching.map_or(0, |batching| batching.max_in_flight)),
             idle: Arc::default(),
+            dials: Dials::default(),
         }
     }
 
     /// Connections to where credentials come from, which is asked seldom: none is kept.
     pub(crate) fn to_source(verify: Verify, proxies: Proxies) -> Pool {
         let dialer = Dialer::new(Tls { verify, client_cert: None }, proxies, false);
-        Pool { dialer, max_idle: 0, idle: Arc::default() }
+        Pool { dialer, max_idle: 0, idle: Arc::default(), dials: Dials::default() }
     }
 
     pub(crate) async fn send(
@@ -207,7 +210,11 @@ impl Pool {
         loop {
             let (mut open, fresh) = match self.take(&origin).await {
                 Some(idle) => (idle, false),
-                None => (self.open(&origin, connect_timeout).await?, true),
+                // Boxed, since it is large and seldom needed.
+                None => match Box::pin(self.obtain(&origin, connect_timeout)).await? {
+                    Some(obtained) => obtained,
+                    None => continue,
+                },
             };
             let uri = request.uri().clone();
             address(&mut request, &origin, &open)?;
@@ -228,6 +235,23 @@ impl Pool {
                 },
             }
         }
+    }
+
+    /// A connection where none is free, and whether it is fresh; `None` for another try. With TLS it may be one that was waited for.
+    async fn obtain(&self, origin: &Origin, timeout: Option<Duration>) -> Result<Option<(Open, bool)>, HttpFailure> {
+        if !origin.https || self.max_idle == 0 {
+            return Ok(Some((self.open(origin, timeout).await?, true)));
+        }
+        let open = async {
+            self.dialer.prepare(origin, timeout).await?;
+            let began = runtime::now();
+            let open = self.open(origin, timeout).await?;
+            Ok((open, runtime::now() - began))
+        };
+        Ok(match self.dials.obtain(origin, self.take(origin), open).await? {
+            Obtained::Opened(open) => Some((open, true)),
+            Obtained::Used(mut open) => open.is_free().await.then_some((open, false)),
+        })
     }
 
     async fn open(&self, origin: &Origin, timeout: Option<Duration>) -> Result<Open, HttpFailure> {
@@ -261,6 +285,7 @@ impl Pool {
         if connection.sender.is_closed() || self.max_idle == 0 {
             return;
         }
+        let Some(connection) = self.dials.offer(&origin, connection) else { return };
         let idle = Idle { connection, since: Instant::now(), by_caller: caller::is_driving() };
         let mut pools = self.lock();
         match pools.iter_mut().find(|(known, _)| *known == origin) {

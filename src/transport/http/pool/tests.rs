@@ -154,7 +154,7 @@ fn pool_with(way: Way, tls: Tls, proxies: Proxies) -> Subject {
 
 fn pool_of(way: Way, tls: Tls, proxies: Proxies, max_idle: usize) -> Subject {
     let dialer = Dialer::new(tls, proxies, false);
-    Subject { pool: Arc::new(Pool { dialer, max_idle, idle: Arc::default() }), way }
+    Subject { pool: Arc::new(Pool { dialer, max_idle, idle: Arc::default(), dials: Dials::default() }), way }
 }
 
 fn post(url: &str, body: &'static str) -> Request<SdkBody> {
