@@ -50,8 +50,8 @@ enum Part<C> {
     Wait(watch::Receiver<Progress>, oneshot::Receiver<C>),
 }
 
-/// What has come of waiting.
-enum Waited<C> {
+/// What has come of waiting for the connection that another opens.
+enum DialOutcome<C> {
     Connection(C),
     /// Nothing, so that it is to be opened by oneself.
     TooLong,
@@ -95,9 +95,9 @@ impl<C> Dials<C> {
                 return Ok(Obtained::Used(connection));
             }
             match wait(progress, connection).await? {
-                Waited::Connection(connection) => return Ok(Obtained::Used(connection)),
-                Waited::TooLong => return open.await.map(|(connection, _)| Obtained::Opened(connection)),
-                Waited::Abandoned => {}
+                DialOutcome::Connection(connection) => return Ok(Obtained::Used(connection)),
+                DialOutcome::TooLong => return open.await.map(|(connection, _)| Obtained::Opened(connection)),
+                DialOutcome::Abandoned => {}
             }
         }
     }
@@ -159,7 +159,7 @@ impl<C> Dial<C> {
 async fn wait<C>(
     mut progress: watch::Receiver<Progress>,
     connection: oneshot::Receiver<C>,
-) -> Result<Waited<C>, HttpFailure> {
+) -> Result<DialOutcome<C>, HttpFailure> {
     let mut connection = pin!(connection);
     let decided = async {
         let seen = progress.wait_for(|progress| !matches!(progress, Progress::UnderWay)).await;
@@ -167,17 +167,17 @@ async fn wait<C>(
     };
     let progress = tokio::select! {
         biased;
-        Ok(connection) = &mut connection => return Ok(Waited::Connection(connection)),
+        Ok(connection) = &mut connection => return Ok(DialOutcome::Connection(connection)),
         progress = decided => progress,
     };
     match progress {
-        None => Ok(Waited::Abandoned),
+        None => Ok(DialOutcome::Abandoned),
         Some(Progress::Failed(failed)) => Err(failed),
-        Some(Progress::UnderWay) => Ok(Waited::Abandoned),
+        Some(Progress::UnderWay) => Ok(DialOutcome::Abandoned),
         Some(Progress::Open(until)) => tokio::select! {
             biased;
-            Ok(connection) = &mut connection => Ok(Waited::Connection(connection)),
-            () = runtime::sleep_until(until) => Ok(Waited::TooLong),
+            Ok(connection) = &mut connection => Ok(DialOutcome::Connection(connection)),
+            () = runtime::sleep_until(until) => Ok(DialOutcome::TooLong),
         },
     }
 }
