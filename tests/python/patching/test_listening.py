@@ -26,17 +26,7 @@ from support.libraries import BOTO3
 from support.ways import gone
 from turbosqs.patching.listeners import EVENTS
 
-
-@pytest.fixture(autouse=True)
-def _patched() -> Iterator[None]:
-    with turbosqs.patched():
-        yield
-
-
-@pytest.fixture
-def client(embedded: Any) -> Any:
-    embedded.reset()
-    return BOTO3.client(embedded.endpoint_url)
+pytestmark = pytest.mark.usefixtures("patched")
 
 
 def listening(client: Any, way: str) -> None:

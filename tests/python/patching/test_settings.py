@@ -9,7 +9,6 @@ from typing import Any
 
 import botocore
 import pytest
-import turbosqs
 from botocore.config import Config
 from botocore.credentials import Credentials, RefreshableCredentials
 from botocore.exceptions import CredentialRetrievalError
@@ -18,11 +17,7 @@ from support.fakes import Scripted, ok
 from support.libraries import BOTO3, KEYS
 from support.ways import gone
 
-
-@pytest.fixture(autouse=True)
-def _patched() -> Iterator[None]:
-    with turbosqs.patched():
-        yield
+pytestmark = pytest.mark.usefixtures("patched")
 
 
 def ask(server: Scripted, client: Any) -> Any:

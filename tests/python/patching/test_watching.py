@@ -6,7 +6,7 @@ import gc
 import logging
 import socket
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 from unittest import mock
@@ -24,17 +24,7 @@ from turbosqs import _core
 from turbosqs.patching import listeners
 from urllib3.connectionpool import HTTPConnectionPool
 
-
-@pytest.fixture(autouse=True)
-def _patched() -> Iterator[None]:
-    with turbosqs.patched():
-        yield
-
-
-@pytest.fixture
-def client(embedded: Any) -> Any:
-    embedded.reset()
-    return BOTO3.client(embedded.endpoint_url)
+pytestmark = pytest.mark.usefixtures("patched")
 
 
 class Watching:
