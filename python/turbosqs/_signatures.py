@@ -9,7 +9,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from inspect import Signature
     from typing import Any
 
@@ -63,7 +63,9 @@ class Later:
         return self._signature().__reduce__()
 
 
-def takes(function: Callable[..., Any], name: str, module: str = "turbosqs.types") -> None:
+def takes(
+    function: Callable[..., Any], name: str, module: str = "turbosqs.types", *, known: Collection[str] = ()
+) -> None:
     """What a function takes as ``**kwargs`` are the members of a TypedDict.
 
     Nothing is changed of the function, or of what a call of it costs; and it is no decorator, of which type checkers
@@ -74,8 +76,9 @@ def takes(function: Callable[..., Any], name: str, module: str = "turbosqs.types
         function: it.
         name: of the TypedDict.
         module: where that is.
+        known: members that it knows by itself.
     """
-    says(function, lambda: _unpacked(function, name, module))
+    says(function, lambda: _unpacked(function, name, module, known))
 
 
 def takes_as(function: Callable[..., Any], place: str) -> None:
@@ -93,13 +96,13 @@ def says(function: Callable[..., Any], make: Callable[[], Signature]) -> None:
     function.__signature__ = Later(make)  # type: ignore[attr-defined]
 
 
-def _unpacked(function: Callable[..., Any], name: str, module: str) -> Signature:
+def _unpacked(function: Callable[..., Any], name: str, module: str, known: Collection[str]) -> Signature:
     from importlib import import_module
     from inspect import Parameter, Signature, signature
     from types import FunctionType
 
     # The function as it would be without a signature of its own.
-    bare = FunctionType(function.__code__, function.__globals__)
+    bare = FunctionType(function.__code__, function.__globals__, closure=function.__closure__)
     bare.__defaults__ = function.__defaults__
     bare.__kwdefaults__ = function.__kwdefaults__
     bare.__annotations__ = function.__annotations__
@@ -120,6 +123,7 @@ def _unpacked(function: Callable[..., Any], name: str, module: str) -> Signature
                     annotation=getattr(annotation, "__forward_arg__", annotation),
                 )
                 for member, annotation in options.__annotations__.items()
+                if member not in known
             ),
         ]
     )

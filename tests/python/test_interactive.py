@@ -37,6 +37,8 @@ sqs = turbosqs.client('sqs', 'us-east-1', aws_access_key_id='a', aws_secret_acce
 awaited = aio.client('sqs', 'us-east-1', aws_access_key_id='a', aws_secret_access_key='b')
 batch, awaited_batch = (client.batch_writer(QueueUrl='u') for client in (sqs, awaited))
 pages = sqs.get_paginator('list_queues')
+resource = turbosqs.resource('sqs', 'us-east-1', aws_access_key_id='a', aws_secret_access_key='b')
+queue, message = resource.Queue('u'), resource.Message('u', 'r')
 """
 
 #: Completes each line, by jedi and without it.
@@ -83,6 +85,15 @@ LINES = {
     "aio.Consumer(awaited, idle": {"idle_timeout="},
 }
 
+#: By jedi alone, as it is by default: without it IPython reads docstrings first, and boto3's are empty until printed.
+RESOURCES = {
+    "resource.create_queue(": {"QueueName=", "Attributes=", "tags="},
+    "resource.get_queue_by_name(QueueN": {"QueueName="},
+    "queue.send_messages(": {"Entries="},
+    "queue.receive_messages(MaxN": {"MaxNumberOfMessages="},
+    "message.change_visibility(": {"VisibilityTimeout="},
+}
+
 
 def arguments() -> dict[str, set[str]]:
     """A line for each operation, with the arguments that are to be offered."""
@@ -99,7 +110,7 @@ def of_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("of_nobody")
 def test_ipython_completes() -> None:
-    lines = [*LINES, *arguments(), "turbosqs."]
+    lines = [*LINES, *arguments(), *RESOURCES, "turbosqs."]
     done = subprocess.run(
         [sys.executable, "-c", COMPLETE, json.dumps(lines)], capture_output=True, text=True, check=False, timeout=110
     )
@@ -109,6 +120,8 @@ def test_ipython_completes() -> None:
         # Beside the arguments there are the names that could begin a value.
         offered = [{text for text in texts if text.endswith("=") or "(" not in line} for texts in found[line]]
         assert offered == [expected, expected], line
+    for line, expected in RESOURCES.items():
+        assert {text for text in found[line][0] if text.endswith("=")} == expected, line
     for texts in found["turbosqs."]:
         assert set(texts) == set(turbosqs.__all__)
 
