@@ -1,4 +1,5 @@
-"""Every block of code of the documentation's site is run, page by page, and every command in it exists."""
+"""Every block of code of the documentation's site is run, page by page; every command in it exists, and so does the one
+that makes each figure."""
 
 from __future__ import annotations
 
@@ -7,15 +8,23 @@ import re
 import shlex
 import subprocess
 import sys
+from importlib import import_module
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import pytest
 import turbosqs
+import turbosqs.aio
+import turbosqs.telemetry
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = Path(turbosqs.__file__).parent.parent
-PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"]
+DOCS = ROOT / "docs"
+#: Kept with the code, and off the site (`exclude_docs` of mkdocs.yml).
+EXCLUDED = DOCS / "measurements.md"
+SITE = sorted(set(DOCS.rglob("*.md")) - {EXCLUDED})
+PAGES = [*SITE, ROOT / "README.md"]
 #: For pages about web frameworks (`make python` makes it).
 FRAMEWORKS = Path(sys.prefix) / "examples" / "bin" / "python"
 BLOCK = re.compile(r"(?ms)^```(\w*)\n(.*?)^```$")
@@ -77,3 +86,137 @@ def test_make_has_what_the_pages_name() -> None:
     named = {target for page in PAGES for target in re.findall(r"`make ([a-z-]+)", page.read_text("utf-8"))}
     assert named
     assert named <= targets
+
+
+#: What something takes, as a number with the unit of a measurement, or as the word for such a unit.
+FIGURE = re.compile(
+    r"(?<![\w.,])(?:[1-9][\d,.]*x\b|\d[\d,.]*(?:"
+    r" ?(?:µs|us|ns|ms|kB|KB|MB|GB|%)(?!\w)"
+    r"| times\b|(?: \w+){0,2} a second\b| of CPU\b"
+    r"))|\b(?:nano|micro|milli)seconds?\b"
+)
+
+#: How a figure is made: a command that makes it again.
+COMMAND = re.compile(
+    r"(?:[A-Z_]+=\S+ )*(?:\.venv/[a-z]+/bin/)?(?:make (?P<target>[a-z-]+)\b|pytest .*?(?P<tests>tests/[\w/.]+)"
+    r"|python (?P<script>benches/\w+\.py)|python -m (?P<module>benches|support\.\w+))"
+)
+
+#: A page that a command writes.
+WRITTEN = {"bench.md": "Written by `make bench`."}
+
+#: What has such a unit and was not measured: settings, what one gives or is given, the form of an output.
+SAID = {
+    "batching.md": ["or for 2 ms"],
+    "celery.md": ["Where the service takes 5 ms"],
+    "cost.md": ['"Each 64 KB chunk', "ten short polls a second"],
+    "testing.md": ["200 - 0.1 ms", "NonExistentQueue 0.0 ms"],
+    "design/benches.md": ["the SQS beside it after 5 ms"],
+    "design/celery.md": ["A poll waits up to 10 ms", "linger for 20 ms", "messages a second. One that fails"],
+    "design/receiving.md": ["10 ms linger"],
+    "design/transport.md": ["50 ms base"],
+}
+
+
+def paragraphs(text: str) -> list[str]:
+    """Paragraphs, items of lists, and tables; a table is one with the paragraph that stands before it."""
+    found: list[str] = []
+    for piece in re.split(r"\n\s*\n|\n(?=\s*(?:[*-]|\d+\.) )", text):
+        if piece.lstrip().startswith("|") and found:
+            found[-1] += f"\n\n{piece}"
+        else:
+            found.append(piece)
+    return found
+
+
+def commands_of(paragraph: str) -> list[re.Match[str]]:
+    """The commands that a paragraph names, between backticks, that make figures."""
+    spans = re.findall(r"(?<!`)`([^`]+)`(?!`)", paragraph)
+    return [command for span in spans if (command := COMMAND.match(" ".join(span.split())))]
+
+
+def unfounded(text: str) -> list[str]:
+    """The figures of a page in whose paragraph no command is named."""
+    return [
+        f"{figure[0]} in: {' '.join(paragraph.split())[:200]}"
+        for paragraph in paragraphs(text)
+        if not commands_of(paragraph)
+        for figure in FIGURE.finditer(paragraph)
+    ]
+
+
+@pytest.mark.parametrize("page", SITE, ids=lambda page: page.relative_to(DOCS).as_posix())
+def test_every_figure_names_the_command_that_makes_it(page: Path) -> None:
+    """In its own paragraph; for a table, in that before it."""
+    name, text = page.relative_to(DOCS).as_posix(), page.read_text("utf-8")
+    for said in SAID.get(name, ()):
+        assert said in text, f"no longer on the page: {said}"
+        text = text.replace(said, "")
+    if name in WRITTEN:
+        assert WRITTEN[name] in text
+    else:
+        assert unfounded(text) == []
+
+
+def test_the_commands_that_make_figures_exist() -> None:
+    targets = set(re.findall(r"(?m)^([a-z][a-z-]*):", (ROOT / "Makefile").read_text("utf-8")))
+    named = [
+        command
+        for page in SITE
+        for paragraph in paragraphs(page.read_text("utf-8"))
+        for command in commands_of(paragraph)
+    ]
+    assert {"bench"} <= {command["target"] for command in named} - {None} <= targets
+    for command in named:
+        for path in (command["tests"], command["script"]):
+            assert path is None or (ROOT / path).exists(), command[0]
+        if module := command["module"]:
+            place = ROOT / (module if module == "benches" else f"tests/python/{module.replace('.', '/')}.py")
+            assert place.exists(), command[0]
+
+
+def test_the_site_leaves_out_what_is_said_to_be() -> None:
+    settings = (ROOT / "mkdocs.yml").read_text("utf-8")
+    assert re.search(rf"(?m)^exclude_docs: {EXCLUDED.name}$", settings)
+    listed = set(re.findall(r": ([\w/-]+\.md)$", settings, re.MULTILINE)) - {EXCLUDED.name}
+    assert listed == {page.relative_to(DOCS).as_posix() for page in SITE}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("A call takes 3.5 µs here.", ["3.5 µs"]),
+        ("It takes microseconds, and 1,000 tasks a second.", ["microseconds", "1,000 tasks a second"]),
+        ("It is 12x quicker, 40 times in all, for 90 us of CPU and 3 %", ["12x", "40 times", "90 us", "3 %"]),
+        ("By `make bench`:\n\n| a | 3 ms |\n|---|---|", []),
+        ("By `make bench`.\n\nIt takes 3 ms.", ["3 ms"]),
+        ("* `make bench`\n* 3 ms", ["3 ms"]),
+        ("By hand:\n\n| a | 3 ms |\n|---|---|", ["3 ms"]),
+        ("3 MB by `TURBOSQS_FLEET=9 pytest -s tests/python/receiving/test_fleet.py`", []),
+        ("3 MB by `PYTHONPATH=tests/python python -m support.exits`", []),
+        ("3 MB, as `python -m turbosqs` says", ["3 MB"]),
+        ("Bodies of 64 KiB, 1 MiB, leases of 30 s, version 0.3x, three times, 10 minutes", []),
+    ],
+)
+def test_a_figure_without_its_command_is_found(text: str, found: list[str]) -> None:
+    assert [each.partition(" in: ")[0] for each in unfounded(text)] == found
+
+
+#: Public names that the reference explains in a sentence, or elsewhere: modules, the default session and its methods.
+ELSEWHERE = {"DEFAULT_SESSION", "aio", "client", "exceptions", "local", "resource", "session", "setup_default_session"}
+
+
+def test_the_reference_has_every_public_name() -> None:
+    shown = set(re.findall(r"(?m)^::: turbosqs\.([\w.]+)$", (DOCS / "reference.md").read_text("utf-8")))
+    found = [attrgetter(name)(import_all(name)) for name in shown]
+    for module in (turbosqs, turbosqs.aio, turbosqs.telemetry):
+        names = set(module.__all__) - ELSEWHERE - {"Instrumentor", "telemetry"}
+        assert [name for name in sorted(names) if not any(getattr(module, name) is each for each in found)] == []
+
+
+def import_all(name: str) -> Any:
+    """The package, with the modules on the way to a name imported."""
+    parts = name.split(".")
+    for end in range(1, len(parts)):
+        import_module(".".join(["turbosqs", *parts[:end]]))
+    return turbosqs
