@@ -50,6 +50,14 @@ def test_links_of_the_readme_hold_on_pypi() -> None:
             assert not heading or heading in anchors((ROOT / path).read_text()), link
 
 
+def test_figures_of_the_readme_are_those_that_were_measured() -> None:
+    """They are copied from what `make bench` wrote, all of them."""
+    table = r"(?m)^\| CPU per message, if not said otherwise .*\n(?:\|.*\n)+"
+    measured, shown = (re.findall(table, (ROOT / page).read_text()) for page in ("docs/bench.md", "README.md"))
+    assert len(measured) == 1
+    assert shown == measured
+
+
 def test_the_metadata() -> None:
     assert all(url.startswith(HOME) for url in PROJECT["urls"].values())
     assert CARGO["repository"] == HOME
