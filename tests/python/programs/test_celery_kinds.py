@@ -23,7 +23,7 @@ from turbosqs.kombu import batch_publishing
 from turbosqs.local import Server
 
 #: In seconds; a machine that stands still for half of it is taken to have lost its messages.
-VISIBLE = 4
+VISIBLE = 6
 OPTIONS: dict[str, Any] = {"wait_time_seconds": 1, "visibility_timeout": VISIBLE, "heartbeat": True}
 QUEUES = ["celery", "other"]
 POOLS = {"prefork": 2, "threads": 4, "solo": 1, "gevent": 4, "eventlet": 4}
