@@ -6,9 +6,9 @@ BIN := $(VENV)/bin
 # The environment that is made, of those in scripts/environments.py; one that holds more is as good.
 ENVIRONMENT := development
 STEP := $(PYTHON) scripts/step.py
-# Dependencies as in the extension module, which are built by then; our own code to be compiled soon, not to run fast.
+# Dependencies as in the extension module, which are built by then.
 OWN_CODE := --config profile.release.package.turbosqs
-CARGO_TEST := cargo test --release --locked --features same-dependencies $(OWN_CODE).opt-level=1
+CARGO_TEST := cargo test --release --locked --features same-dependencies
 # After a change only what it touches is compiled, which takes longer the first time.
 INCREMENTALLY := env CARGO_INCREMENTAL=1
 INCREMENTAL := $(OWN_CODE).codegen-units=256
@@ -127,12 +127,13 @@ console-library:
 locked-environments:
 	@$(STEP) "locked environments" $(PYTHON) scripts/environments.py check
 
+# What makes them longer to compile the simulated hours of receiving make good, each time that they run.
 rust-tests:
-	@$(STEP) --closing '^test result' "Rust tests" $(CARGO_TEST)
+	@$(STEP) --closing '^test result' "Rust tests" $(CARGO_TEST) $(OWN_CODE).opt-level=2
 
 unit-tests:
 	@$(STEP) --closing '^test result' "Rust unit tests" \
-		$(INCREMENTALLY) TURBOSQS_SEEDS=1000 $(CARGO_TEST) $(INCREMENTAL) --lib
+		$(INCREMENTALLY) TURBOSQS_SEEDS=1000 $(CARGO_TEST) $(OWN_CODE).opt-level=1 $(INCREMENTAL) --lib
 
 parity-tests:
 	@$(STEP) --closing '\d passed' "Python parity tests" $(BIN)/pytest -q -x \
