@@ -11,7 +11,7 @@ import os
 from time import sleep
 
 from ._lock import lock
-from .telemetry.switch import TAG
+from .telemetry.tag import TAG
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

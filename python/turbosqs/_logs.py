@@ -14,10 +14,10 @@ any level changes (``setLevel``, ``logging.disable``). The moment they forget is
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import os
 import sys
-import threading
 
 from ._core import open_log, set_log_level, take_log_records, wait_for_log_records
 from ._lock import lock
@@ -26,6 +26,7 @@ from ._when_imported import WhenImported
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import logging
+    import threading
     from typing import Any
 
 #: Those that the core writes to.
@@ -53,11 +54,16 @@ class _Answers(dict[int, bool]):
 
 
 class _Reader:
-    """Who takes the records, one at a time, and the thread that does so by itself."""
+    """Who takes the records, one at a time, and the thread that does so by itself.
+
+    ``threading`` is imported for that thread, since most programs have none, and it would be a third of the time that
+    the first client takes.
+    """
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.busy = threading.local()
+        self.lock = _thread.allocate_lock()
+        # The thread that has the lock.
+        self.owner: int | None = None
         self.thread: threading.Thread | None = None
         # The loggers that want DEBUG.
         self.debugged: set[str] = set()
@@ -69,6 +75,9 @@ class _Reader:
         if not _are_threads():
             return
         if (self.debugged or self.consumers) and (self.thread is None or not self.thread.is_alive()):
+            import threading
+
+            _heed_forks()
             open_log(True)
             self.thread = threading.Thread(target=self._run, name="turbosqs-log", daemon=True)
             self.thread.start()
@@ -82,11 +91,11 @@ class _Reader:
         """Have none."""
         open_log(False)
         thread, self.thread = self.thread, None
-        if timeout and thread is not None and thread is not threading.current_thread():
+        if timeout and thread is not None and thread.ident != _thread.get_ident():
             thread.join(timeout)
 
     def _run(self) -> None:
-        while wait_for_log_records(600.0) and self.thread is threading.current_thread():
+        while wait_for_log_records(600.0) and self.thread is not None and self.thread.ident == _thread.get_ident():
             flush()
 
 
@@ -95,7 +104,7 @@ _reader = _Reader()
 
 def _are_threads() -> bool:
     """Whether threads are threads, and not greenlets, of which all would wait for records."""
-    return threading.get_ident.__module__ == "_thread"
+    return _thread.get_ident.__module__ == "_thread"
 
 
 def is_debugged() -> bool:
@@ -149,12 +158,13 @@ def consumes(change: int) -> None:
 
 def flush() -> None:
     """Log what waits, in the thread that asks."""
-    if getattr(_reader.busy, "is_logging", False):
+    reader, thread = _reader, _thread.get_ident()
+    if reader.owner == thread:
         # A handler that makes calls of its own.
         return
-    if not _reader.lock.acquire(timeout=_PATIENT):
+    if not reader.lock.acquire(timeout=_PATIENT):
         return
-    _reader.busy.is_logging = True
+    reader.owner = thread
     try:
         records, lost = take_log_records()
         for record in records:
@@ -164,8 +174,8 @@ def flush() -> None:
 
             logging.getLogger("turbosqs").warning("%d records of the core were lost: too many at a time", lost)
     finally:
-        _reader.busy.is_logging = False
-        _reader.lock.release()
+        reader.owner = None
+        reader.lock.release()
 
 
 #: Before it, what lingers is sent: see ``_at_exit``.
@@ -191,14 +201,26 @@ def _after_fork_in_child() -> None:
     _reader = _Reader()
     _reader.debugged = debugged
     take_log_records()
-    _reader.start()
 
 
 if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+
+# Whether forks find the thread stopped, and start it again.
+_forks_are_heeded = False
+
+
+def _heed_forks() -> None:
+    """See to it, once there is to be a thread: after ``threading`` has, which takes all threads that there are in a
+    child for the parent's."""
+    global _forks_are_heeded
+    if _forks_are_heeded or not hasattr(os, "register_at_fork"):
+        return
+    _forks_are_heeded = True
     hooks: dict[str, Any] = {
         # Python warns of threads that a fork finds.
         "before": lambda: _reader.stop(_PATIENT),
         "after_in_parent": lambda: _reader.start(),
-        "after_in_child": _after_fork_in_child,
+        "after_in_child": lambda: _reader.start(),
     }
     os.register_at_fork(**hooks)

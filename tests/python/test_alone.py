@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
+import turbosqs
 from support.fakes import HANG_UP, Reply, Scripted, fault, ok, refused_port
 from support.libraries import SUBJECT
 from support.scripts import PRELUDE, run
@@ -41,6 +45,21 @@ def test_import_brings_nothing_else(scripted: Scripted) -> None:
         prelude="import sys\nbefore = {name.split('.')[0] for name in sys.modules}\n" + PRELUDE,
     )
     assert printed == "[]\n[] u\n[] 23\n"
+
+
+def test_the_first_client_imports_little_of_the_standard_library() -> None:
+    """A cold start waits for each module: `threading` alone, or `logging`, takes as long as half of turbosqs."""
+    program = f"""
+import os, sys
+sys.path.insert(0, {str(Path(turbosqs.__file__).parent.parent)!r})
+before = set(sys.modules)
+import turbosqs
+turbosqs.client("sqs", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
+new = set(sys.modules) - before - set(sys.builtin_module_names)
+print(sorted(name for name in new if not name.startswith("turbosqs")))
+"""
+    printed = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True)
+    assert printed.stdout == "['__future__']\n"
 
 
 #: Ways to fail, with the settings of the client.

@@ -51,7 +51,6 @@ class Messages:
         Raises:
             TypeError, ValueError, ParamValidationError: as ``poll_messages``.
         """
-        # Of the object itself, not of the class: it is looked at with each message.
         self._recorder: Recorder | None = None
         self._ask = client._ask
         self._keep_signing = client._keep_signing
@@ -90,8 +89,12 @@ class Messages:
             raise StopAsyncIteration
         return message
 
-    async def _next(self) -> Message | None:
-        began = 0 if self._recorder is None else time_ns()
+    async def _next(self, is_recorded: bool = False) -> Message | None:
+        """The next message; None at the end.
+
+        Args:
+            is_recorded: it is the caller who records it, if anybody does.
+        """
         self._taken += 1
         if self._taken % TURN == 0:
             # While there is always something to take, others want their turn too.
@@ -105,11 +108,11 @@ class Messages:
                     continue
                 if work:
                     message: Message = work[1]
-                    # Whether it is recorded may have changed meanwhile.
-                    if (recorder := self._recorder) is not None:
-                        recorder.received(self._client, self._params["QueueUrl"], began or time_ns(), [message])
                     return message
                 await self._ask(Exchange.await_messages, self._core, 1)
+                if self._recorder is not None and not is_recorded:
+                    # Recording has begun meanwhile.
+                    return await _next_recorded(self)
         except Failure as failure:
             error = self._exception(failure)
         else:
@@ -187,6 +190,23 @@ def poll_messages(
 
 
 takes(poll_messages, "PollingOptions")
+
+
+_next_plain = Messages._next
+
+
+async def _next_recorded(messages: Messages) -> Message | None:
+    """``_next`` while messages are recorded, be it those of other clients."""
+    began = time_ns()
+    message = await _next_plain(messages, True)
+    # Whether these are may have changed meanwhile.
+    recorder = messages._recorder
+    if recorder is not None and message is not None:
+        recorder.received(messages._client, messages._params["QueueUrl"], began, [message])
+    return message
+
+
+switch.take_part(Messages, _next_recorded, "_next")
 
 
 async def until_quiet(core: _core.Client, poller: _core.Poller, timeout: float) -> bool:

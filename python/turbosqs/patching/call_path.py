@@ -13,7 +13,7 @@ from .._lock import lock
 from .._logs import flush, install
 from ..config import warn_of_no_verification
 from ..errorfactory import exception
-from ..telemetry.switch import TAG
+from ..telemetry.tag import TAG
 from .counts import FAST
 from .keys import watched
 from .listeners import Listening

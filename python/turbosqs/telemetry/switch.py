@@ -1,14 +1,12 @@
 """Whether calls of clients are recorded, and by whom.
 
-A class of clients has its plain way of making a call as long as nobody wants any recorded, and another one then: what
-nobody has asked for costs nothing. This module imports nothing of OpenTelemetry.
+A class has its plain way of making a call, or of handing a message over, as long as nobody wants any recorded, and
+another one then: what nobody has asked for costs nothing. This module imports nothing of OpenTelemetry.
 """
 
 from __future__ import annotations
 
 import os
-from contextvars import ContextVar
-from weakref import WeakKeyDictionary
 
 from .._lock import lock
 
@@ -16,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Protocol
+    from weakref import WeakKeyDictionary
 
     from .recorder import Recorder
 
@@ -31,26 +30,29 @@ if TYPE_CHECKING:
 #: The tag of calls that nobody is to be told of: those of an exporter, for one.
 UNTOLD = (1 << 64) - 1
 
-#: The tag of a call that botocore makes for a client of ours, on its way there and to the core.
-TAG: ContextVar[int] = ContextVar("turbosqs_tag", default=0)
-
 #: What records all clients.
 _general: Recorder | None = None
 
 #: What records clients made with ``telemetry=True`` where nothing records all.
 _single: Recorder | None = None
 
-#: The classes of clients, each with its plain ``_make_api_call`` and the one that records.
-_classes: list[tuple[Any, Callable[..., Any], Callable[..., Any]]] = []
+#: Classes and names of methods, each with the plain one and the one that records.
+_methods: list[tuple[Any, str, Callable[..., Any], Callable[..., Any]]] = []
 
 
-#: Writers, iterators and consumers, each with its client.
-_followers: WeakKeyDictionary[_Follower, Any] = WeakKeyDictionary()
+#: Writers, iterators and consumers, each with its client; None before there are any.
+_followers: WeakKeyDictionary[_Follower, Any] | None = None
 
 
 def follow(follower: _Follower, client: Any) -> None:
     """Have a writer, an iterator or a consumer recorded for as long as its client is."""
+    global _followers
+    # Here: the first client would take noticeably longer with it.
+    from weakref import WeakKeyDictionary
+
     with lock():
+        if _followers is None:
+            _followers = WeakKeyDictionary()
         _followers[follower] = client
         _tell(follower, client)
 
@@ -58,18 +60,20 @@ def follow(follower: _Follower, client: Any) -> None:
 def unfollow(follower: _Follower) -> None:
     """It has come to its end."""
     with lock():
-        _followers.pop(follower, None)
+        if _followers is not None:
+            _followers.pop(follower, None)
 
 
-def take_part(cls: Any, recorded: Callable[..., Any]) -> None:
-    """Have a class of clients switched with the others.
+def take_part(cls: Any, recorded: Callable[..., Any], name: str = "_make_api_call") -> None:
+    """Have a method of a class switched with the others.
 
     Args:
         cls: the class.
-        recorded: its ``_make_api_call`` while calls are recorded.
+        recorded: the method while calls are recorded.
+        name: the method's.
     """
     with lock():
-        _classes.append((cls, cls._make_api_call, recorded))
+        _methods.append((cls, name, getattr(cls, name), recorded))
         _settle()
 
 
@@ -144,9 +148,9 @@ def recorder_of(client: Any) -> Recorder | None:
 
 def _settle() -> None:
     is_on = _general is not None or _single is not None
-    for cls, plain, recorded in _classes:
-        cls._make_api_call = recorded if is_on else plain
-    for follower, client in list(_followers.items()):
+    for cls, name, plain, recorded in _methods:
+        setattr(cls, name, recorded if is_on else plain)
+    for follower, client in () if _followers is None else list(_followers.items()):
         _tell(follower, client)
 
 
@@ -157,8 +161,9 @@ def _tell(follower: _Follower, client: Any) -> None:
 
 
 def _after_fork_in_child() -> None:
+    global _followers
     # They are the parent's.
-    _followers.clear()
+    _followers = None
     for recorder in (_general, _single):
         if recorder is not None:
             recorder.after_fork()
