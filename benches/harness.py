@@ -31,8 +31,9 @@ class Figures:
     ``cpu``, ``wall`` and ``requests`` are per message (per start, where there are no messages), times in microseconds;
     ``client`` and ``server`` are CPU per request on either side. ``memory`` is the client's, in megabytes, at the end.
     ``start`` is the time from the start of the process, in microseconds, where that is what is measured; ``beyond``
-    is what a call costs beyond its parts. ``connections`` are those that were opened in all, and ``resumed`` those of
-    them that took up an earlier TLS session.
+    is what a call costs beyond its parts, ``beyond_loop`` the same with one of them measured in a loop.
+    ``connections`` are those that were opened in all, and ``resumed`` those of them that took up an earlier TLS
+    session.
     """
 
     library: str
@@ -46,6 +47,7 @@ class Figures:
     latency_without: float = float("nan")
     start: float = float("nan")
     beyond: float = float("nan")
+    beyond_loop: float = float("nan")
     connections: float = float("nan")
     resumed: float = float("nan")
 
@@ -157,6 +159,7 @@ class Harness:
             beyond=figures.get("beyond", float("nan")),
             connections=after["connections"] - before["connections"],
             resumed=after["resumed"] - before["resumed"],
+            beyond_loop=figures.get("beyond_loop", float("nan")),
         )
 
     def _fill(self, queue: str, count: int, body: str) -> None:

@@ -25,6 +25,7 @@ def _cells(results: Results, run: Run, outcome: Outcome) -> list[str]:
         number(outcome.median("latency")),
         number(outcome.median("latency_without")),
         number(outcome.median("beyond")),
+        number(outcome.median("beyond_loop")),
         *_connections(run, outcome),
         *_over_tls(results, run),
     ]
@@ -58,6 +59,7 @@ COUNTED = [
     "median latency, µs",
     "without batching, µs",
     "beyond its parts, µs",
+    "beyond them, the tool in a loop, µs",
     "connections",
     "resumed",
     "CPU over TLS, µs a message",

@@ -35,28 +35,30 @@ def patched(job: Job, tool: str) -> None:
 
 #: How many calls a turn is: some milliseconds.
 TURN = 25
+#: How many of the tool's own around nothing, in a loop: its code comes into the caches with the first ones.
+LOOP = 8 * TURN
 
 
 def in_turns(job: Job, tool: str) -> None:
     """A patched call under the tool, and what it costs beyond the call without the tool and the tool by itself.
 
     Three processes take turns, so that whatever else the machine does meets all of them; a figure is the median of the
-    turns. The tool by itself stands around a ``_make_api_call`` that only answers, and between two requests, where a
-    program has it: there its code is out of the caches, and costs a multiple of what it does in a loop. So it is what
-    requests cost with it in between, beyond requests without it.
+    turns. The tool by itself stands around a ``_make_api_call`` that only answers, and is measured in two ways. Between
+    two requests, where a program has it: what requests cost with it in between, beyond requests without it; its code is
+    out of the caches there. And in a loop, where it costs half as much or less.
     """
     with ExitStack() as stack:
         plain, traced, beside = (stack.enter_context(_player(each, job, tool)) for each in (_plain, _traced, _beside))
         for each in (plain, traced, beside):
             each.recv()
-        found: list[tuple[float, float]] = []
+        found: list[tuple[float, float, float]] = []
         with job.measured():
             for _ in range(job.messages // (4 * TURN)):
                 call, both = _turn(plain, 0), _turn(traced, 0)
-                alone = _turn(beside, 1) - _turn(beside, 0)
-                found.append((both, both - call - alone))
-    cpu, beyond = (statistics.median(each) / TURN * 1e6 for each in zip(*found, strict=True))
-    job.figures |= {"cpu": cpu * job.messages, "beyond": beyond}
+                between, in_a_loop = _turn(beside, 1) - _turn(beside, 0), _turn(beside, 2) * TURN / LOOP
+                found.append((both, both - call - between, both - call - in_a_loop))
+    cpu, beyond, beyond_loop = (statistics.median(each) / TURN * 1e6 for each in zip(*found, strict=True))
+    job.figures |= {"cpu": cpu * job.messages, "beyond": beyond, "beyond_loop": beyond_loop}
 
 
 #: What a process does in its turns: each sends so many messages.
@@ -120,11 +122,12 @@ def _sending(job: Job, sqs: Any) -> Callable[[int], None]:
 
 
 def _beside(job: Job, tool: str, stack: ExitStack) -> Turns:
-    """Requests by the core itself; and the same with a call of boto3's before each that comes to nothing."""
+    """Requests by the core itself; the same with a call of boto3's before each that comes to nothing; and such calls
+    in a loop, with no requests."""
     import turbosqs
     from botocore.client import BaseClient
 
-    BaseClient._make_api_call = lambda *_: REPLY
+    BaseClient._make_api_call = answer
     stack.enter_context(TOOLS[tool]()("bench"))
     sqs, core = work_boto3.client(job), turbosqs.client("sqs", endpoint_url=job.endpoint_url, **SETTINGS)._core
 
@@ -137,21 +140,35 @@ def _beside(job: Job, tool: str, stack: ExitStack) -> Turns:
             sqs.send_message(QueueUrl=job.queue_url, MessageBody=job.body)
             core.call("SendMessage", {"QueueUrl": job.queue_url, "MessageBody": job.body})
 
-    return [without, with_tool]
+    def in_a_loop(_: int) -> None:
+        for _ in range(LOOP):
+            sqs.send_message(QueueUrl=job.queue_url, MessageBody=job.body)
+
+    return [without, with_tool, in_a_loop]
 
 
-REPLY = {
-    "MessageId": "00000000-0000-0000-0000-000000000000",
-    "MD5OfMessageBody": "0" * 32,
-    "ResponseMetadata": {"RequestId": "r", "HTTPStatusCode": 200, "HTTPHeaders": {}, "RetryAttempts": 0},
-}
+def answer(*_: Any) -> dict[str, Any]:
+    """What stands for ``_make_api_call``: it makes no request, and returns what a call of the embedded SQS's does."""
+    headers = {
+        "x-amzn-requestid": "00000000-0000-0000-0000-000000000000",
+        "content-type": "application/x-amz-json-1.0",
+        "date": "Thu, 01 Jan 1970 00:00:00 GMT",
+        "content-length": "106",
+    }
+    metadata = {
+        "RequestId": headers["x-amzn-requestid"],
+        "HTTPStatusCode": 200,
+        "HTTPHeaders": headers,
+        "RetryAttempts": 0,
+    }
+    return {"MD5OfMessageBody": "0" * 32, "MessageId": headers["x-amzn-requestid"], "ResponseMetadata": metadata}
 
 
 def around_nothing(job: Job, tool: str) -> None:
     """The tool's wrapper of ``_make_api_call`` around one that only answers, in a loop."""
     from botocore.client import BaseClient
 
-    BaseClient._make_api_call = lambda *_: REPLY
+    BaseClient._make_api_call = answer
     with TOOLS[tool]()("bench"):
         work_boto3.send(job)
 

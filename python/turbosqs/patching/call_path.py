@@ -19,7 +19,7 @@ from .keys import watched
 from .listeners import Listening
 from .model import Model, as_query, with_older_code, without_empty
 from .settings import UnknownSettingError, core_arguments
-from .tracing import with_trace, without_digest
+from .tracing import url_of, with_trace, without_digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class CallPath(Listening):
         self.core = core
         self.counts = counts
         self.shortcuts: dict[str, Shortcut] = {}
+        self._url = url_of(client)
 
     def again(self, client: Any) -> CallPath:
         """The same for the client as it is now; the counts go on."""
@@ -80,27 +81,43 @@ class CallPath(Listening):
         """
         raise NotImplementedError
 
-    def call(self, client: Any, operation_name: str, api_params: dict[str, Any], tools: Tools | None) -> Any:
-        """A call on the core, as the tools would see it. The service's errors are of the client's own classes."""
+    def call(
+        self,
+        client: Any,
+        operation_name: str,
+        api_params: dict[str, Any],
+        tools: Tools | None,
+        is_inside: bool = False,
+    ) -> Any:
+        """A call on the core, as the tools would see it. The service's errors are of the client's own classes.
+
+        Args:
+            client, operation_name, api_params: the call.
+            tools: None if no known tool traces it.
+            is_inside: this is what their wrappers of ``Endpoint.make_request`` are around.
+        """
         if tools is None:
             return self._call(client, operation_name, api_params)
-        if not tools.around:
-            return self._traced(client, operation_name, api_params, tools)
-        return tools.run_around(client, operation_name, lambda: self._traced(client, operation_name, api_params, tools))
-
-    def _traced(self, client: Any, operation_name: str, api_params: dict[str, Any], tools: Tools) -> Any:
-        header = tools.header(client, operation_name, api_params)
-        params, traced = (api_params, None) if header is None else with_trace(operation_name, api_params, header)
-        # What bears it in its messages does without the header.
-        header = header if traced is None else None
-        try:
-            reply = self._call(client, operation_name, params, header)
-        except ClientError as refusal:
-            if tools.sees_attempts:
-                tools.repeated(client, operation_name, refusal.response)
-            raise
-        if tools.sees_attempts:
-            tools.repeated(client, operation_name, reply)
+        url = self._url
+        if tools.around and not is_inside:
+            return tools.run_around(client, url, operation_name, self.call, (client, operation_name, api_params, tools))
+        traced = None
+        header = tools.header(client, url, operation_name, api_params) if tools.are_asked else None
+        if header is not None:
+            api_params, traced = with_trace(operation_name, api_params, header)
+            if traced is not None:
+                # What bears it in its messages does without the header.
+                header = None
+        if not tools.see_attempts:
+            reply = self._call(client, operation_name, api_params, header)
+        else:
+            try:
+                reply = self._call(client, operation_name, api_params, header)
+            except ClientError as refusal:
+                tools.repeated(url, operation_name, refusal.response)
+                raise
+            if reply["ResponseMetadata"]["RetryAttempts"]:
+                tools.repeated(url, operation_name, reply)
         return reply if traced is None else without_digest(reply, traced)
 
     def _call(self, client: Any, operation_name: str, api_params: dict[str, Any], header: str | None = None) -> Any:

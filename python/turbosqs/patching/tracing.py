@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     #: A handler of an event, and whether nothing comes of it for a request and the arguments of its call.
     _Handler = tuple[Any, Callable[[Any, dict[str, Any]], bool] | None]
 
-_HEADER = "X-Amzn-Trace-Id"
+#: In small letters.
+_HEADER = "x-amzn-trace-id"
 # Not in every botocore.
 _add_invocation = getattr(handlers, "add_recursion_detection_header", None)
 _ATTRIBUTE = "AWSTraceHeader"
@@ -42,10 +43,15 @@ _DIGEST = "MD5OfMessageSystemAttributes"
 class Tools:
     """Tools that trace a call.
 
+    What they are asked stands in the way of every call, and is colder than what a loop would have: so there is little
+    of it, and in few functions.
+
     Attributes:
         around: wrappers of ``Endpoint.make_request``, outermost first.
         preparing: wrappers of ``Endpoint.prepare_request``, outermost first.
         handlers: handlers of events, by event: each with what tells whether it can be left out.
+        are_asked: whether any of them looks at a request, and may add headers to it.
+        see_attempts: whether there are handlers that see each attempt of a call: for botocore it is a request.
     """
 
     def __init__(
@@ -57,8 +63,10 @@ class Tools:
         self.around = around
         self.preparing = preparing
         self.handlers = {} if handlers is None else handlers
+        self.are_asked = bool(self.preparing or self.handlers)
         self._created = self.handlers.get("request-created", ())
         self._signing = self.handlers.get("before-sign", ())
+        self.see_attempts = bool(self._created)
         # The trace of a function's invocation, which some tools leave as it is; elsewhere there is none.
         self._add_invocation = _add_invocation if "AWS_LAMBDA_FUNCTION_NAME" in os.environ else None
         self._beside: tuple[Tools | None, Tools] | None = None
@@ -82,13 +90,17 @@ class Tools:
             self._beside = others, Tools(others.around, others.preparing, self.handlers)
         return self._beside[1]
 
-    def run_around(self, client: Any, operation_name: str, call: Callable[[], Any]) -> Any:
+    def run_around(
+        self, client: Any, url: str, operation_name: str, call: Callable[..., Any], arguments: tuple[Any, ...]
+    ) -> Any:
         """Have the wrappers of ``Endpoint.make_request`` run around a call of the core's.
 
         Args:
             client: botocore's client.
+            url: where botocore would send its requests.
             operation_name: such as ``SendMessage``.
             call: makes it.
+            arguments: what it is given, and after them True: it is inside of the wrappers.
 
         Returns:
             The reply.
@@ -96,42 +108,48 @@ class Tools:
         Raises:
             What ``call`` raises.
         """
-        asked = _Asked(call)
-        _, reply = self.ask_around(client, operation_name, _make_request, asked)
+        asked = _Asked(call, arguments)
+        _, reply = self.ask_around(client, url, operation_name, _make_request, asked)
         if asked.error is not None:
             raise asked.error
         return reply
 
-    def ask_around(self, client: Any, operation_name: str, inner: Callable[..., Any], asked: Any) -> Any:
+    def ask_around(self, client: Any, url: str, operation_name: str, inner: Callable[..., Any], asked: Any) -> Any:
         """Call what stands in the place of ``Endpoint.make_request``, with its wrappers around.
 
         Args:
-            client, operation_name: as above.
+            client, url, operation_name: as above.
             inner: what is called, with a model and a request as that is.
             asked: the call, which it finds in the request's context.
         """
-        for wrapper in reversed(self.around):
-            inner = _around(wrapper, inner, client._endpoint)
-        model = client.meta.service_model.operation_model(operation_name)
-        context = {ASKED: asked}
+        endpoint = client._endpoint
+        outermost, *others = self.around
+        for wrapper in reversed(others):
+            inner = _around(wrapper, inner, endpoint)
         request = {
-            "url": _url(client),
+            "url": url,
             "method": "POST",
             "url_path": "/",
             "headers": {},
             "body": b"",
-            "context": context,
+            "context": {ASKED: asked},
         }
-        return inner(model, request)
+        return outermost(inner, endpoint, (client.meta.service_model.operation_model(operation_name), request), {})
 
-    def header(self, client: Any, operation_name: str, api_params: dict[str, Any]) -> str | None:
-        """The trace header that a request of the call would leave with, asked of one that does not."""
-        if not self.preparing and not self.handlers:
-            return None
-        request = _Request(_url(client))
+    def header(self, client: Any, url: str, operation_name: str, api_params: dict[str, Any]) -> str | None:
+        """The trace header that a request of the call would leave with, asked of one that does not.
+
+        Args:
+            client, url, operation_name: as above.
+            api_params: the call's arguments.
+        """
+        request = _new(_Request)
+        request.url = url
+        request.context = {}
         if self._add_invocation is not None:
             self._add_invocation({"headers": request.headers})
-        self._tell_created(request, operation_name)
+        for handler, _ in self._created:
+            handler(request=request, operation_name=operation_name, event_name=f"request-created.sqs.{operation_name}")
         for handler, is_idle in self._signing:
             if is_idle is not None and is_idle(request, api_params):
                 continue
@@ -145,27 +163,35 @@ class Tools:
                 operation_name=operation_name,
                 event_name=f"before-sign.sqs.{operation_name}",
             )
-        for wrapper in self.preparing:
-            wrapper(_prepare_request, client._endpoint, (request,), {})
-        return request.trace
+        if self.preparing:
+            endpoint = client._endpoint
+            for wrapper in self.preparing:
+                wrapper(_prepare_request, endpoint, (request,), {})
+        headers = request._headers
+        if headers is not None:
+            for name, value in headers.raw_items():
+                if name.lower() == _HEADER:
+                    return value  # type: ignore[no-any-return]
+        return None
 
-    @property
-    def sees_attempts(self) -> bool:
-        """Whether there are handlers that see each attempt of a call: for botocore it is a request."""
-        return bool(self._created)
+    def repeated(self, url: str, operation_name: str, response: dict[str, Any]) -> None:
+        """Have those that see attempts see the ones that were made again, as the response to a call says.
 
-    def repeated(self, client: Any, operation_name: str, response: dict[str, Any]) -> None:
-        """Have them see the attempts that were made again, as the response to a call says."""
+        Args:
+            url, operation_name: as above.
+            response: a reply, or that of a refusal.
+        """
         for _ in range(response.get("ResponseMetadata", {}).get("RetryAttempts", 0)):
-            self._tell_created(_Request(_url(client)), operation_name)
-
-    def _tell_created(self, request: _Request, operation_name: str) -> None:
-        for handler, _ in self._created:
-            handler(request=request, operation_name=operation_name, event_name=f"request-created.sqs.{operation_name}")
+            for handler, _ in self._created:
+                handler(
+                    request=_Request(url),
+                    operation_name=operation_name,
+                    event_name=f"request-created.sqs.{operation_name}",
+                )
 
 
 class _Request(AWSRequest):  # type: ignore[misc]
-    """A request that is not sent. It is made for each call, and its headers when somebody asks for them: few do."""
+    """A request that is not sent. One is made for each call, and its headers when somebody asks for them: few do."""
 
     _request_preparer = AWSRequestPreparer()
     method = "POST"
@@ -173,11 +199,11 @@ class _Request(AWSRequest):  # type: ignore[misc]
     params: Mapping[str, Any] = MappingProxyType({})
     auth_path = None
     stream_output = False
+    _headers: HTTPHeaders | None = None
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.context: dict[str, Any] = {}
-        self._headers: HTTPHeaders | None = None
 
     @property
     def headers(self) -> HTTPHeaders:
@@ -185,10 +211,9 @@ class _Request(AWSRequest):  # type: ignore[misc]
             self._headers = HTTPHeaders()
         return self._headers
 
-    @property
-    def trace(self) -> str | None:
-        """The trace header that it would leave with."""
-        return None if self._headers is None else self._headers.get(_HEADER)
+
+#: Makes an object, and calls no function of Python's for it.
+_new: Any = object.__new__
 
 
 #: The key of a call in the context of the request that stands for it.
@@ -202,13 +227,14 @@ class _Asked:
         error: the refusal that it came to.
     """
 
-    def __init__(self, call: Callable[[], Any]) -> None:
+    def __init__(self, call: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
         self.error: ClientError | None = None
         self._call = call
+        self._arguments = arguments
 
     def make(self) -> dict[str, Any]:
         try:
-            parsed: dict[str, Any] = self._call()
+            parsed: dict[str, Any] = self._call(*self._arguments, True)
         except ClientError as refusal:
             # For botocore a refusal is a reply up to here.
             self.error, parsed = refusal, refusal.response
@@ -256,7 +282,7 @@ def added_name(handlers: list[Any]) -> str:
     return last.removeprefix(before).strip()
 
 
-def _url(client: Any) -> str:
+def url_of(client: Any) -> str:
     """Where botocore sends all requests of a client of SQS."""
     return f"{client.meta.endpoint_url.rstrip('/')}/"
 

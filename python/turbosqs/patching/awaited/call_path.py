@@ -116,7 +116,7 @@ class AwaitedPath(CallPath):
         if not tools.around:
             return await self._traced(client, operation_name, api_params, tools)
         return await run_around(
-            tools, client, operation_name, lambda: self._traced(client, operation_name, api_params, tools)
+            tools, client, self._url, operation_name, lambda: self._traced(client, operation_name, api_params, tools)
         )
 
     async def leave(self) -> None:
@@ -196,18 +196,18 @@ class AwaitedPath(CallPath):
         return FAST
 
     async def _traced(self, client: Any, operation_name: str, api_params: dict[str, Any], tools: Tools) -> Any:
-        header = tools.header(client, operation_name, api_params)
+        header = tools.header(client, self._url, operation_name, api_params) if tools.are_asked else None
         params, traced = (api_params, None) if header is None else with_trace(operation_name, api_params, header)
         # What bears it in its messages does without the header.
         header = header if traced is None else None
         try:
             reply = await self._answer(client, operation_name, params, header)
         except ClientError as refusal:
-            if tools.sees_attempts:
-                tools.repeated(client, operation_name, refusal.response)
+            if tools.see_attempts:
+                tools.repeated(self._url, operation_name, refusal.response)
             raise
-        if tools.sees_attempts:
-            tools.repeated(client, operation_name, reply)
+        if tools.see_attempts:
+            tools.repeated(self._url, operation_name, reply)
         return reply if traced is None else without_digest(reply, traced)
 
     async def _answer(

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from ..tracing import Tools
 
 
-async def run_around(tools: Tools, client: Any, operation_name: str, call: Callable[[], Awaitable[Any]]) -> Any:
+async def run_around(
+    tools: Tools, client: Any, url: str, operation_name: str, call: Callable[[], Awaitable[Any]]
+) -> Any:
     """Have the wrappers of ``AioEndpoint.make_request`` run around a call of the core's; see ``Tools.run_around``."""
     asked = _Asked(call)
-    _, reply = await tools.ask_around(client, operation_name, _stand_in(), asked)
+    _, reply = await tools.ask_around(client, url, operation_name, _stand_in(), asked)
     if asked.error is not None:
         raise asked.error
     return reply
