@@ -36,7 +36,7 @@ def send_message(sqs: Any, url: str, count: int) -> None:
 
 def send_message_batch(sqs: Any, url: str, count: int) -> None:
     entries = [{"Id": str(number), "MessageBody": BODY} for number in range(TEN)]
-    for _ in range(count // TEN):
+    for _ in range(count):
         sqs.send_message_batch(QueueUrl=url, Entries=entries)
 
 
