@@ -99,7 +99,7 @@ FIGURE = re.compile(
 #: How a figure is made: a command that makes it again.
 COMMAND = re.compile(
     r"(?:[A-Z_]+=\S+ )*(?:\.venv/[a-z]+/bin/)?(?:make (?P<target>[a-z-]+)\b|pytest .*?(?P<tests>tests/[\w/.]+)"
-    r"|python (?P<script>benches/\w+\.py)|python -m (?P<module>benches|support\.\w+))"
+    r"|python (?P<script>benches/\w+\.py)|python -m (?P<module>benches(?:\.\w+)?|support\.\w+))"
 )
 
 #: A page that a command writes.
@@ -171,8 +171,8 @@ def test_the_commands_that_make_figures_exist() -> None:
         for path in (command["tests"], command["script"]):
             assert path is None or (ROOT / path).exists(), command[0]
         if module := command["module"]:
-            place = ROOT / (module if module == "benches" else f"tests/python/{module.replace('.', '/')}.py")
-            assert place.exists(), command[0]
+            place = ROOT / ("" if module.startswith("benches") else "tests/python") / module.replace(".", "/")
+            assert place.is_dir() or place.with_suffix(".py").exists(), command[0]
 
 
 def test_the_site_leaves_out_what_is_said_to_be() -> None:
@@ -220,3 +220,17 @@ def import_all(name: str) -> Any:
     for end in range(1, len(parts)):
         import_module(".".join(["turbosqs", *parts[:end]]))
     return turbosqs
+
+
+#: Files of other projects that pages speak of.
+OTHERS = {"tests/test_sqs.py"}
+
+
+def test_the_files_that_pages_name_are_there() -> None:
+    """Each by the end of its path, as pages name them."""
+    folders = ("benches", "examples", "python", "scripts", "src", "tests")
+    there = [f"/{path.relative_to(ROOT).as_posix()}" for folder in folders for path in (ROOT / folder).rglob("*.*")]
+    for page in [*PAGES, ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md"]:
+        named = set(re.findall(r"`(?:\.\./)?([\w/.-]+\.(?:py|pyi|rs))`", page.read_text("utf-8"))) - OTHERS
+        gone = {name for name in named if not any(path.endswith(f"/{name}") for path in there)}
+        assert not gone, f"{page.name} names what is not there"
