@@ -47,6 +47,9 @@ def build_environment(interpreter: str | None) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
     for name in ("PYO3_CONFIG_FILE", "PYO3_BUILD_EXTENSION_MODULE"):
         kept.pop(name, None)
+    # Random numbers are the operating system's, as OpenSSL's are. AWS-LC would measure the processor's jitter as well,
+    # which takes the first https request of a process 30 ms of CPU.
+    kept["AWS_LC_SYS_NO_JITTER_ENTROPY"] = "1"
     if interpreter is None:
         kept |= {"PYO3_CONFIG_FILE": str(ROOT / "scripts" / "pyo3.txt"), "PYO3_BUILD_EXTENSION_MODULE": "1"}
     return kept
