@@ -43,7 +43,7 @@ LINTS := clippy rustdoc fmt ruff ruff-format mypy stubtest service-model workflo
 # Environments that tests run programs in.
 PROGRAMS := instrumentation instrumentation-aiobotocore aiobotocore aioboto3 typing examples boto3-1.28-json awscli
 
-.PHONY: help docs build environment crate demo test test-latest test-versions test-kombu test-aiobotocore check fuzz deny bench rust python lint locks lock model wheel test-wheel licences licences-check clean
+.PHONY: help docs build environment crate demo test test-latest test-versions test-kombu test-aiobotocore check fuzz deny bench scale rust python lint locks lock model wheel test-wheel licences licences-check clean
 .PHONY: $(LINTS) locked-environments $(PROGRAMS) rust-tests unit-tests python-tests parity-tests portable-tests
 .DEFAULT_GOAL := help
 
@@ -184,6 +184,11 @@ bench: build ## the wheel, side by side with boto3 and others, cores pinned, as 
 	@$(STEP) --closing 'MB' "wheel" $(BIN)/python scripts/wheel.py
 	$(BIN)/python -m benches.environments
 	$(BIN)/python -m benches $(ARGS)
+
+scale: build ## curves of the wheel over threads, coroutines, queues, sizes, distance; writes docs/scale.md (ARGS=--quick)
+	@$(STEP) --closing 'MB' "wheel" $(BIN)/python scripts/wheel.py
+	$(BIN)/python -m benches.environments
+	$(BIN)/python -m benches.scale $(ARGS)
 
 model: environment ## the service model, anew from botocore's
 	$(BIN)/python scripts/generate_model.py

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import resource
 import sys
 import time
 from collections.abc import Sequence
@@ -24,12 +23,12 @@ from tempfile import TemporaryDirectory
 from benches import certificate, picture, report
 from benches.environments import ROOT, MissingError
 from benches.harness import FailedError, Harness, server
+from benches.machine import DISTURBED, busy, others, own, processor
 from benches.plan import AT_ONCE, OVER_TLS, QUICK, SCENARIOS, Run, runs
 from benches.results import Outcome, Results
 
 ROUNDS, OTHER_ROUNDS = 7, 3  # with the first server and the one by https, with the others
 QUICK_ROUNDS = 2, 1
-DISTURBED = 0.2  # cores of other work
 
 
 def arguments() -> argparse.Namespace:
@@ -76,24 +75,6 @@ def bench(chosen: Sequence[Run], rounds: tuple[int, int], cores: tuple[int | Non
     return results
 
 
-def busy() -> float:
-    """Seconds of CPU that the whole machine has used."""
-    user, nice, system = (int(ticks) for ticks in Path("/proc/stat").read_text().split()[1:4])
-    return (user + nice + system) / os.sysconf("SC_CLK_TCK")
-
-
-def own() -> float:
-    """Seconds of CPU that this process has used, and its ended children."""
-    usages = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
-
-
-def processor() -> str:
-    """The processor's name."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
 def main() -> int:
     chosen_arguments = arguments()
     quick, only = chosen_arguments.quick, chosen_arguments.only
@@ -110,15 +91,15 @@ def main() -> int:
     began, busy_before, own_before = time.monotonic(), busy(), own()
     results = bench(chosen, rounds, cores)
     took = time.monotonic() - began
-    others = max(busy() - busy_before - (own() - own_before), 0.0) / took
+    other_work = others(busy_before, own_before, took)
     pinned = "client pinned to one core, server to another"
     if cores[0] is None:
         pinned = "one core only, which client and server share: the ratios say less"
     facts = [
         f"{date.today()}, {platform.system()}, {processor()}; {pinned}.",
         f"Medians of {rounds[0]} rounds on the first server and on the one by https, {rounds[1]} on the others.",
-        f"Other work on the machine meanwhile: {others:.2f} cores of {os.cpu_count()}"
-        + ("; it makes every figure higher." if others > DISTURBED else "."),
+        f"Other work on the machine meanwhile: {other_work:.2f} cores of {os.cpu_count()}"
+        + ("; it makes every figure higher." if other_work > DISTURBED else "."),
     ]
     folder = chosen_arguments.to or (None if quick or only else ROOT / "docs")
     if folder:

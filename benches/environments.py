@@ -16,6 +16,7 @@ ROOT = environments.ROOT
 #: The folders, and the environments that are made there.
 NAMES = {
     "aiobotocore": "bench-aiobotocore",
+    "curves": "bench-curves",
     "fanferro": "bench-fanferro",
     "instrumentation": "instrumentation",
 }

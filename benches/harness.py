@@ -7,9 +7,9 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from benches.certificate import Certificate
@@ -33,7 +33,7 @@ class Figures:
     ``start`` is the time from the start of the process, in microseconds, where that is what is measured; ``beyond``
     is what a call costs beyond its parts, ``beyond_loop`` the same with one of them measured in a loop.
     ``connections`` are those that were opened in all, and ``resumed`` those of them that took up an earlier TLS
-    session.
+    session. ``others`` are all that the work itself has counted, as it has.
     """
 
     library: str
@@ -50,6 +50,7 @@ class Figures:
     beyond_loop: float = float("nan")
     connections: float = float("nan")
     resumed: float = float("nan")
+    others: Mapping[str, float] = field(default_factory=dict)
 
 
 class Server:
@@ -103,8 +104,13 @@ class Harness:
         verify = str(server.certificate.bundle) if server.certificate else None
         self._sqs: Any = turbosqs.client("sqs", endpoint_url=server.endpoint_url, verify=verify, **SETTINGS)
 
-    def measure(self, run: Run) -> Figures:
+    def measure(self, run: Run, longest: float = LONGEST, meanwhile: Callable[[], None] | None = None) -> Figures:
         """Does one round.
+
+        Args:
+            run: What is done.
+            longest: Seconds that it may take.
+            meanwhile: Called when the measuring begins, in a thread that is waited for.
 
         Raises:
             MissingError: This machine has not what the work needs.
@@ -123,7 +129,7 @@ class Harness:
             "queue_url": queue,
             "messages": run.messages,
             "warm": run.work.warm,
-            "body": body,
+            "body": run.scenario.body,
             "delay": run.scenario.delay,
         }
         task: dict[str, object] = {
@@ -132,16 +138,20 @@ class Harness:
             "options": dict(run.work.options),
             "job": job,
         }
-        with _worker(python, task, self._server.certificate) as worker:
+        with _worker(python, task, self._server.certificate, longest) as worker:
             worker.expect("ready")
             held = self._held(queue)
             before = self._server.order()
+            beside = threading.Thread(target=meanwhile or _nothing)
+            beside.start()
             worker.go()
             answer = json.loads(worker.line())
+            beside.join()
             after = self._server.order()
         moved = self._held(queue) - held
-        wanted = {"send": 1, "receive": -1, "tasks": -1, "start": 0}[run.group.kind] * run.messages * run.work.moves
-        if moved != wanted:
+        wanted = {"send": 1, "receive": -1, "tasks": -1, "start": 0}[run.group.kind] * run.messages
+        wanted *= bool(run.work.moves)
+        if run.work.moves is not None and moved != wanted:
             raise FailedError(f"the queue should hold {wanted:+} messages, and holds {moved:+}")
         figures = answer["figures"]
         requests = after["requests"] - before["requests"]
@@ -160,6 +170,7 @@ class Harness:
             connections=after["connections"] - before["connections"],
             resumed=after["resumed"] - before["resumed"],
             beyond_loop=figures.get("beyond_loop", float("nan")),
+            others=figures,
         )
 
     def _fill(self, queue: str, count: int, body: str) -> None:
@@ -215,7 +226,7 @@ class _Worker:
 
 
 @contextmanager
-def _worker(python: str, task: dict[str, object], certificate: Certificate | None) -> Iterator[_Worker]:
+def _worker(python: str, task: dict[str, object], certificate: Certificate | None, longest: float) -> Iterator[_Worker]:
     command = [python, "-m", "benches.worker", json.dumps(task)]
     pipe = subprocess.PIPE
     environment = _environment()
@@ -224,7 +235,7 @@ def _worker(python: str, task: dict[str, object], certificate: Certificate | Non
         environment |= dict.fromkeys(("AWS_CA_BUNDLE", "SSL_CERT_FILE"), str(certificate.bundle))
     process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, cwd=ROOT, env=environment)
     worker = _Worker(process)
-    timer = threading.Timer(LONGEST, worker.end, [f"took longer than {LONGEST:.0f} s"])
+    timer = threading.Timer(longest, worker.end, [f"took longer than {longest:.0f} s"])
     timer.start()
     try:
         with process:
@@ -234,6 +245,10 @@ def _worker(python: str, task: dict[str, object], certificate: Certificate | Non
                 worker.end()
     finally:
         timer.cancel()
+
+
+def _nothing() -> None:
+    """What there is to do beside most works."""
 
 
 def _environment() -> dict[str, str]:

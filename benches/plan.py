@@ -28,7 +28,8 @@ class Work:
         options: What the function is given beside the job.
         environment: Whose interpreter runs it: the project's own, or that of a library which cannot live there.
         warm: How many messages are moved before: connections, caches.
-        moves: Whether messages are moved at all; if not, it is what others are to be read beside.
+        moves: Whether messages are moved at all; if not, it is what others are to be read beside. ``None``: the work
+            itself sees to it that they were.
     """
 
     label: str
@@ -38,7 +39,7 @@ class Work:
     options: Mapping[str, object] = field(default_factory=dict, hash=False)
     environment: Literal["", "aiobotocore", "fanferro", "instrumentation"] = ""
     warm: int = 40
-    moves: bool = True
+    moves: bool | None = True
 
 
 @dataclass(frozen=True)

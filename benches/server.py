@@ -1,7 +1,8 @@
 """The embedded SQS in a process of its own: ``python -m benches.server``, on a core, behind TLS.
 
 It says its endpoint's URL, and then obeys one line of JSON at a time: ``{"delay": seconds}`` lets every request take
-so long from now on, ``{"reset": true}`` forgets all. Each is answered with what the server has done and used so far.
+so long from now on, ``{"gone": true}`` has it reset the connection of each instead, until it is false, and
+``{"reset": true}`` forgets all. Each is answered with what the server has done and used so far.
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ def main() -> None:
             order = json.loads(line)
             if order.get("reset"):
                 server.reset()
+            if "gone" in order:
+                server.faults.clear()
+                if order["gone"]:
+                    server.faults.add("reset")
             if order.get("delay"):
                 server.faults.add("delay", seconds=order["delay"])
             usage = resource.getrusage(resource.RUSAGE_SELF)

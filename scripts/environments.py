@@ -51,6 +51,7 @@ ENVIRONMENTS = {
     "aiobotocore-suites": (3, 10),
     "bench-aiobotocore": (3, 10),
     "bench-fanferro": (3, 12),
+    "bench-curves": (3, 10),
     "boto3-1.28": (3, 10),
     "boto3-1.28-json": (3, 10),
     "boto3-1.33": (3, 10),
