@@ -103,7 +103,7 @@ COMMAND = re.compile(
 )
 
 #: A page that a command writes.
-WRITTEN = {"bench.md": "Written by `make bench`."}
+WRITTEN = {"bench.md": "Written by `make bench`.", "scale.md": "`make scale` writes this page"}
 
 #: What has such a unit and was not measured: settings, what one gives or is given, the form of an output.
 SAID = {
