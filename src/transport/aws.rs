@@ -227,14 +227,6 @@ fn authority(url: &str) -> usize {
     url.find("//").map_or(0, |position| position + 2)
 }
 
-/// The value of a header as Python's `http.client` reads it: a character for each byte.
-fn latin_1(value: &[u8]) -> Box<str> {
-    match std::str::from_utf8(value) {
-        Ok(text) if text.is_ascii() => text.into(),
-        _ => value.iter().copied().map(char::from).collect::<String>().into(),
-    }
-}
-
 /// An error with its causes, each after a colon.
 fn describe(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();

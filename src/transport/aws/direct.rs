@@ -3,16 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use aws_smithy_types::body::SdkBody;
-use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
-use http::{HeaderMap, Method, Response, Uri};
+use http::{HeaderValue, Method, Uri};
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 
 use super::identity::Identity;
 use super::retry::{self, Attempts, Next, Quota};
 use super::sign::Signer;
-use super::{Endpoint, latin_1, operations, user_agent};
+use super::{Endpoint, operations, user_agent};
 use crate::config::{RetryMode, Settings};
 use crate::log::{self, Topic};
 use crate::model::Action;
@@ -20,17 +17,11 @@ use crate::protocol::billing;
 use crate::protocol::error::{Error, Failure, Lost, Retry, ServiceError};
 use crate::protocol::message::{Reply, Request};
 use crate::stats::Stats;
+use crate::transport::http::codec::{HttpReply, HttpRequestParts, push_header};
+use crate::transport::http::connect::Origin;
 use crate::transport::http::failure::HttpFailure;
-use crate::transport::http::pool::{Pool, host_header};
+use crate::transport::http::pool::{self, Pool, host_header};
 use crate::transport::{ResponseFuture, clock};
-
-const X_AMZ_TARGET: HeaderName = HeaderName::from_static("x-amz-target");
-const X_AMZN_QUERY_MODE: HeaderName = HeaderName::from_static("x-amzn-query-mode");
-const X_AMZ_DATE: HeaderName = HeaderName::from_static("x-amz-date");
-const X_AMZ_SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
-const X_AMZN_TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
-const INVOCATION_ID: HeaderName = HeaderName::from_static("amz-sdk-invocation-id");
-const ATTEMPT: HeaderName = HeaderName::from_static("amz-sdk-request");
 
 /// A client's way to SQS over our own HTTP: signs, sends and repeats requests.
 #[derive(Debug)]
@@ -41,7 +32,6 @@ pub(super) struct Direct {
     endpoint: Endpoint,
     /// `None`: the endpoint makes no URI.
     target: Option<Target>,
-    user_agent: HeaderValue,
     /// `None`: requests are not signed.
     identity: Option<Arc<Identity>>,
     max_attempts: u32,
@@ -56,17 +46,30 @@ pub(super) struct Direct {
 #[derive(Debug)]
 struct Target {
     uri: Uri,
-    host: HeaderValue,
+    /// Where that is; the failure to find out is each request's.
+    origin: Option<Origin>,
+    /// The headers that all have in common, as lines.
+    headers: Vec<u8>,
     signer: Signer,
 }
 
 impl Target {
-    fn new(endpoint: &Endpoint, region: &str) -> Option<Target> {
+    fn new(endpoint: &Endpoint, region: &str, user_agent: &HeaderValue) -> Option<Target> {
         let uri: Uri = format!("{}{}", endpoint.origin(), endpoint.target()).parse().ok()?;
         let default_port = if uri.scheme_str() == Some("https") { 443 } else { 80 };
         let host = host_header(&uri, default_port);
         let signer = Signer::new(region.to_owned(), &uri, host);
-        Some(Target { host: HeaderValue::from_str(host).ok()?, uri, signer })
+        let host = HeaderValue::from_str(host).ok()?;
+        let mut headers = Vec::new();
+        for (name, value) in [
+            ("host", host.as_bytes()),
+            ("content-type", b"application/x-amz-json-1.0"),
+            ("x-amzn-query-mode", b"true"),
+            ("user-agent", user_agent.as_bytes()),
+        ] {
+            push_header(&mut headers, name, value);
+        }
+        Some(Target { origin: pool::origin(&uri).ok(), uri, headers, signer })
     }
 }
 
@@ -89,9 +92,8 @@ impl Direct {
             pool: Pool::of(settings),
             connect_timeout: settings.connect_timeout,
             read_timeout: settings.read_timeout,
-            target: Target::new(&endpoint, &settings.region),
+            target: Target::new(&endpoint, &settings.region, &user_agent::header(settings)?),
             endpoint,
-            user_agent: user_agent::header(settings)?,
             identity,
             max_attempts: settings.retries.total_max_attempts,
             is_legacy: settings.retries.mode == RetryMode::Legacy,
@@ -186,28 +188,29 @@ impl Direct {
         });
     }
 
-    async fn attempt(&self, request: &Request, invocation_id: &HeaderValue, number: u32) -> Result<Reply, NoReply> {
+    async fn attempt(&self, request: &Request, invocation_id: &str, number: u32) -> Result<Reply, NoReply> {
         let Some(target) = &self.target else {
             let failed = HttpFailure::new(Failure::Connect, "no request can be made for this endpoint");
             return Err(NoReply::Unsent(self.lost(failed)));
         };
-        let mut outgoing = http::Request::new(SdkBody::from(request.body.clone()));
-        *outgoing.method_mut() = Method::POST;
-        *outgoing.uri_mut() = target.uri.clone();
-        *outgoing.headers_mut() =
-            self.headers(target, request, invocation_id, number).await.map_err(NoReply::Unsent)?;
+        let headers = self.headers(target, request, invocation_id, number).await.map_err(NoReply::Unsent)?;
+        let outgoing =
+            HttpRequestParts { method: &Method::POST, uri: &target.uri, headers: &headers, body: &request.body };
         let read_timeout = self.read_timeout.map(|timeout| timeout + request.long_poll);
         // That entries of a batch are asked for again was counted when it was decided.
         self.stats.requested(request.action, number - request.attempts, request.bill);
         let began = log::is_debugged(Topic::Requests).then(Instant::now);
-        let response = self.pool.send(outgoing, self.connect_timeout, read_timeout).await;
+        let response = match &target.origin {
+            Some(origin) => self.pool.exchange(origin, &outgoing, self.connect_timeout, read_timeout).await,
+            None => pool::origin(&target.uri).and(Err(HttpFailure::new(Failure::Other, "the endpoint is no place"))),
+        };
         log::debug(Topic::Requests, || {
             let (name, most) = (request.action.operation().name, self.max_attempts);
             let answer = response.as_ref().map_or_else(
                 |failed| failed.kind.exception().to_owned(),
                 |response| {
-                    let id = response.headers().get("x-amzn-requestid").and_then(|id| id.to_str().ok());
-                    format!("status {}, request id {}", response.status().as_u16(), id.unwrap_or("none"))
+                    let id = response.headers.iter().find(|(name, _)| &**name == "x-amzn-requestid");
+                    format!("status {}, request id {}", response.status, id.map_or("none", |(_, id)| id))
                 },
             );
             let seconds = began.map(|began| began.elapsed()).unwrap_or_default().as_secs_f64();
@@ -217,40 +220,36 @@ impl Direct {
         Ok(Reply { is_legacy: self.is_legacy, ..reply })
     }
 
+    /// The lines of a request's headers.
     async fn headers(
         &self,
         target: &Target,
         request: &Request,
-        invocation_id: &HeaderValue,
+        invocation_id: &str,
         number: u32,
-    ) -> Result<HeaderMap, Error> {
-        let mut headers = HeaderMap::with_capacity(16);
+    ) -> Result<Vec<u8>, Error> {
+        let mut headers = Vec::with_capacity(target.headers.len() + 768);
+        headers.extend_from_slice(&target.headers);
         let action = operations::target(request.action);
-        headers.insert(HOST, target.host.clone());
-        headers.insert(CONTENT_TYPE, const { HeaderValue::from_static("application/x-amz-json-1.0") });
-        headers.insert(X_AMZN_QUERY_MODE, const { HeaderValue::from_static("true") });
-        headers.insert(USER_AGENT, self.user_agent.clone());
-        headers.insert(INVOCATION_ID, invocation_id.clone());
-        let unfit =
-            |error: http::header::InvalidHeaderValue| Error::Runtime(format!("a header cannot be sent: {error}"));
-        let attempt = HeaderValue::try_from(format!("attempt={number}; max={}", self.max_attempts)).map_err(unfit)?;
-        headers.insert(ATTEMPT, attempt);
+        push_header(&mut headers, "x-amz-target", action.as_bytes());
+        push_header(&mut headers, "content-length", request.body.len().to_string().as_bytes());
+        push_header(&mut headers, "amz-sdk-invocation-id", invocation_id.as_bytes());
+        push_header(&mut headers, "amz-sdk-request", format!("attempt={number}; max={}", self.max_attempts).as_bytes());
         let trace = request.trace.as_deref().and_then(|trace| HeaderValue::from_str(trace).ok());
         if let Some(trace) = trace.or_else(|| self.trace_id()) {
-            headers.insert(X_AMZN_TRACE_ID, trace);
+            push_header(&mut headers, "x-amzn-trace-id", trace.as_bytes());
         }
         if let Some(identity) = &self.identity {
             let credentials = identity.credentials(SystemTime::now()).await?;
             let name = action.to_str().unwrap_or_default();
             let unfit = |error| Error::Runtime(format!("the credentials do not fit into a header: {error}"));
             let signature = target.signer.sign(&credentials, clock::now(), name, &request.body).map_err(unfit)?;
-            headers.insert(X_AMZ_DATE, signature.date);
-            headers.insert(AUTHORIZATION, signature.authorization);
+            push_header(&mut headers, "x-amz-date", signature.date.as_bytes());
+            push_header(&mut headers, "authorization", signature.authorization.as_bytes());
             if let Some(token) = signature.token {
-                headers.insert(X_AMZ_SECURITY_TOKEN, token);
+                push_header(&mut headers, "x-amz-security-token", token.as_bytes());
             }
         }
-        headers.insert(X_AMZ_TARGET, action);
         Ok(headers)
     }
 
@@ -268,16 +267,13 @@ impl Direct {
 }
 
 /// A random UUID, the same for all attempts of an operation.
-fn invocation_id() -> HeaderValue {
-    let id = uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid();
-    // Hexadecimal digits fit into any header.
-    HeaderValue::try_from(id.to_string()).unwrap_or_else(|_| HeaderValue::from_static(""))
+fn invocation_id() -> String {
+    uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid().to_string()
 }
 
-fn reply(response: Response<Bytes>, attempts: u32, max_attempts: u32) -> Reply {
-    let (head, body) = response.into_parts();
-    let headers = head.headers.iter().map(|(name, value)| (name.as_str().into(), latin_1(value.as_bytes()))).collect();
-    Reply { status: head.status.as_u16(), headers, body, attempts, max_attempts, is_legacy: false }
+fn reply(reply: HttpReply, attempts: u32, max_attempts: u32) -> Reply {
+    let HttpReply { status, headers, body, .. } = reply;
+    Reply { status, headers, body, attempts, max_attempts, is_legacy: false }
 }
 
 #[cfg(test)]

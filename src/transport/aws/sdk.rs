@@ -41,7 +41,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, USER_A
 
 use super::identity::{self, Identity, Provider};
 use super::retry::{self, Quota};
-use super::{Endpoint, describe, latin_1, operations, user_agent};
+use super::{Endpoint, describe, operations, user_agent};
 use crate::config::Settings;
 use crate::log::{self, Topic};
 use crate::model::Action;
@@ -49,6 +49,7 @@ use crate::protocol::billing::{self, Bill};
 use crate::protocol::error::{Error, Failure, Lost, Retry, ServiceError};
 use crate::protocol::message::{Reply, Request};
 use crate::stats::Stats;
+use crate::transport::http::codec::latin_1;
 use crate::transport::http::{failure, pool};
 use crate::transport::{ResponseFuture, clock};
 

@@ -31,7 +31,13 @@ struct SigningKey {
     /// Whose it is; the same allocation is the same credentials.
     credentials: Arc<Credentials>,
     day: u64,
-    bytes: Box<[u8]>,
+    /// The day as `YYYYMMDD`.
+    date: String,
+    /// Day, region and service, as they stand in a signature.
+    scope: String,
+    /// HMAC, as far as the key goes: the hash of the text begins with the one, that of the result with the other.
+    inner: Sha256,
+    outer: Sha256,
     token: Option<HeaderValue>,
 }
 
@@ -45,10 +51,10 @@ impl std::fmt::Debug for SigningKey {
 #[derive(Debug)]
 pub(super) struct Signature {
     /// `x-amz-date`
-    pub date: HeaderValue,
+    pub date: String,
     /// `x-amz-security-token`
     pub token: Option<HeaderValue>,
-    pub authorization: HeaderValue,
+    pub authorization: String,
 }
 
 impl Signer {
@@ -70,8 +76,7 @@ impl Signer {
     ) -> Result<Signature, InvalidHeaderValue> {
         let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let key = self.key(credentials, now, seconds / SECONDS_A_DAY)?;
-        let date = timestamp(seconds);
-        let day = date.get(..8).unwrap_or_default();
+        let date = timestamp(&key.date, seconds % SECONDS_A_DAY);
         let mut request = String::with_capacity(self.beginning.len() + 512);
         request.push_str(&self.beginning);
         request.push_str(&date);
@@ -88,17 +93,21 @@ impl Signer {
         request.push_str("\nx-amzn-query-mode:true\n\n");
         request.push_str(signed_headers);
         request.push('\n');
-        push_hash(&mut request, body);
-        let scope = format!("{day}/{}/sqs/aws4_request", self.region);
-        let mut to_sign = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n");
-        push_hash(&mut to_sign, request.as_bytes());
-        let signature = v4::calculate_signature(&key.bytes, to_sign.as_bytes());
+        push_hex(&mut request, Sha256::digest(body));
+        let scope = &key.scope;
+        let mut to_sign = String::with_capacity(160 + scope.len());
+        for part in ["AWS4-HMAC-SHA256\n", &date, "\n", scope, "\n"] {
+            to_sign.push_str(part);
+        }
+        push_hex(&mut to_sign, Sha256::digest(request.as_bytes()));
         let id = credentials.access_key_id();
-        let mut authorization = HeaderValue::try_from(format!(
-            "AWS4-HMAC-SHA256 Credential={id}/{scope}, SignedHeaders={signed_headers}, Signature={signature}"
-        ))?;
-        authorization.set_sensitive(true);
-        Ok(Signature { date: HeaderValue::try_from(date)?, token: key.token.clone(), authorization })
+        let mut authorization = String::with_capacity(256 + id.len() + scope.len());
+        for part in ["AWS4-HMAC-SHA256 Credential=", id, "/", scope, ", SignedHeaders=", signed_headers, ", Signature="]
+        {
+            authorization.push_str(part);
+        }
+        push_hex(&mut authorization, key.hmac(to_sign.as_bytes()));
+        Ok(Signature { date, token: key.token.clone(), authorization })
     }
 
     /// The key of these credentials for this day.
@@ -116,29 +125,52 @@ impl Signer {
             token.set_sensitive(true);
             token
         });
-        let bytes = v4::generate_signing_key(credentials.secret_access_key(), now, &self.region, "sqs");
-        let key = Arc::new(SigningKey { credentials: credentials.clone(), day, bytes: bytes.as_ref().into(), token });
+        let date = day_of(day * SECONDS_A_DAY);
+        let scope = format!("{date}/{}/sqs/aws4_request", self.region);
+        // Both go into a header, and nothing else that is not known to fit.
+        HeaderValue::try_from(format!("{}/{scope}", credentials.access_key_id()))?;
+        let secret = v4::generate_signing_key(credentials.secret_access_key(), now, &self.region, "sqs");
+        let begun_with = |pad: u8| {
+            let mut block = [pad; 64];
+            block.iter_mut().zip(secret.as_ref()).for_each(|(byte, key)| *byte ^= key);
+            Sha256::new_with_prefix(block)
+        };
+        let (inner, outer) = (begun_with(0x36), begun_with(0x5c));
+        let key = Arc::new(SigningKey { credentials: credentials.clone(), day, date, scope, inner, outer, token });
         self.key.store(Some(key.clone()));
         Ok(key)
     }
 }
 
-fn push_hash(text: &mut String, bytes: &[u8]) {
-    for byte in Sha256::digest(bytes) {
-        let digits = [byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16).unwrap_or_default());
-        text.extend(digits);
+impl SigningKey {
+    /// RFC 2104.
+    fn hmac(&self, text: &[u8]) -> impl AsRef<[u8]> + use<> {
+        let hash = self.inner.clone().chain_update(text).finalize();
+        self.outer.clone().chain_update(hash).finalize()
+    }
+}
+
+fn push_hex(text: &mut String, bytes: impl AsRef<[u8]>) {
+    for byte in bytes.as_ref() {
+        for digit in [byte >> 4, byte & 15] {
+            text.push(char::from(if digit < 10 { b'0' + digit } else { b'a' + digit - 10 }));
+        }
     }
 }
 
 const SECONDS_A_DAY: u64 = 24 * 60 * 60;
 
-/// `YYYYMMDDThhmmssZ`
-fn timestamp(seconds: u64) -> String {
+/// `YYYYMMDD`
+fn day_of(seconds: u64) -> String {
     // What is beyond its years is beyond anything that can be signed for.
     let time = DateTime::from_secs(seconds.try_into().unwrap_or(i64::MAX));
-    let mut text = time.fmt(Format::DateTime).unwrap_or_default();
-    text.retain(|character| !matches!(character, '-' | ':'));
-    text
+    let text = time.fmt(Format::DateTime).unwrap_or_default();
+    text.split('T').next().unwrap_or_default().replace('-', "")
+}
+
+/// `YYYYMMDDThhmmssZ`; `second` of the day.
+fn timestamp(day: &str, second: u64) -> String {
+    format!("{day}T{:02}{:02}{:02}Z", second / 3600, second / 60 % 60, second % 60)
 }
 
 /// A path is encoded as often as it is in the request, and once more.
@@ -228,9 +260,9 @@ mod tests {
     }
 
     fn ours(signature: &Signature) -> Vec<(String, String)> {
-        let mut headers = vec![("authorization", &signature.authorization), ("x-amz-date", &signature.date)];
-        headers.extend(signature.token.as_ref().map(|token| ("x-amz-security-token", token)));
-        headers.into_iter().map(|(name, value)| (name.to_owned(), value.to_str().unwrap().to_owned())).collect()
+        let mut headers = vec![("authorization", &*signature.authorization), ("x-amz-date", &*signature.date)];
+        headers.extend(signature.token.as_ref().map(|token| ("x-amz-security-token", token.to_str().unwrap())));
+        headers.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
     proptest! {

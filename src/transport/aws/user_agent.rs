@@ -1,6 +1,6 @@
 //! The `User-Agent` header: the SDK's, with our name and the user's additions.
 
-use aws_runtime::user_agent::{AdditionalMetadata, ApiMetadata, AwsUserAgent, BusinessMetric};
+use aws_runtime::user_agent::{ApiMetadata, AwsUserAgent, BusinessMetric};
 use aws_types::os_shim_internal::Env;
 use http::HeaderValue;
 
@@ -25,9 +25,6 @@ fn sdk(settings: &Settings) -> String {
     });
     if settings.endpoint_url.is_some() {
         agent.add_business_metric(BusinessMetric::EndpointOverride);
-    }
-    if let Ok(http) = AdditionalMetadata::new("http#hyper-1.x") {
-        agent.add_additional_metadata(http);
     }
     agent.ua_header()
 }

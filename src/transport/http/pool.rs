@@ -4,14 +4,10 @@
 //! own for proxies, and a read timeout that covers the reply's head only.
 
 use std::fmt;
-use std::future::poll_fn;
-use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
-use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
 };
@@ -19,18 +15,15 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
-use bytes::{Bytes, BytesMut};
-use http::header::{HOST, HeaderName, HeaderValue, PROXY_AUTHORIZATION};
-use http::uri::{PathAndQuery, Scheme};
-use http::{Request, Response, Uri};
-use http_body_util::BodyExt;
-use hyper::body::{Body, Incoming};
-use hyper::client::conn::http1::{self, Connection, SendRequest};
-use hyper_util::rt::TokioIo;
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, HOST};
+use http::uri::Scheme;
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use tokio::task::AbortHandle;
-use tokio::time::Sleep;
 
-use super::connect::{Dialer, Origin, Stream};
+use super::codec::{HttpReply, HttpRequestParts, of_latin_1, push_header};
+use super::connect::{Dialer, Origin};
+use super::connection::OpenConnection;
 use super::dials::{Dials, Obtained};
 use super::failure::HttpFailure;
 use crate::config::{Proxies, Settings, Tls, Verify};
@@ -56,10 +49,6 @@ impl HttpClient for PooledClient {
             connect_timeout: settings.connect_timeout(),
             read_timeout: settings.read_timeout(),
         })
-    }
-
-    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
-        Some(ConnectorMetadata::new("hyper", Some("1.x".into())))
     }
 }
 
@@ -89,7 +78,7 @@ const MAX_IDLE_TIME: Duration = Duration::from_secs(50);
 /// Connections to the origins of one client: those that are idle wait here for the next request.
 pub(in crate::transport) struct Pool {
     dialer: Dialer,
-    dials: Dials<Open>,
+    dials: Dials<OpenConnection>,
     /// Per origin. More connections may be open at a time; they are closed when they come back.
     max_idle: usize,
     idle: Arc<IdleConnections>,
@@ -114,66 +103,10 @@ impl Drop for IdleConnections {
 
 /// A connection that nobody uses, and since when.
 struct Idle {
-    connection: Open,
+    connection: OpenConnection,
     since: Instant,
     /// By whom it was used last, since its socket need not be changed for the next one of the kind.
     by_caller: bool,
-}
-
-/// A connection that requests can be sent on, one after another.
-///
-/// No task reads and writes on it: whoever waits for a reply does, since that may be a thread which drives its call.
-struct Open {
-    sender: SendRequest<SdkBody>,
-    /// `None`: the connection has ended.
-    connection: Option<Pin<Box<HttpConnection>>>,
-    /// See [`super::connect::Connection::forwarding`].
-    forwarding: Option<Option<String>>,
-    silence: Silence,
-}
-
-/// A connection as hyper drives it.
-type HttpConnection = Connection<TokioIo<Stream>, SdkBody>;
-
-/// The read timeout of a connection.
-///
-/// To set a timer wakes the reactor, which costs two system calls. So one timer stays with the connection and is not
-/// moved by each request: when it goes off before its time has come, it is set anew.
-#[derive(Default)]
-struct Silence {
-    timer: Option<Pin<Box<Sleep>>>,
-}
-
-impl Silence {
-    /// Give up the work when it takes longer.
-    async fn limit<T>(&mut self, timeout: Option<Duration>, work: impl Future<Output = T>) -> Result<T, HttpFailure> {
-        let Some(deadline) = timeout.and_then(|timeout| tokio::time::Instant::now().checked_add(timeout)) else {
-            return Ok(work.await);
-        };
-        let mut work = pin!(work);
-        poll_fn(|context| {
-            if let Poll::Ready(done) = work.as_mut().poll(context) {
-                return Poll::Ready(Ok(done));
-            }
-            // A thread that drives its call needs no timer: it comes back by then.
-            if caller::wait_until(deadline.into_std()) {
-                let is_late = tokio::time::Instant::now() >= deadline;
-                return if is_late { Poll::Ready(Err(late(timeout))) } else { Poll::Pending };
-            }
-            let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-            if timer.deadline() > deadline || timer.is_elapsed() {
-                timer.as_mut().reset(deadline);
-            }
-            loop {
-                ready!(timer.as_mut().poll(context));
-                if tokio::time::Instant::now() >= deadline {
-                    return Poll::Ready(Err(late(timeout)));
-                }
-                timer.as_mut().reset(deadline);
-            }
-        })
-        .await
-    }
 }
 
 impl fmt::Debug for Pool {
@@ -200,45 +133,41 @@ impl Pool {
         Pool { dialer, max_idle: 0, idle: Arc::default(), dials: Dials::default() }
     }
 
-    pub(crate) async fn send(
+    /// One request to this origin, and its reply.
+    pub(crate) async fn exchange(
         &self,
-        mut request: Request<SdkBody>,
+        origin: &Origin,
+        request: &HttpRequestParts<'_>,
         connect_timeout: Option<Duration>,
         read_timeout: Option<Duration>,
-    ) -> Result<Response<Bytes>, HttpFailure> {
-        let origin = origin(request.uri())?;
+    ) -> Result<HttpReply, HttpFailure> {
         loop {
-            let (mut open, fresh) = match self.take(&origin).await {
+            let (mut connection, is_fresh) = match self.take(origin).await {
                 Some(idle) => (idle, false),
                 // Boxed, since it is large and seldom needed.
-                None => match Box::pin(self.obtain(&origin, connect_timeout)).await? {
+                None => match Box::pin(self.obtain(origin, connect_timeout)).await? {
                     Some(obtained) => obtained,
                     None => continue,
                 },
             };
-            let uri = request.uri().clone();
-            address(&mut request, &origin, &open)?;
-            let sent = open.sender.try_send_request(request);
-            match open.silence.limit(read_timeout, turning(&mut open.connection, sent)).await? {
-                Ok(response) => {
-                    let response = read(response, read_timeout, &mut open).await?;
-                    self.put(origin, open);
-                    return Ok(response);
+            match connection.exchange(request, read_timeout).await {
+                Ok(reply) => {
+                    self.put(origin, connection);
+                    return Ok(reply);
                 }
-                // The peer had closed the connection while it was idle: nothing of the request has left.
-                Err(mut error) => match error.take_message().filter(|_| !fresh) {
-                    Some(unsent) => {
-                        request = unsent;
-                        *request.uri_mut() = uri;
-                    }
-                    None => return Err(exchange_failed(&error.into_error())),
-                },
+                // The peer had closed the connection while it was idle.
+                Err(unanswered) if unanswered.is_unsent && !is_fresh => {}
+                Err(unanswered) => return Err(unanswered.failure),
             }
         }
     }
 
     /// A connection where none is free, and whether it is fresh; `None` for another try. With TLS it may be one that was waited for.
-    async fn obtain(&self, origin: &Origin, timeout: Option<Duration>) -> Result<Option<(Open, bool)>, HttpFailure> {
+    async fn obtain(
+        &self,
+        origin: &Origin,
+        timeout: Option<Duration>,
+    ) -> Result<Option<(OpenConnection, bool)>, HttpFailure> {
         if !origin.https || self.max_idle == 0 {
             return Ok(Some((self.open(origin, timeout).await?, true)));
         }
@@ -254,16 +183,36 @@ impl Pool {
         })
     }
 
-    async fn open(&self, origin: &Origin, timeout: Option<Duration>) -> Result<Open, HttpFailure> {
-        let dialed = self.dialer.connect(origin, timeout).await?;
-        let (sender, connection) =
-            http1::handshake(TokioIo::new(dialed.stream)).await.map_err(|error| exchange_failed(&error))?;
-        let connection = Some(Box::pin(connection));
-        Ok(Open { sender, connection, forwarding: dialed.forwarding, silence: Silence::default() })
+    async fn open(&self, origin: &Origin, timeout: Option<Duration>) -> Result<OpenConnection, HttpFailure> {
+        self.dialer.connect(origin, timeout).await.map(OpenConnection::new)
+    }
+
+    /// A request that others have made, and its reply as they want it.
+    pub(crate) async fn send(
+        &self,
+        request: Request<SdkBody>,
+        connect_timeout: Option<Duration>,
+        read_timeout: Option<Duration>,
+    ) -> Result<Response<Bytes>, HttpFailure> {
+        let other = |why: &str| HttpFailure::new(Failure::Other, why);
+        let origin = origin(request.uri())?;
+        let body = request.body().bytes().ok_or_else(|| other("the request's body is not in memory"))?;
+        let headers = lines(&request, &origin, body);
+        let outgoing = HttpRequestParts { method: request.method(), uri: request.uri(), headers: &headers, body };
+        let reply = self.exchange(&origin, &outgoing, connect_timeout, read_timeout).await?;
+        let mut response = Response::new(reply.body);
+        *response.status_mut() =
+            StatusCode::from_u16(reply.status).map_err(|_| other("the reply has a status that is none"))?;
+        for (name, value) in reply.headers.iter() {
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| other("a header has no name"))?;
+            let value = HeaderValue::from_bytes(&of_latin_1(value)).map_err(|_| other("a header has no value"))?;
+            response.headers_mut().append(name, value);
+        }
+        Ok(response)
     }
 
     /// The connection that was used last, if it is still good; rather one that was last used as it will be now.
-    async fn take(&self, origin: &Origin) -> Option<Open> {
+    async fn take(&self, origin: &Origin) -> Option<OpenConnection> {
         let by_caller = caller::is_driving();
         loop {
             let idle = {
@@ -274,27 +223,27 @@ impl Pool {
                     None => pool.pop()?,
                 }
             };
-            let mut open = idle.connection;
-            if idle.since.elapsed() < MAX_IDLE_TIME && open.is_free().await {
-                return Some(open);
+            let mut connection = idle.connection;
+            if idle.since.elapsed() < MAX_IDLE_TIME && connection.is_free().await {
+                return Some(connection);
             }
         }
     }
 
-    fn put(&self, origin: Origin, connection: Open) {
-        if connection.sender.is_closed() || self.max_idle == 0 {
+    fn put(&self, origin: &Origin, connection: OpenConnection) {
+        if !connection.is_reusable() || self.max_idle == 0 {
             return;
         }
-        let Some(connection) = self.dials.offer(&origin, connection) else { return };
+        let Some(connection) = self.dials.offer(origin, connection) else { return };
         let idle = Idle { connection, since: Instant::now(), by_caller: caller::is_driving() };
         let mut pools = self.lock();
-        match pools.iter_mut().find(|(known, _)| *known == origin) {
+        match pools.iter_mut().find(|(known, _)| known == origin) {
             Some((_, pool)) => {
                 if pool.len() < self.max_idle {
                     pool.push(idle);
                 }
             }
-            None => pools.push((origin, vec![idle])),
+            None => pools.push((origin.clone(), vec![idle])),
         }
         drop(pools);
         if !self.idle.are_watched.swap(true, Ordering::Relaxed) {
@@ -325,46 +274,8 @@ impl Drop for CloseIdle {
     }
 }
 
-impl Open {
-    /// Whether it can take a request, after it was idle: nobody has looked since whether the peer has closed it. One that is still
-    /// busy, because the peer has answered a request that it has not read to its end, may stay so for ever.
-    async fn is_free(&mut self) -> bool {
-        caller::ask_anew();
-        poll_fn(|context| {
-            turn(&mut self.connection, context);
-            Poll::Ready(())
-        })
-        .await;
-        caller::forget_sockets();
-        self.sender.is_ready() && !self.sender.is_closed()
-    }
-}
-
-/// Let a connection read and write what it can. Its errors are told to the request that meets them.
-fn turn(connection: &mut Option<Pin<Box<HttpConnection>>>, context: &mut Context<'_>) {
-    if connection.as_mut().is_some_and(|connection| connection.as_mut().poll(context).is_ready()) {
-        *connection = None;
-    }
-}
-
-/// Wait for something of this connection's.
-async fn turning<T>(connection: &mut Option<Pin<Box<HttpConnection>>>, work: impl Future<Output = T>) -> T {
-    let mut work = pin!(work);
-    poll_fn(|context| {
-        if let Poll::Ready(done) = work.as_mut().poll(context) {
-            return Poll::Ready(done);
-        }
-        turn(connection, context);
-        let polled = work.as_mut().poll(context);
-        if polled.is_pending() {
-            caller::wait_for_socket_only();
-        }
-        polled
-    })
-    .await
-}
-
-fn origin(uri: &Uri) -> Result<Origin, HttpFailure> {
+/// Where a URL leads.
+pub(in crate::transport) fn origin(uri: &Uri) -> Result<Origin, HttpFailure> {
     let unsupported =
         || HttpFailure::new(Failure::Other, format!("Not supported URL scheme {}", uri.scheme_str().unwrap_or("")));
     let https = match uri.scheme() {
@@ -377,21 +288,22 @@ fn origin(uri: &Uri) -> Result<Origin, HttpFailure> {
     Ok(Origin { https, host, port: uri.port_u16().unwrap_or(if https { 443 } else { 80 }) })
 }
 
-/// Writes the target as the next hop wants it, and the headers that go with it.
-fn address(request: &mut Request<SdkBody>, origin: &Origin, open: &Open) -> Result<(), HttpFailure> {
-    if !request.headers().contains_key(HOST) {
-        let host = host_header(request.uri(), if origin.https { 443 } else { 80 }).to_owned();
-        insert(request, HOST, &host)?;
+/// The headers as they are sent, those among them that go without saying.
+fn lines(request: &Request<SdkBody>, origin: &Origin, body: &[u8]) -> Vec<u8> {
+    let mut lines = Vec::new();
+    let headers = request.headers();
+    if !headers.contains_key(HOST) {
+        let host = host_header(request.uri(), if origin.https { 443 } else { 80 });
+        push_header(&mut lines, HOST.as_str(), host.as_bytes());
     }
-    match &open.forwarding {
-        None => {
-            let target = request.uri().path_and_query().cloned();
-            *request.uri_mut() = Uri::from(target.unwrap_or_else(|| PathAndQuery::from_static("/")));
-        }
-        Some(None) => {}
-        Some(Some(authorization)) => insert(request, PROXY_AUTHORIZATION, authorization)?,
+    for (name, value) in headers {
+        push_header(&mut lines, name.as_str(), value.as_bytes());
     }
-    Ok(())
+    let has_body = !body.is_empty() || [Method::POST, Method::PUT, Method::PATCH].contains(request.method());
+    if has_body && !headers.contains_key(CONTENT_LENGTH) {
+        push_header(&mut lines, CONTENT_LENGTH.as_str(), body.len().to_string().as_bytes());
+    }
+    lines
 }
 
 /// The authority without credentials, and without the port that goes without saying.
@@ -402,70 +314,6 @@ pub(in crate::transport) fn host_header(uri: &Uri, default_port: u16) -> &str {
         Some((name, port)) if port.parse() == Ok(default_port) => name,
         _ => host,
     }
-}
-
-fn insert(request: &mut Request<SdkBody>, name: HeaderName, value: &str) -> Result<(), HttpFailure> {
-    let value =
-        HeaderValue::from_str(value).map_err(|error| HttpFailure::new(Failure::Other, format!("{name}: {error}")))?;
-    request.headers_mut().insert(name, value);
-    Ok(())
-}
-
-/// Reads the whole reply, so that one cut short is this attempt's failure and is retried. The timeout is that of each
-/// wait, as on botocore's sockets.
-async fn read(
-    response: Response<Incoming>,
-    timeout: Option<Duration>,
-    open: &mut Open,
-) -> Result<Response<Bytes>, HttpFailure> {
-    let (head, mut body) = response.into_parts();
-    let mut whole = Bytes::new();
-    while !body.is_end_stream() {
-        let frame = match open.silence.limit(timeout, turning(&mut open.connection, body.frame())).await? {
-            None => break,
-            Some(frame) => frame.map_err(|error| exchange_failed(&error))?,
-        };
-        if let Ok(data) = frame.into_data() {
-            if whole.len() + data.len() > MAX_REPLY {
-                return Err(too_long());
-            }
-            whole = if whole.is_empty() { data } else { joined(whole, &data, body.size_hint().lower()) };
-        }
-    }
-    Ok(Response::from_parts(head, whole))
-}
-
-/// The longest reply that is read: twice what ten messages of 1 MiB come to if every byte is written as an escape of six.
-const MAX_REPLY: usize = 120 << 20;
-
-/// Not retried: what answers so is no SQS, and would again.
-fn too_long() -> HttpFailure {
-    let text = format!(
-        "The reply is longer than {MAX_REPLY} bytes, which is more than SQS can send: is the endpoint one of SQS?"
-    );
-    HttpFailure::new(Failure::Other, text)
-}
-
-/// Ten messages of 1 MiB, written as JSON.
-const MAX_ANNOUNCED: u64 = 16 << 20;
-
-/// The two together, with room for what is still to come.
-fn joined(whole: Bytes, data: &Bytes, to_come: u64) -> Bytes {
-    let mut buffer = whole.try_into_mut().unwrap_or_else(|whole| BytesMut::from(whole.as_ref()));
-    // What is to come is what the peer says, so it is believed up to what SQS can send.
-    buffer.reserve(data.len() + usize::try_from(to_come.min(MAX_ANNOUNCED)).unwrap_or(0));
-    buffer.extend_from_slice(data);
-    buffer.freeze()
-}
-
-fn late(timeout: Option<Duration>) -> HttpFailure {
-    HttpFailure::new(Failure::ReadTimeout, format!("Read timed out. (read timeout={:?})", timeout.unwrap_or_default()))
-}
-
-fn exchange_failed(error: &hyper::Error) -> HttpFailure {
-    let kind = if error.is_user() { Failure::Other } else { Failure::Closed };
-    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
-    HttpFailure::new(kind, format!("{error}{cause}"))
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ use crate::config::{Services, masked};
 use crate::protocol::error::{Error, Lost, QueryError, ServiceError, SourceError};
 use crate::protocol::json::Json;
 use crate::protocol::message::Reply;
-use crate::transport::aws::latin_1;
 use crate::transport::aws::retry::{self, Attempts, Next, Quota};
+use crate::transport::http::codec::latin_1;
 use crate::transport::http::failure::HttpFailure;
 use crate::transport::http::pool::Pool;
 

@@ -15,6 +15,7 @@ use tokio_rustls::TlsAcceptor;
 use super::*;
 use crate::config::{ClientCert, ProxiesConfig, Verify};
 use crate::runtime::{CallerDriven, Driven};
+use crate::transport::http::codec;
 use crate::transport::http::failure::{classify, proxy_url};
 
 const SECOND: Option<Duration> = Some(Duration::from_secs(1));
@@ -64,6 +65,8 @@ both_ways! {
     a_request_goes_there_and_back,
     connections_are_kept_up_to_the_limit,
     a_connection_that_was_closed_while_idle_is_replaced,
+    a_connection_on_which_more_came_is_replaced,
+    a_reply_counts_before_all_was_sent,
     a_long_reply_arrives_whole_however_slowly,
     a_reply_without_end_is_given_up,
     an_unknown_name_is_a_dns_failure,
@@ -135,8 +138,8 @@ impl Subject {
         }
         let (tell, told) = tokio::sync::oneshot::channel();
         runtime::handle().unwrap().spawn(async move {
-            if let Ok(open) = pool.open(&origin, timeout).await {
-                pool.put(origin, open);
+            if let Ok(dialed) = pool.dialer.connect(&origin, timeout).await {
+                pool.put(&origin, OpenConnection::new(dialed));
             }
             let _ = tell.send(());
         });
@@ -303,6 +306,37 @@ async fn a_connection_that_was_closed_while_idle_is_replaced(way: Way) {
     }
 }
 
+async fn a_connection_on_which_more_came_is_replaced(way: Way) {
+    let address = listen(|mut stream| async move {
+        receive(&mut stream).await?;
+        // What is not asked for is the answer to nothing.
+        stream
+            .write_all(
+                b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\noneHTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\ntwo",
+            )
+            .await?;
+        std::future::pending().await
+    })
+    .await;
+    let pool = pool(way, Verify::Yes);
+    for _ in 0..3 {
+        assert_eq!(text(&pool, &format!("http://{address}")).await.unwrap(), "one");
+    }
+}
+
+/// The peer refuses what it has not read, and does not read on: more than what the sockets hold could never leave.
+async fn a_reply_counts_before_all_was_sent(way: Way) {
+    let address = listen(|mut stream| async move {
+        stream.read_u8().await?;
+        reply(&mut stream, "no").await?;
+        std::future::pending().await
+    })
+    .await;
+    let body: &'static str = "x".repeat(32 << 20).leak();
+    let sent = pool(way, Verify::Yes).send(post(&format!("http://{address}"), body), SECOND, SECOND).await;
+    assert_eq!(sent.unwrap().into_body(), "no");
+}
+
 async fn a_long_reply_arrives_whole_however_slowly(way: Way) {
     let long = "x".repeat(300_000);
     let expected = long.clone();
@@ -345,7 +379,7 @@ async fn a_reply_without_end_is_given_up(way: Way) {
         let (kind, retried, message) = failure(&pool(way, Verify::Yes), &format!("http://{address}/")).await;
         assert_eq!((kind, retried), (Failure::Other, false), "{message}");
         assert!(message.contains("more than SQS can send"), "{message}");
-        assert!((MAX_REPLY >> 20..MAX_REPLY >> 19).contains(&sent.load(Ordering::Relaxed)), "{sent:?}");
+        assert!((codec::MAX_REPLY >> 20..codec::MAX_REPLY >> 19).contains(&sent.load(Ordering::Relaxed)), "{sent:?}");
     }
 }
 
