@@ -180,6 +180,9 @@ def test_the_site_leaves_out_what_is_said_to_be() -> None:
     assert re.search(rf"(?m)^exclude_docs: {EXCLUDED.name}$", settings)
     listed = set(re.findall(r": ([\w/-]+\.md)$", settings, re.MULTILINE)) - {EXCLUDED.name}
     assert listed == {page.relative_to(DOCS).as_posix() for page in SITE}
+    # Such a link is a broken one, which the build tells without failing.
+    linking = [page.name for page in SITE if re.search(rf"\]\((?:\.\./)*{EXCLUDED.name}", page.read_text("utf-8"))]
+    assert linking == []
 
 
 @pytest.mark.parametrize(
