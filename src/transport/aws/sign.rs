@@ -150,14 +150,12 @@ impl SigningKey {
     }
 }
 
-/// Append a hash in digits.
-fn push_hex(text: &mut String, hash: impl AsRef<[u8]>) {
-    let digit = |value: u8| if value < 10 { b'0' + value } else { b'a' + value - 10 };
-    let mut digits = [0; 64];
-    for (pair, byte) in digits.chunks_exact_mut(2).zip(hash.as_ref()) {
-        pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+fn push_hex(text: &mut String, bytes: impl AsRef<[u8]>) {
+    for byte in bytes.as_ref() {
+        for digit in [byte >> 4, byte & 15] {
+            text.push(char::from(if digit < 10 { b'0' + digit } else { b'a' + digit - 10 }));
+        }
     }
-    text.push_str(std::str::from_utf8(&digits).unwrap_or_default());
 }
 
 const SECONDS_A_DAY: u64 = 24 * 60 * 60;
