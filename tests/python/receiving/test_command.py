@@ -224,7 +224,7 @@ def test_what_makes_no_sense_ends_it(command: Command, url: str) -> None:
 def test_no_option_is_forgotten() -> None:
     mine = {argument for _, argument, _, _ in _consume.OPTIONS}
     parameters = set(inspect.signature(turbosqs.Consumer.__init__).parameters)
-    parameters -= {"self", "client", "QueueUrl", "handler", "lambda_handler", "polling"}
+    parameters -= {"self", "client", "QueueUrl", "handler", "lambda_handler", "polling", "AttributeNames"}
     receives = polling._RECEIVE - {"QueueUrl", "AttributeNames"}
     assert mine == parameters | receives | set(polling.DEFAULTS)
     for option, argument, _, _ in _consume.OPTIONS:
