@@ -94,6 +94,8 @@ ONE_BY_ONE = "send_message, one after another"
 THREADS = "send_message, 32 threads"
 COROUTINES = "send_message, 1,000 coroutines"
 RECEIVING = "receive and delete"
+#: What the calls of one thread are to be read beside.
+SOCKET = "a blocking socket, the same bytes"
 INSTRUMENTED = "send_message under instrumentation"
 CELERY = {False: "Celery worker, early acknowledgement", True: "Celery worker, late acknowledgement"}
 CELERY_DELAY = "Celery, delay()"
@@ -254,6 +256,7 @@ GROUPS = (
             Work("turbosqs", "turbosqs.send_tens", 20_000, 600),
             Work("turbosqs.aio", "turbosqs_aio.send_tens", 20_000, 600),
             Work("turbosqs, boto3 patched", "turbosqs.send_tens_patched", 20_000, 600),
+            Work(SOCKET, "socket.send_tens", 20_000, 600),
         ),
     ),
     Group(
@@ -265,6 +268,7 @@ GROUPS = (
             Work("turbosqs, boto3 patched", "turbosqs.send_patched", 3_000, 60),
             Work("turbosqs, batching on and off in turn", "turbosqs.send_with_and_without", 6_000, 120),
             Work("turbosqs batch_writer", "turbosqs.send_by_batch_writer", 50_000, 20_000),
+            Work(SOCKET, "socket.send", 3_000, 60),
         ),
     ),
     _instrumented(),

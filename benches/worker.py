@@ -34,7 +34,7 @@ def main() -> None:
         job = Job(**{**given, "body": "x" * given["body"]}, start=start)
         work = getattr(importlib.import_module(f"benches.work_{subject}"), function)
         work(job, **task["options"])
-        library = {"instrumented": "boto3", "celery": "kombu", "scale": "turbosqs"}.get(
+        library = {"instrumented": "boto3", "celery": "kombu", "scale": "turbosqs", "socket": "turbosqs"}.get(
             subject, subject.removesuffix("_aio")
         )
         module = importlib.import_module(library)
