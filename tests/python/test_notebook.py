@@ -26,7 +26,8 @@ def outputs(cell: dict[str, Any]) -> dict[str, str]:
     for output in cell.get("outputs", []):
         assert output["output_type"] != "error", output
         if output["output_type"] == "stream":
-            shown[output["name"]] = "".join(output["text"])
+            # On a busy machine what a cell prints comes in parts.
+            shown[output["name"]] = shown.get(output["name"], "") + "".join(output["text"])
         else:
             shown |= {kind: "".join(text) for kind, text in output["data"].items()}
     return shown

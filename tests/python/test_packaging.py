@@ -75,8 +75,8 @@ def test_the_wheels_profile_is_as_small_and_quick_as_it_can_be() -> None:
     wheel, work = profiles["wheel"], profiles["release"]
     assert wheel["inherits"] == "release"
     assert (wheel["lto"], wheel["codegen-units"], wheel["strip"], wheel["opt-level"]) == ("fat", 1, True, 3)
-    assert set(wheel["package"]) == set(work["package"]) - {"*"}
-    assert all(settings["opt-level"] > 0 for settings in wheel["package"].values())
+    assert set(wheel["package"]) >= set(work["package"]) - {"*"}
+    assert all(settings["opt-level"] != 0 for settings in wheel["package"].values())
 
 
 def test_licences_are_of_what_is_locked() -> None:
