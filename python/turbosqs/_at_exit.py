@@ -21,12 +21,18 @@ def flush_at_exit() -> None:
 
 def _flush() -> None:
     try:
-        drain(TIMEOUT)
-    finally:
-        if count := unanswered():
-            import sys
+        count = drain(TIMEOUT)
+    except BaseException:
+        _report(unanswered())
+        raise
+    _report(count)
 
-            print(
-                f"turbosqs: {count} entries had no answer when the program ended; they may not have been sent",
-                file=sys.stderr,
-            )
+
+def _report(count: int) -> None:
+    if count:
+        import sys
+
+        print(
+            f"turbosqs: {count} entries had no answer when the program ended; they may not have been sent",
+            file=sys.stderr,
+        )
