@@ -1,7 +1,7 @@
 """A connection that was used before, on which something goes wrong: as in boto3, whoever waits for the reply.
 
-By a connection that is there already a call is driven by its caller's own thread (``src/runtime/caller.rs``), which
-hands it over to the I/O thread when it takes its time; all of this is asked of both.
+By a connection that is there already a call is driven by its caller's own thread (``src/runtime/caller.rs``), without
+that by the I/O thread; all of this is asked of both.
 """
 
 from __future__ import annotations
@@ -165,6 +165,8 @@ def test_tls(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 def test_a_proxy(scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The proxy ends a connection when the service does.
+    scripted.play(*3 * [Reply(body=SUCCESS.body, headers=[JSON], close=True)])
     with Proxy(scripted.port) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         client = SUBJECT.client("http://sqs.far-away.invalid")
