@@ -13,9 +13,10 @@ CARGO_TEST := cargo test --release --locked --features same-dependencies
 INCREMENTALLY := env CARGO_INCREMENTAL=1
 INCREMENTAL := $(OWN_CODE).codegen-units=256
 
-# Three for each core, for tests wait as long as they work; each has a moto of its own, so more than a few are not worth their start.
+# For each core, for tests wait as long as they work; each has a moto of its own, so more than a few are not worth their start.
+PROCESSES := 3
 # Who has done its own takes from the others: what is slow stands together.
-PARALLEL := --numprocesses $(shell expr $$(getconf _NPROCESSORS_ONLN) \* 3) --maxprocesses 6 --dist worksteal
+PARALLEL := --numprocesses $(shell expr $$(getconf _NPROCESSORS_ONLN) \* $(PROCESSES)) --maxprocesses 6 --dist worksteal
 
 # One after another, as many at a time as there are cores.
 STEPS := $(MAKE) --no-print-directory --jobs 2

@@ -72,21 +72,24 @@ def test_a_block_sends_full_batches_and_ends_when_all_is_answered(server: Any, a
     with batch_publishing(app):
         for number in range(100):
             app.send_task("work", (number,))
-    assert sends(server) == 10
+    # One or two more where the machine has stood still for longer than a batch waits.
+    made = sends(server)
+    assert 10 <= made <= 12
     # Outside of it nothing waits.
     app.send_task("work")
-    assert sends(server) == 11
+    assert sends(server) == made + 1
 
 
 def test_all_that_failed_is_told_with_its_task(server: Any, app: Any) -> None:
     server.faults.add("access_denied", actions=SENDS, times=1)
     ids: list[str] = []
-    with pytest.raises(PublishError, match=r"10 messages were not published, the first one: <work ") as raised:  # noqa: SIM117
+    with pytest.raises(PublishError, match=r"messages? w[a-z]+ not published, the first one: <work ") as raised:  # noqa: SIM117
         with batch_publishing(app):
             ids.extend(app.send_task("work", (number,)).id for number in range(30))
     failures = raised.value.failures
     assert {failure.task for failure in failures} == {"work"}
-    assert [failure.id for failure in failures] == ids[:10]
+    # The first batch: ten, or fewer where the machine has stood still.
+    assert [failure.id for failure in failures] == ids[: min(len(failures), 10)]
     assert all(isinstance(failure.error, ClientError) for failure in failures)
 
 
