@@ -87,6 +87,7 @@ def test_all_that_failed_is_told_with_its_task(server: Any, app: Any) -> None:
         with batch_publishing(app):
             ids.extend(app.send_task("work", (number,)).id for number in range(30))
     failures = raised.value.failures
+    assert str(raised.value).startswith(f"{len(failures)} message")
     assert {failure.task for failure in failures} == {"work"}
     # The first batch: ten, or fewer where the machine has stood still.
     assert [failure.id for failure in failures] == ids[: min(len(failures), 10)]

@@ -23,7 +23,7 @@ from botocore.exceptions import HTTPClientError, NoCredentialsError, ParamValida
 from botocore.parsers import ResponseParserError
 from botocore.stub import Stubber
 from support.libraries import BOTO3
-from support.ways import gone
+from support.ways import does_not_exist, gone
 from turbosqs.patching.listeners import EVENTS
 
 pytestmark = pytest.mark.usefixtures("patched")
@@ -64,7 +64,7 @@ def test_a_handler(event: str, client: Any) -> None:
     assert heard
     heard.clear()
     if name.endswith("ListQueues"):
-        with pytest.raises(client.exceptions.ClientError):
+        with pytest.raises(does_not_exist(client)):
             client.get_queue_url(QueueName="none")
         assert not heard
         assert gone(client) == {"fast": 2, "events": 1}
@@ -138,7 +138,7 @@ def test_a_stubber(client: Any) -> None:
         stubber.add_response("get_queue_url", {"QueueUrl": "http://stubbed"}, {"QueueName": "q"})
         assert client.get_queue_url(QueueName="q")["QueueUrl"] == "http://stubbed"
         stubber.add_client_error("get_queue_url", "QueueDoesNotExist")
-        with pytest.raises(client.exceptions.ClientError):
+        with pytest.raises(does_not_exist(client)):
             client.get_queue_url(QueueName="q")
     assert gone(client) == {"fast": 1, "stubber": 2}
     listening(client, "fast")
@@ -284,7 +284,7 @@ def test_a_model_that_knows_more(client: Any) -> None:
     }
     before = gone(client)
     client.list_queues(New="x")
-    with pytest.raises(client.exceptions.ClientError):
+    with pytest.raises(does_not_exist(client)):
         client.get_queue_url(QueueName="none")
     assert (before, gone(client)) == ({}, {"model": 1, "fast": 1})
 

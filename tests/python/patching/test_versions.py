@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 from support.libraries import KEYS
 from support.observe import Raised, Returned, outcome, same
-from support.ways import gone
+from support.ways import does_not_exist, gone
 from turbosqs.patching import hook
 
 SETTINGS = {"region_name": "us-east-1", **KEYS}
@@ -102,9 +102,7 @@ def test_errors_are_of_the_clients_classes(client: Any) -> None:
     def caught() -> Any:
         try:
             client.get_queue_url(QueueName="missing")
-        except client.exceptions.QueueDoesNotExist as error:
-            return without_headers(Raised(error))
-        except ClientError as error:  # of botocore 1.31.81 to 1.31.84, and so of ours beside it
+        except does_not_exist(client) as error:
             return without_headers(Raised(error))
 
     plain = caught()
