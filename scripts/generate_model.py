@@ -103,10 +103,12 @@ def structure_static(index: int, shape: StructureShape) -> str:
         for name, member in shape.members.items()
     )
     required = ", ".join(quoted(name) for name in shape.required_members)
+    bits = sum(1 << place for place, name in enumerate(shape.members) if name in shape.required_members)
     name = shape.name
     return (
         f"pub(crate) static {constant(name)}: Structure = Structure {{ index: {index}, name: {quoted(name)}, "
-        f"members: &[{members}], required: &[{required}] }};"
+        f"members: &[{members}], required: &[{required}], "
+        f"required_bits: {bits:#b} }};"
     )
 
 

@@ -39,6 +39,8 @@ pub(crate) struct Structure {
     pub members: &'static [Member],
     /// In the order in which the model lists them, which is the order of the complaints.
     pub required: &'static [&'static str],
+    /// The same as a set: a bit for each place among the members.
+    pub required_bits: u64,
 }
 
 impl Structure {
@@ -114,11 +116,14 @@ mod tests {
     }
 
     #[test]
-    fn every_required_member_is_a_member() {
-        for operation in &OPERATIONS {
-            for required in operation.input.required {
-                assert!(operation.input.member(required).is_some(), "{}.{required}", operation.name);
-            }
+    fn every_required_member_is_a_member_and_has_its_bit() {
+        let parts = OPERATIONS.iter().flat_map(|operation| operation.input.members).filter_map(|member| {
+            if let Shape::List(Shape::Structure(structure)) = member.shape { Some(*structure) } else { None }
+        });
+        for structure in OPERATIONS.iter().map(|operation| operation.input).chain(parts) {
+            let place = |name: &&str| structure.member(name).unwrap().0;
+            let bits = structure.required.iter().fold(0, |bits, name| bits | 1 << place(name));
+            assert_eq!(structure.required_bits, bits, "{}", structure.name);
         }
     }
 }

@@ -6,4 +6,5 @@ pub(crate) mod entry;
 pub(crate) mod error;
 pub(crate) mod json;
 pub(crate) mod message;
+pub(crate) mod quote;
 pub(crate) mod slices;

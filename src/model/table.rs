@@ -193,18 +193,21 @@ pub(crate) static ADD_PERMISSION_REQUEST: Structure = Structure {
         Member { name: "Actions", shape: Shape::List(&Shape::String) },
     ],
     required: &["QueueUrl", "Label", "AWSAccountIds", "Actions"],
+    required_bits: 0b1111,
 };
 pub(crate) static CANCEL_MESSAGE_MOVE_TASK_REQUEST: Structure = Structure {
     index: 1,
     name: "CancelMessageMoveTaskRequest",
     members: &[Member { name: "TaskHandle", shape: Shape::String }],
     required: &["TaskHandle"],
+    required_bits: 0b1,
 };
 pub(crate) static CANCEL_MESSAGE_MOVE_TASK_RESULT: Structure = Structure {
     index: 2,
     name: "CancelMessageMoveTaskResult",
     members: &[Member { name: "ApproximateNumberOfMessagesMoved", shape: Shape::Integer }],
     required: &[],
+    required_bits: 0b0,
 };
 pub(crate) static CHANGE_MESSAGE_VISIBILITY_REQUEST: Structure = Structure {
     index: 3,
@@ -215,6 +218,7 @@ pub(crate) static CHANGE_MESSAGE_VISIBILITY_REQUEST: Structure = Structure {
         Member { name: "VisibilityTimeout", shape: Shape::Integer },
     ],
     required: &["QueueUrl", "ReceiptHandle", "VisibilityTimeout"],
+    required_bits: 0b111,
 };
 pub(crate) static CHANGE_MESSAGE_VISIBILITY_BATCH_REQUEST_ENTRY: Structure = Structure {
     index: 4,
@@ -225,6 +229,7 @@ pub(crate) static CHANGE_MESSAGE_VISIBILITY_BATCH_REQUEST_ENTRY: Structure = Str
         Member { name: "VisibilityTimeout", shape: Shape::Integer },
     ],
     required: &["Id", "ReceiptHandle"],
+    required_bits: 0b11,
 };
 pub(crate) static CHANGE_MESSAGE_VISIBILITY_BATCH_REQUEST: Structure = Structure {
     index: 5,
@@ -237,12 +242,14 @@ pub(crate) static CHANGE_MESSAGE_VISIBILITY_BATCH_REQUEST: Structure = Structure
         },
     ],
     required: &["QueueUrl", "Entries"],
+    required_bits: 0b11,
 };
 pub(crate) static CHANGE_MESSAGE_VISIBILITY_BATCH_RESULT_ENTRY: Structure = Structure {
     index: 6,
     name: "ChangeMessageVisibilityBatchResultEntry",
     members: &[Member { name: "Id", shape: Shape::String }],
     required: &["Id"],
+    required_bits: 0b1,
 };
 pub(crate) static BATCH_RESULT_ERROR_ENTRY: Structure = Structure {
     index: 7,
@@ -254,6 +261,7 @@ pub(crate) static BATCH_RESULT_ERROR_ENTRY: Structure = Structure {
         Member { name: "Message", shape: Shape::String },
     ],
     required: &["Id", "SenderFault", "Code"],
+    required_bits: 0b111,
 };
 pub(crate) static CHANGE_MESSAGE_VISIBILITY_BATCH_RESULT: Structure = Structure {
     index: 8,
@@ -266,6 +274,7 @@ pub(crate) static CHANGE_MESSAGE_VISIBILITY_BATCH_RESULT: Structure = Structure 
         Member { name: "Failed", shape: Shape::List(&Shape::Structure(&BATCH_RESULT_ERROR_ENTRY)) },
     ],
     required: &["Successful", "Failed"],
+    required_bits: 0b11,
 };
 pub(crate) static CREATE_QUEUE_REQUEST: Structure = Structure {
     index: 9,
@@ -276,12 +285,14 @@ pub(crate) static CREATE_QUEUE_REQUEST: Structure = Structure {
         Member { name: "tags", shape: Shape::Map(&Shape::String) },
     ],
     required: &["QueueName"],
+    required_bits: 0b1,
 };
 pub(crate) static CREATE_QUEUE_RESULT: Structure = Structure {
     index: 10,
     name: "CreateQueueResult",
     members: &[Member { name: "QueueUrl", shape: Shape::String }],
     required: &[],
+    required_bits: 0b0,
 };
 pub(crate) static DELETE_MESSAGE_REQUEST: Structure = Structure {
     index: 11,
@@ -291,12 +302,14 @@ pub(crate) static DELETE_MESSAGE_REQUEST: Structure = Structure {
         Member { name: "ReceiptHandle", shape: Shape::String },
     ],
     required: &["QueueUrl", "ReceiptHandle"],
+    required_bits: 0b11,
 };
 pub(crate) static DELETE_MESSAGE_BATCH_REQUEST_ENTRY: Structure = Structure {
     index: 12,
     name: "DeleteMessageBatchRequestEntry",
     members: &[Member { name: "Id", shape: Shape::String }, Member { name: "ReceiptHandle", shape: Shape::String }],
     required: &["Id", "ReceiptHandle"],
+    required_bits: 0b11,
 };
 pub(crate) static DELETE_MESSAGE_BATCH_REQUEST: Structure = Structure {
     index: 13,
@@ -306,12 +319,14 @@ pub(crate) static DELETE_MESSAGE_BATCH_REQUEST: Structure = Structure {
         Member { name: "Entries", shape: Shape::List(&Shape::Structure(&DELETE_MESSAGE_BATCH_REQUEST_ENTRY)) },
     ],
     required: &["QueueUrl", "Entries"],
+    required_bits: 0b11,
 };
 pub(crate) static DELETE_MESSAGE_BATCH_RESULT_ENTRY: Structure = Structure {
     index: 14,
     name: "DeleteMessageBatchResultEntry",
     members: &[Member { name: "Id", shape: Shape::String }],
     required: &["Id"],
+    required_bits: 0b1,
 };
 pub(crate) static DELETE_MESSAGE_BATCH_RESULT: Structure = Structure {
     index: 15,
@@ -321,12 +336,14 @@ pub(crate) static DELETE_MESSAGE_BATCH_RESULT: Structure = Structure {
         Member { name: "Failed", shape: Shape::List(&Shape::Structure(&BATCH_RESULT_ERROR_ENTRY)) },
     ],
     required: &["Successful", "Failed"],
+    required_bits: 0b11,
 };
 pub(crate) static DELETE_QUEUE_REQUEST: Structure = Structure {
     index: 16,
     name: "DeleteQueueRequest",
     members: &[Member { name: "QueueUrl", shape: Shape::String }],
     required: &["QueueUrl"],
+    required_bits: 0b1,
 };
 pub(crate) static GET_QUEUE_ATTRIBUTES_REQUEST: Structure = Structure {
     index: 17,
@@ -336,12 +353,14 @@ pub(crate) static GET_QUEUE_ATTRIBUTES_REQUEST: Structure = Structure {
         Member { name: "AttributeNames", shape: Shape::List(&Shape::String) },
     ],
     required: &["QueueUrl"],
+    required_bits: 0b1,
 };
 pub(crate) static GET_QUEUE_ATTRIBUTES_RESULT: Structure = Structure {
     index: 18,
     name: "GetQueueAttributesResult",
     members: &[Member { name: "Attributes", shape: Shape::Map(&Shape::String) }],
     required: &[],
+    required_bits: 0b0,
 };
 pub(crate) static GET_QUEUE_URL_REQUEST: Structure = Structure {
     index: 19,
@@ -351,12 +370,14 @@ pub(crate) static GET_QUEUE_URL_REQUEST: Structure = Structure {
         Member { name: "QueueOwnerAWSAccountId", shape: Shape::String },
     ],
     required: &["QueueName"],
+    required_bits: 0b1,
 };
 pub(crate) static GET_QUEUE_URL_RESULT: Structure = Structure {
     index: 20,
     name: "GetQueueUrlResult",
     members: &[Member { name: "QueueUrl", shape: Shape::String }],
     required: &[],
+    required_bits: 0b0,
 };
 pub(crate) static LIST_DEAD_LETTER_SOURCE_QUEUES_REQUEST: Structure = Structure {
     index: 21,
@@ -367,6 +388,7 @@ pub(crate) static LIST_DEAD_LETTER_SOURCE_QUEUES_REQUEST: Structure = Structure 
         Member { name: "MaxResults", shape: Shape::Integer },
     ],
     required: &["QueueUrl"],
+    required_bits: 0b1,
 };
 pub(crate) static LIST_DEAD_LETTER_SOURCE_QUEUES_RESULT: Structure = Structure {
     index: 22,
@@ -376,6 +398,7 @@ pub(crate) static LIST_DEAD_LETTER_SOURCE_QUEUES_RESULT: Structure = Structure {
         Member { name: "NextToken", shape: Shape::String },
     ],
     required: &["queueUrls"],
+    required_bits: 0b1,
 };
 pub(crate) static LIST_MESSAGE_MOVE_TASKS_REQUEST: Structure = Structure {
     index: 23,
@@ -385,6 +408,7 @@ pub(crate) static LIST_MESSAGE_MOVE_TASKS_REQUEST: Structure = Structure {
         Member { name: "MaxResults", shape: Shape::Integer },
     ],
     required: &["SourceArn"],
+    required_bits: 0b1,
 };
 pub(crate) static LIST_MESSAGE_MOVE_TASKS_RESULT_ENTRY: Structure = Structure {
     index: 24,
@@ -401,6 +425,7 @@ pub(crate) static LIST_MESSAGE_MOVE_TASKS_RESULT_ENTRY: Structure = Structure {
         Member { name: "StartedTimestamp", shape: Shape::Integer },
     ],
     required: &[],
+    required_bits: 0b0,
 };
 pub(crate) static LIST_MESSAGE_MOVE_TASKS_RESULT: Structure = Structure {
     index: 25,
@@ -410,18 +435,21 @@ pub(crate) static LIST_MESSAGE_MOVE_TASKS_RESULT: Structure = Structure {
         shape: Shape::List(&Shape::Structure(&LIST_MESSAGE_MOVE_TASKS_RESULT_ENTRY)),
     }],
     required: &[],
+    required_bits: 0b0,
 };
 pub(crate) static LIST_QUEUE_TAGS_REQUEST: Structure = Structure {
     index: 26,
     name: "ListQueueTagsRequest",
     members: &[Member { name: "QueueUrl", shape: Shape::String }],
     required: &["QueueUrl"],
+    required_bits: 0b1,
 };
 pub(crate) static LIST_QUEUE_TAGS_RESULT: Structure = Structure {
     index: 27,
     name: "ListQueueTagsResult",
     members: &[Member { name: "Tags", shape: Shape::Map(&Shape::String) }],
     required: &[],
+    required_bits: 0b0,
 };
 pub(crate) static LIST_QUEUES_REQUEST: Structure = Structure {
     index: 28,
@@ -432,6 +460,7 @@ pub(crate) static LIST_QUEUES_REQUEST: Structure = Structure {
         Member { name: "MaxResults", shape: Shape::Integer },
     ],
     required: &[],
+    required_bits: 0b0,
 };
 pub(crate) static LIST_QUEUES_RESULT: Structure = Structure {
     index: 29,
@@ -441,12 +470,14 @@ pub(crate) static LIST_QUEUES_RESULT: Structure = Structure {
         Member { name: "NextToken", shape: Shape::String },
     ],
     required: &[],
+    required_bits: 0b0,
 };
 pub(crate) static PURGE_QUEUE_REQUEST: Structure = Structure {
     index: 30,
     name: "PurgeQueueRequest",
     members: &[Member { name: "QueueUrl", shape: Shape::String }],
     required: &["QueueUrl"],
+    required_bits: 0b1,
 };
 pub(crate) static RECEIVE_MESSAGE_REQUEST: Structure = Structure {
     index: 31,
@@ -462,6 +493,7 @@ pub(crate) static RECEIVE_MESSAGE_REQUEST: Structure = Structure {
         Member { name: "ReceiveRequestAttemptId", shape: Shape::String },
     ],
     required: &["QueueUrl"],
+    required_bits: 0b1,
 };
 pub(crate) static MESSAGE_ATTRIBUTE_VALUE: Structure = Structure {
     index: 32,
@@ -474,6 +506,7 @@ pub(crate) static MESSAGE_ATTRIBUTE_VALUE: Structure = Structure {
         Member { name: "DataType", shape: Shape::String },
     ],
     required: &["DataType"],
+    required_bits: 0b10000,
 };
 pub(crate) static MESSAGE: Structure = Structure {
     index: 33,
@@ -488,18 +521,21 @@ pub(crate) static MESSAGE: Structure = Structure {
         Member { name: "MessageAttributes", shape: Shape::Map(&Shape::Structure(&MESSAGE_ATTRIBUTE_VALUE)) },
     ],
     required: &[],
+    required_bits: 0b0,
 };
 pub(crate) static RECEIVE_MESSAGE_RESULT: Structure = Structure {
     index: 34,
     name: "ReceiveMessageResult",
     members: &[Member { name: "Messages", shape: Shape::List(&Shape::Structure(&MESSAGE)) }],
     required: &[],
+    required_bits: 0b0,
 };
 pub(crate) static REMOVE_PERMISSION_REQUEST: Structure = Structure {
     index: 35,
     name: "RemovePermissionRequest",
     members: &[Member { name: "QueueUrl", shape: Shape::String }, Member { name: "Label", shape: Shape::String }],
     required: &["QueueUrl", "Label"],
+    required_bits: 0b11,
 };
 pub(crate) static MESSAGE_SYSTEM_ATTRIBUTE_VALUE: Structure = Structure {
     index: 36,
@@ -512,6 +548,7 @@ pub(crate) static MESSAGE_SYSTEM_ATTRIBUTE_VALUE: Structure = Structure {
         Member { name: "DataType", shape: Shape::String },
     ],
     required: &["DataType"],
+    required_bits: 0b10000,
 };
 pub(crate) static SEND_MESSAGE_REQUEST: Structure = Structure {
     index: 37,
@@ -529,6 +566,7 @@ pub(crate) static SEND_MESSAGE_REQUEST: Structure = Structure {
         Member { name: "MessageGroupId", shape: Shape::String },
     ],
     required: &["QueueUrl", "MessageBody"],
+    required_bits: 0b11,
 };
 pub(crate) static SEND_MESSAGE_RESULT: Structure = Structure {
     index: 38,
@@ -541,6 +579,7 @@ pub(crate) static SEND_MESSAGE_RESULT: Structure = Structure {
         Member { name: "SequenceNumber", shape: Shape::String },
     ],
     required: &[],
+    required_bits: 0b0,
 };
 pub(crate) static SEND_MESSAGE_BATCH_REQUEST_ENTRY: Structure = Structure {
     index: 39,
@@ -558,6 +597,7 @@ pub(crate) static SEND_MESSAGE_BATCH_REQUEST_ENTRY: Structure = Structure {
         Member { name: "MessageGroupId", shape: Shape::String },
     ],
     required: &["Id", "MessageBody"],
+    required_bits: 0b11,
 };
 pub(crate) static SEND_MESSAGE_BATCH_REQUEST: Structure = Structure {
     index: 40,
@@ -567,6 +607,7 @@ pub(crate) static SEND_MESSAGE_BATCH_REQUEST: Structure = Structure {
         Member { name: "Entries", shape: Shape::List(&Shape::Structure(&SEND_MESSAGE_BATCH_REQUEST_ENTRY)) },
     ],
     required: &["QueueUrl", "Entries"],
+    required_bits: 0b11,
 };
 pub(crate) static SEND_MESSAGE_BATCH_RESULT_ENTRY: Structure = Structure {
     index: 41,
@@ -580,6 +621,7 @@ pub(crate) static SEND_MESSAGE_BATCH_RESULT_ENTRY: Structure = Structure {
         Member { name: "SequenceNumber", shape: Shape::String },
     ],
     required: &["Id", "MessageId", "MD5OfMessageBody"],
+    required_bits: 0b111,
 };
 pub(crate) static SEND_MESSAGE_BATCH_RESULT: Structure = Structure {
     index: 42,
@@ -589,6 +631,7 @@ pub(crate) static SEND_MESSAGE_BATCH_RESULT: Structure = Structure {
         Member { name: "Failed", shape: Shape::List(&Shape::Structure(&BATCH_RESULT_ERROR_ENTRY)) },
     ],
     required: &["Successful", "Failed"],
+    required_bits: 0b11,
 };
 pub(crate) static SET_QUEUE_ATTRIBUTES_REQUEST: Structure = Structure {
     index: 43,
@@ -598,6 +641,7 @@ pub(crate) static SET_QUEUE_ATTRIBUTES_REQUEST: Structure = Structure {
         Member { name: "Attributes", shape: Shape::Map(&Shape::String) },
     ],
     required: &["QueueUrl", "Attributes"],
+    required_bits: 0b11,
 };
 pub(crate) static START_MESSAGE_MOVE_TASK_REQUEST: Structure = Structure {
     index: 44,
@@ -608,12 +652,14 @@ pub(crate) static START_MESSAGE_MOVE_TASK_REQUEST: Structure = Structure {
         Member { name: "MaxNumberOfMessagesPerSecond", shape: Shape::Integer },
     ],
     required: &["SourceArn"],
+    required_bits: 0b1,
 };
 pub(crate) static START_MESSAGE_MOVE_TASK_RESULT: Structure = Structure {
     index: 45,
     name: "StartMessageMoveTaskResult",
     members: &[Member { name: "TaskHandle", shape: Shape::String }],
     required: &[],
+    required_bits: 0b0,
 };
 pub(crate) static TAG_QUEUE_REQUEST: Structure = Structure {
     index: 46,
@@ -623,6 +669,7 @@ pub(crate) static TAG_QUEUE_REQUEST: Structure = Structure {
         Member { name: "Tags", shape: Shape::Map(&Shape::String) },
     ],
     required: &["QueueUrl", "Tags"],
+    required_bits: 0b11,
 };
 pub(crate) static UNTAG_QUEUE_REQUEST: Structure = Structure {
     index: 47,
@@ -632,164 +679,191 @@ pub(crate) static UNTAG_QUEUE_REQUEST: Structure = Structure {
         Member { name: "TagKeys", shape: Shape::List(&Shape::String) },
     ],
     required: &["QueueUrl", "TagKeys"],
+    required_bits: 0b11,
 };
 pub(crate) static BATCH_ENTRY_IDS_NOT_DISTINCT: Structure = Structure {
     index: 48,
     name: "BatchEntryIdsNotDistinct",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
+    required_bits: 0b0,
 };
 pub(crate) static BATCH_REQUEST_TOO_LONG: Structure = Structure {
     index: 49,
     name: "BatchRequestTooLong",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
+    required_bits: 0b0,
 };
 pub(crate) static EMPTY_BATCH_REQUEST: Structure = Structure {
     index: 50,
     name: "EmptyBatchRequest",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
+    required_bits: 0b0,
 };
 pub(crate) static INVALID_ADDRESS: Structure = Structure {
     index: 51,
     name: "InvalidAddress",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
+    required_bits: 0b0,
 };
 pub(crate) static INVALID_ATTRIBUTE_NAME: Structure = Structure {
     index: 52,
     name: "InvalidAttributeName",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
+    required_bits: 0b0,
 };
 pub(crate) static INVALID_ATTRIBUTE_VALUE: Structure = Structure {
     index: 53,
     name: "InvalidAttributeValue",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
+    required_bits: 0b0,
 };
 pub(crate) static INVALID_BATCH_ENTRY_ID: Structure = Structure {
     index: 54,
     name: "InvalidBatchEntryId",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
+    required_bits: 0b0,
 };
 pub(crate) static INVALID_ID_FORMAT: Structure =
-    Structure { index: 55, name: "InvalidIdFormat", members: &[], required: &[] };
+    Structure { index: 55, name: "InvalidIdFormat", members: &[], required: &[], required_bits: 0b0 };
 pub(crate) static INVALID_MESSAGE_CONTENTS: Structure = Structure {
     index: 56,
     name: "InvalidMessageContents",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
+    required_bits: 0b0,
 };
 pub(crate) static INVALID_SECURITY: Structure = Structure {
     index: 57,
     name: "InvalidSecurity",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
+    required_bits: 0b0,
 };
 pub(crate) static KMS_ACCESS_DENIED: Structure = Structure {
     index: 58,
     name: "KmsAccessDenied",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
+    required_bits: 0b0,
 };
 pub(crate) static KMS_DISABLED: Structure = Structure {
     index: 59,
     name: "KmsDisabled",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
+    required_bits: 0b0,
 };
 pub(crate) static KMS_INVALID_KEY_USAGE: Structure = Structure {
     index: 60,
     name: "KmsInvalidKeyUsage",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
+    required_bits: 0b0,
 };
 pub(crate) static KMS_INVALID_STATE: Structure = Structure {
     index: 61,
     name: "KmsInvalidState",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
+    required_bits: 0b0,
 };
 pub(crate) static KMS_NOT_FOUND: Structure = Structure {
     index: 62,
     name: "KmsNotFound",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
+    required_bits: 0b0,
 };
 pub(crate) static KMS_OPT_IN_REQUIRED: Structure = Structure {
     index: 63,
     name: "KmsOptInRequired",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
+    required_bits: 0b0,
 };
 pub(crate) static KMS_THROTTLED: Structure = Structure {
     index: 64,
     name: "KmsThrottled",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
+    required_bits: 0b0,
 };
 pub(crate) static MESSAGE_NOT_INFLIGHT: Structure =
-    Structure { index: 65, name: "MessageNotInflight", members: &[], required: &[] };
+    Structure { index: 65, name: "MessageNotInflight", members: &[], required: &[], required_bits: 0b0 };
 pub(crate) static OVER_LIMIT: Structure = Structure {
     index: 66,
     name: "OverLimit",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
+    required_bits: 0b0,
 };
 pub(crate) static PURGE_QUEUE_IN_PROGRESS: Structure = Structure {
     index: 67,
     name: "PurgeQueueInProgress",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
+    required_bits: 0b0,
 };
 pub(crate) static QUEUE_DELETED_RECENTLY: Structure = Structure {
     index: 68,
     name: "QueueDeletedRecently",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
+    required_bits: 0b0,
 };
 pub(crate) static QUEUE_DOES_NOT_EXIST: Structure = Structure {
     index: 69,
     name: "QueueDoesNotExist",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
+    required_bits: 0b0,
 };
 pub(crate) static QUEUE_NAME_EXISTS: Structure = Structure {
     index: 70,
     name: "QueueNameExists",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
+    required_bits: 0b0,
 };
 pub(crate) static RECEIPT_HANDLE_IS_INVALID: Structure = Structure {
     index: 71,
     name: "ReceiptHandleIsInvalid",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
+    required_bits: 0b0,
 };
 pub(crate) static REQUEST_THROTTLED: Structure = Structure {
     index: 72,
     name: "RequestThrottled",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
+    required_bits: 0b0,
 };
 pub(crate) static RESOURCE_NOT_FOUND_EXCEPTION: Structure = Structure {
     index: 73,
     name: "ResourceNotFoundException",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
+    required_bits: 0b0,
 };
 pub(crate) static TOO_MANY_ENTRIES_IN_BATCH_REQUEST: Structure = Structure {
     index: 74,
     name: "TooManyEntriesInBatchRequest",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
+    required_bits: 0b0,
 };
 pub(crate) static UNSUPPORTED_OPERATION: Structure = Structure {
     index: 75,
     name: "UnsupportedOperation",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
+    required_bits: 0b0,
 };

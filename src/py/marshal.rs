@@ -13,6 +13,7 @@ use super::entries::Entries;
 use super::{names, nested, validate};
 use crate::model::{Member, Shape, Structure};
 use crate::protocol::entry::Entry;
+use crate::protocol::quote::push_quoted;
 
 /// Why a value could not be written.
 pub(super) enum Unfit {
@@ -125,9 +126,9 @@ fn entry(marshal: &mut Marshal<'_, '_>) -> Result<Option<(Vec<u8>, Entry)>, Unfi
 /// The members whose bytes SQS counts against the limit of a request. A system attribute does not count.
 const COUNTED: [&str; 2] = ["MessageBody", "MessageAttributes"];
 
+/// `seen`: a bit for each member that was there.
 fn is_missing(structure: &Structure, seen: u64) -> bool {
-    let missing = |name: &&str| structure.member(name).is_none_or(|(place, _)| seen & (1 << place) == 0);
-    structure.required.iter().any(missing)
+    structure.required_bits & !seen != 0
 }
 
 /// What is done about files that stand for binary values.
@@ -304,7 +305,8 @@ impl<'a, 'py> Marshal<'a, 'py> {
         match text.to_str() {
             Ok(text) => {
                 self.count(text.len());
-                self.json(text)
+                push_quoted(&mut self.out, text);
+                Ok(())
             }
             Err(_) => self.surrogates(text),
         }
@@ -314,12 +316,6 @@ impl<'a, 'py> Marshal<'a, 'py> {
         if self.counts {
             self.payload += bytes;
         }
-    }
-
-    fn json(&mut self, value: impl serde::Serialize) -> Written {
-        // Writing to memory cannot fail, and strings and numbers always serialize.
-        serde_json::to_writer(&mut self.out, &value)
-            .map_err(|error| Unfit::Python(PyTypeError::new_err(error.to_string())))
     }
 
     /// A string with lone surrogates has no UTF-8; JSON can still spell it, and boto3 does.
@@ -354,7 +350,10 @@ impl<'a, 'py> Marshal<'a, 'py> {
             return self.boolean(truth);
         }
         match number.extract::<i64>() {
-            Ok(number) => self.json(number),
+            Ok(number) => {
+                self.out.extend_from_slice(number.to_string().as_bytes());
+                Ok(())
+            }
             Err(_) => {
                 // Too large for 64 bits; through int's own text, whatever a subclass prints.
                 let text = number.py().get_type::<PyInt>().call_method1("__repr__", (number,))?.str()?;

@@ -144,18 +144,20 @@ impl Signer {
 
 impl SigningKey {
     /// RFC 2104.
-    fn hmac(&self, text: &[u8]) -> impl AsRef<[u8]> + use<> {
+    fn hmac(&self, text: &[u8]) -> [u8; 32] {
         let hash = self.inner.clone().chain_update(text).finalize();
-        self.outer.clone().chain_update(hash).finalize()
+        self.outer.clone().chain_update(hash).finalize().into()
     }
 }
 
-fn push_hex(text: &mut String, bytes: impl AsRef<[u8]>) {
-    for byte in bytes.as_ref() {
-        for digit in [byte >> 4, byte & 15] {
-            text.push(char::from(if digit < 10 { b'0' + digit } else { b'a' + digit - 10 }));
-        }
+fn push_hex(text: &mut String, hash: impl Into<[u8; 32]>) {
+    let digit = |nibble: u8| nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
+    let mut digits = [[0; 2]; 32];
+    for (two, byte) in digits.iter_mut().zip(hash.into()) {
+        *two = [digit(byte >> 4), digit(byte & 15)];
     }
+    // They are ASCII.
+    text.push_str(std::str::from_utf8(digits.as_flattened()).unwrap_or_default());
 }
 
 const SECONDS_A_DAY: u64 = 24 * 60 * 60;
