@@ -149,7 +149,8 @@ pub(crate) struct ServiceError {
 /// What the header `x-amzn-query-error` adds to a refusal.
 #[derive(Clone, Debug)]
 pub(crate) struct QueryError {
-    pub name: String,
+    /// A string, unless the service sent something else for a `__type`.
+    pub name: Json,
     pub fault: String,
 }
 
@@ -169,15 +170,22 @@ impl ServiceError {
         }
         let body = read_body(&reply);
         let message = body.get("message").or_else(|| body.get("Message")).cloned().unwrap_or_else(|| Json::from(""));
-        let name = match body.get("__type") {
-            Some(Json::Text(kind)) => short_name(kind).to_owned(),
-            // A null is there and says nothing.
-            Some(kind) if kind.is_null() => String::new(),
-            _ => reply.status.to_string(),
-        };
-        let (code, query) = match reply.header("x-amzn-query-error").as_deref().and_then(split_query_error) {
-            Some((code, fault)) => (code.to_owned(), Some(QueryError { name, fault: fault.to_owned() })),
-            None => (name, None),
+        let status = || reply.status.to_string();
+        let header = reply.header("x-amzn-query-error");
+        let (code, query) = match (body.get("__type"), header.as_deref().and_then(split_query_error)) {
+            // A null is there and says nothing, and then the header is not looked at.
+            (Some(kind), _) if kind.is_null() => (String::new(), None),
+            (kind, Some((code, fault))) => {
+                let name = match kind {
+                    Some(Json::Text(kind)) => Json::from(short_name(kind)),
+                    Some(other) => other.clone(),
+                    None => Json::Text(status()),
+                };
+                (code.to_owned(), Some(QueryError { name, fault: fault.to_owned() }))
+            }
+            (Some(Json::Text(kind)), None) => (short_name(kind).to_owned(), None),
+            // Botocore's parser fails on a code that is no string; the status says more than such an exception.
+            (_, None) => (status(), None),
         };
         let members = ErrorShape::of_code(&code).map(|shape| members_of(shape, &body)).unwrap_or_default();
         ServiceError { code, message, query, is_generic: false, members, reply }
@@ -201,15 +209,18 @@ impl ServiceError {
             code: code.to_owned(),
             members: if named { vec![("message", message.clone())] } else { Vec::new() },
             message,
-            query: Some(QueryError { name: name.to_owned(), fault: fault.to_owned() }),
+            query: Some(QueryError { name: Json::from(name), fault: fault.to_owned() }),
             is_generic: false,
             reply,
         }
     }
 
-    /// The name by which boto3 chooses the exception class.
+    /// The name by which boto3 chooses the exception class: the model's, and the code where that is empty or no string.
     pub(crate) fn class_name(&self) -> &str {
-        self.query.as_ref().map_or(&self.code, |query| &query.name)
+        match self.query.as_ref().map(|query| &query.name) {
+            Some(Json::Text(name)) if !name.is_empty() => name,
+            _ => &self.code,
+        }
     }
 }
 
@@ -294,6 +305,25 @@ mod tests {
             assert_eq!((error.code.as_str(), error.query.is_none()), ("B", true), "{header:?}");
             assert_eq!(error.message, Json::from("m"));
         }
+    }
+
+    #[test]
+    fn a_type_that_is_no_string_is_the_name_as_it_came_and_no_code() {
+        for kind in ["{}", "[]", r#"{"a#b":[1]}"#, r#"["x:y"]"#, "5", "-1.50", "true", "NaN"] {
+            let body = format!(r#"{{"__type":{kind},"message":"m"}}"#);
+            let error = refusal(400, Some("OverLimit;Sender"), &body);
+            assert_eq!((error.code.as_str(), error.class_name()), ("OverLimit", "OverLimit"), "{kind}");
+            assert_eq!(error.query.map(|query| query.name), Some(Json::Other(kind.into())));
+            for header in [None, Some("OverLimit"), Some(";Sender")] {
+                let error = refusal(400, header, &body);
+                assert_eq!((error.code.as_str(), error.class_name(), error.query.is_none()), ("400", "400", true));
+            }
+        }
+        let error = refusal(400, Some("OverLimit;Sender"), r#"{"__type":""}"#);
+        assert_eq!(error.class_name(), "OverLimit");
+        assert_eq!(error.query.map(|query| query.name), Some(Json::from("")));
+        let error = refusal(400, Some("OverLimit;Sender"), r#"{"__type":null}"#);
+        assert_eq!((error.code.as_str(), error.class_name(), error.query.is_none()), ("", "", true));
     }
 
     #[test]

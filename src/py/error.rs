@@ -75,7 +75,7 @@ fn service(py: Python<'_>, error: &ServiceError, action: Action) -> PyResult<PyE
     description.set_item("Message", value(py, &error.message)?)?;
     description.set_item("Code", &error.code)?;
     if let Some(query) = &error.query {
-        description.set_item("QueryErrorCode", &query.name)?;
+        description.set_item("QueryErrorCode", value(py, &query.name)?)?;
         description.set_item("Type", &query.fault)?;
     }
     let response = PyDict::new(py);

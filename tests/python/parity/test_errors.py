@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import botocore.exceptions
@@ -9,7 +10,7 @@ import pytest
 from support.arguments import model
 from support.fakes import JSON, Reply, Scripted, fault
 from support.libraries import ours
-from support.observe import outcome, same
+from support.observe import Raised, outcome, same
 
 Both = tuple[Scripted, Any, Any]
 PREFIX = "com.amazonaws.sqs#"
@@ -163,6 +164,84 @@ def test_broken_refusal(name: str, both: Both) -> None:
         assert caught.value.response["Error"] == {"Message": message, "Code": code}
         assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
         assert len(server.requests) == 2
+
+
+#: Of every JSON type, with what botocore looks for in a text: in a key, in an item and in a text.
+VALUES: dict[str, bytes] = {
+    "null": b"null",
+    "true": b"true",
+    "false": b"false",
+    "zero": b"0",
+    "a number": b"400",
+    "a decimal": b"-1.50",
+    "NaN": b"NaN",
+    "an empty text": b'""',
+    "a text": b'"OverLimit"',
+    "a text with a hash": b'"a#OverLimit"',
+    "a text with a colon": b'"OverLimit:http://x/#y"',
+    "a text with both": b'"a#b#OverLimit:c#d:e"',
+    "a hash": b'"#"',
+    "a colon": b'":"',
+    "a semicolon": b'"Over;Limit"',
+    "a text that is null": b'"null"',
+    "a text that is an object": b'"{}"',
+    "an empty object": b"{}",
+    "an object": b'{"OverLimit": 1}',
+    "an object with a hash": b'{"#": 1}',
+    "an object with a colon": b'{":": null}',
+    "an empty list": b"[]",
+    "a list": b'["OverLimit"]',
+    "a list with a hash": b'["#"]',
+    "a list with a colon": b'[":", {}]',
+}
+#: The header that brings the query protocol's code, a line for each value.
+QUERY_ERRORS: dict[str, list[str]] = {
+    "no header": [],
+    "a header": ["AWS.SimpleQueueService.NonExistentQueue;Sender"],
+    "a modelled code": ["OverLimit;Sender"],
+    "an empty type": ["OverLimit;"],
+    "a code alone": ["OverLimit"],
+    "a type alone": [";Sender"],
+    "too much": ["OverLimit;Sender;"],
+    "an empty header": [""],
+    "two headers": ["OverLimit;Sender", "OverLimit;Sender"],
+    "two halves": ["OverLimit", "x;Sender"],
+}
+WELL_FORMED = {"a header", "a modelled code", "an empty type", "two halves"}
+
+
+@pytest.mark.parametrize("header", QUERY_ERRORS)
+def test_a_type_of_every_type(header: str, both: Both) -> None:
+    """With and without a header: as boto3 has it, or a ClientError where its parser fails."""
+    server, boto3, subject = both
+    headers = [JSON, *(("x-amzn-query-error", value) for value in QUERY_ERRORS[header])]
+    for value in VALUES.values():
+        reply = Reply(400, b'{"message": "text", "__type": %s}' % value, headers)
+        server.play(reply)
+        theirs = outcome(boto3.send_message, QueueUrl="u", MessageBody="b")
+        assert isinstance(theirs, Raised)
+        if isinstance(theirs.error, botocore.exceptions.ClientError) or not ours("broken refusals"):
+            compare(both, reply)
+            continue
+        server.play(reply)
+        with pytest.raises(botocore.exceptions.ClientError) as caught:
+            subject.send_message(QueueUrl="u", MessageBody="b")
+        error = {"Message": "text", "Code": "400"}
+        if header in WELL_FORMED:
+            code, fault = ", ".join(QUERY_ERRORS[header]).split(";")
+            error |= {"Code": code, "QueryErrorCode": json.loads(value), "Type": fault}
+        same(error, caught.value.response["Error"], about=repr(reply))
+        assert type(caught.value) is subject.exceptions.from_code(error["Code"])
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("member", ["message", "Message", "code", "Code"])
+def test_a_member_of_every_type(member: str, both: Both) -> None:
+    for value in VALUES.values():
+        for header in ("no header", "a header"):
+            headers = [JSON, *(("x-amzn-query-error", value) for value in QUERY_ERRORS[header])]
+            for kind in (b"QueueDoesNotExist", b"OverLimit"):
+                compare(both, Reply(400, b'{"__type": "%s", "%s": %s}' % (kind, member.encode(), value), headers))
 
 
 def refusals(both: Both, reply: Reply) -> list[dict[str, Any]]:

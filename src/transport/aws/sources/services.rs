@@ -75,7 +75,7 @@ impl ServiceClient {
                     let error = ServiceError {
                         code,
                         message: Json::Text(message),
-                        query: fault.map(|fault| QueryError { name: String::new(), fault }),
+                        query: fault.map(|fault| QueryError { name: Json::from(""), fault }),
                         is_generic: false,
                         members: vec![],
                         reply,
