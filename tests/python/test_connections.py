@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from support.libraries import BOTO3, LIBRARIES, Library
+from support.waiting import until
 
 #: Those whose requests the core makes.
 ON_THE_CORE = [library for library in LIBRARIES if library != BOTO3]
@@ -55,22 +55,34 @@ def client(library: Library, url: str, **options: Any) -> Any:
     return library.client(url, config=library.config(retries={"total_max_attempts": 1}, **options))
 
 
-def test_an_announced_terabyte_is_not_reserved(library: Library) -> None:
+@pytest.mark.parametrize(
+    "announced",
+    ["Content-Length: 1099511627776\r\n\r\n{", "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n10000000000\r\n"],
+    ids=["length", "chunk"],
+)
+def test_an_announced_terabyte_is_refused_before_it_comes(announced: str, library: Library) -> None:
+    """Nothing is reserved for it, no more of it is read, and the connection is closed with the peer still to send."""
+    closed = []
+
     def serve(connection: socket.socket) -> None:
         with connection:
             head_of(connection)
-            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1099511627776\r\n\r\n{")
-            time.sleep(0.05)  # a second read, which is where the rest is reserved
-            connection.sendall(b'"QueueUrl"')
-            time.sleep(0.05)
+            connection.sendall(f"HTTP/1.1 200 OK\r\n{announced}".encode())
+            with contextlib.suppress(ConnectionResetError):
+                assert connection.recv(1) == b""
+            closed.append(True)
 
-    with peer(serve) as url, pytest.raises(library.exceptions.ConnectionClosedError):
-        client(library, url).get_queue_url(QueueName="q")
+    with peer(serve) as url:
+        sqs = library.client(url)
+        with pytest.raises(
+            library.exceptions.HTTPClientError, match=r"109951162777[67] bytes or more.*than SQS can send"
+        ):
+            sqs.get_queue_url(QueueName="q")
+        until(lambda: closed)
+    assert closed == [True]
 
 
-@pytest.mark.parametrize(
-    "framing", ["Transfer-Encoding: chunked", "Content-Length: 1099511627776", "Connection: close"]
-)
+@pytest.mark.parametrize("framing", ["Transfer-Encoding: chunked", "Connection: close"])
 def test_a_reply_without_end_is_given_up(framing: str, library: Library) -> None:
     """It is asked for once, and read up to more than SQS can send; boto3 would take all the memory there is."""
     chunk = b"100000\r\n" + b" " * 0x100000 + b"\r\n"

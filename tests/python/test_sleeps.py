@@ -47,7 +47,6 @@ ALLOWED = {
     "python/support/exits.py": {PROGRAM},
     "python/support/relay.py": {SLOW},
     "python/support/waiting.py": {"`until` itself"},
-    "python/test_connections.py": {SLOW},
     "python/test_examples.py": {PROGRAM},
     "python/test_exceptions.py": {SLOW},
     "python/test_interpreters.py": {NOTHING, PROGRAM},

@@ -16,11 +16,13 @@ use httparse::{Header, ParserConfig, Status};
 pub(super) const MAX_REPLY: usize = 120 << 20;
 /// What a peer says will come is believed up to this: ten messages of 1 MiB, written as JSON.
 const MAX_ANNOUNCED: usize = 16 << 20;
-/// The longest head, with as many headers as [`MAX_HEADERS`].
+/// The longest head, with as many headers as [`MAX_HEADERS`]; and all interim ones before it together.
 const MAX_HEAD: usize = 256 << 10;
 const MAX_HEADERS: usize = 100;
-/// The longest line between chunks, and all trailers together.
+/// The longest line between chunks, what all of them say beside sizes, and all trailers together.
 const MAX_LINE: usize = 16 << 10;
+/// The most digits of a chunk's size, and the end of the line.
+const SIZE_LINE: usize = 18;
 
 /// A request, ready to be sent.
 #[derive(Clone, Copy, Debug)]
@@ -76,16 +78,20 @@ pub(in crate::transport) struct HttpReply {
 pub(super) enum UnreadableReply {
     /// It is no HTTP.
     Invalid(&'static str),
-    /// It is longer than [`MAX_REPLY`].
-    TooLong,
+    /// It is longer than [`MAX_REPLY`]: so many bytes, or more, as the peer says before it sends them, or as have come.
+    TooLong(usize),
 }
 
 /// Reads the reply to one request out of what has come so far.
 #[derive(Debug, Default)]
 pub(super) struct ReplyReader {
     head: Option<ReplyHead>,
+    /// How many bytes of interim replies have been passed over.
+    passed: usize,
     /// What has come of a body in chunks.
     body: BytesMut,
+    /// How many bytes its chunks have had beside their sizes.
+    extensions: usize,
 }
 
 /// A reply's head, and where the body ends.
@@ -122,25 +128,24 @@ impl ReplyReader {
     /// Take the reply out of the buffer; `None`: the rest of it has to come first.
     pub(super) fn read(&mut self, buffer: &mut BytesMut) -> Result<Option<HttpReply>, UnreadableReply> {
         if self.head.is_none() {
-            self.head = final_head(buffer)?;
+            self.head = final_head(buffer, &mut self.passed)?;
         }
         let Some(head) = &mut self.head else { return Ok(None) };
         let body = match &mut head.end {
+            // Before the rest of it is read: none of it would be of use.
+            BodyEnd::After(length) if *length > MAX_REPLY => return Err(UnreadableReply::TooLong(*length)),
             BodyEnd::After(length) if buffer.len() < *length => {
-                if buffer.len() > MAX_REPLY {
-                    return Err(UnreadableReply::TooLong);
-                }
                 buffer.reserve((*length - buffer.len()).min(MAX_ANNOUNCED));
                 return Ok(None);
             }
             BodyEnd::After(length) => buffer.split_to(*length).freeze(),
             BodyEnd::Chunks(next) => {
-                if !read_chunks(next, buffer, &mut self.body)? {
+                if !read_chunks(next, buffer, &mut self.body, &mut self.extensions)? {
                     return Ok(None);
                 }
                 std::mem::take(&mut self.body).freeze()
             }
-            BodyEnd::Close if buffer.len() > MAX_REPLY => return Err(UnreadableReply::TooLong),
+            BodyEnd::Close if buffer.len() > MAX_REPLY => return Err(UnreadableReply::TooLong(buffer.len())),
             BodyEnd::Close => return Ok(None),
         };
         Ok(self.whole(body))
@@ -160,19 +165,25 @@ impl ReplyReader {
     }
 }
 
-/// The head of the reply that is no interim one.
-fn final_head(buffer: &mut BytesMut) -> Result<Option<ReplyHead>, UnreadableReply> {
+/// The head of the reply that is no interim one; `passed` counts the bytes of those that were.
+fn final_head(buffer: &mut BytesMut, passed: &mut usize) -> Result<Option<ReplyHead>, UnreadableReply> {
+    const TOO_LONG: UnreadableReply = UnreadableReply::Invalid("the reply's head is too long");
     loop {
         if buffer.is_empty() {
             return Ok(None);
         }
         match parse_head(buffer)? {
-            None if buffer.len() > MAX_HEAD => return Err(UnreadableReply::Invalid("the reply's head is too long")),
+            None if buffer.len() > MAX_HEAD => return Err(TOO_LONG),
             None => return Ok(None),
+            Some((length, _)) if length > MAX_HEAD => return Err(TOO_LONG),
             Some((length, head)) => {
                 buffer.advance(length);
                 if head.status == 101 || head.status >= 200 {
                     return Ok(Some(head));
+                }
+                *passed += length;
+                if *passed > MAX_HEAD {
+                    return Err(UnreadableReply::Invalid("there are too many interim replies"));
                 }
             }
         }
@@ -243,14 +254,27 @@ fn number(text: &[u8]) -> Option<usize> {
 }
 
 /// Move what has come of chunks to the body. Whether that is the whole of it.
-fn read_chunks(next: &mut ChunkPart, buffer: &mut BytesMut, body: &mut BytesMut) -> Result<bool, UnreadableReply> {
+fn read_chunks(
+    next: &mut ChunkPart,
+    buffer: &mut BytesMut,
+    body: &mut BytesMut,
+    extensions: &mut usize,
+) -> Result<bool, UnreadableReply> {
     const INVALID: UnreadableReply = UnreadableReply::Invalid("the reply's chunks are none");
     loop {
         match next {
             ChunkPart::Size => match httparse::parse_chunk_size(buffer) {
                 Ok(Status::Complete((length, size))) => {
                     buffer.advance(length);
+                    *extensions += length.saturating_sub(SIZE_LINE);
+                    if *extensions > MAX_LINE {
+                        return Err(INVALID);
+                    }
                     let size = usize::try_from(size).unwrap_or(usize::MAX);
+                    let announced = body.len().saturating_add(size);
+                    if announced > MAX_REPLY {
+                        return Err(UnreadableReply::TooLong(announced));
+                    }
                     *next = if size == 0 { ChunkPart::Trailers(0) } else { ChunkPart::Data(size) };
                 }
                 Ok(Status::Partial) if buffer.len() <= MAX_LINE => return Ok(false),
@@ -260,9 +284,6 @@ fn read_chunks(next: &mut ChunkPart, buffer: &mut BytesMut, body: &mut BytesMut)
                 let part = buffer.split_to(buffer.len().min(*left));
                 *left -= part.len();
                 body.extend_from_slice(&part);
-                if body.len() > MAX_REPLY {
-                    return Err(UnreadableReply::TooLong);
-                }
                 if *left > 0 {
                     return Ok(false);
                 }

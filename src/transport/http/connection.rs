@@ -253,9 +253,9 @@ fn unreadable(why: UnreadableReply) -> HttpFailure {
     match why {
         UnreadableReply::Invalid(text) => closed(text),
         // Not retried: what answers so is no SQS, and would again.
-        UnreadableReply::TooLong => {
+        UnreadableReply::TooLong(length) => {
             let text = format!(
-                "The reply is longer than {MAX_REPLY} bytes, which is more than SQS can send: is the endpoint one of SQS?"
+                "The reply has {length} bytes or more, of which at most {MAX_REPLY} are read, since that is more than SQS can send: is the endpoint one of SQS?"
             );
             HttpFailure::new(Failure::Other, text)
         }

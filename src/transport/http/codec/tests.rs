@@ -107,25 +107,66 @@ fn what_is_no_http_is_refused() {
         assert!(matches!(read_anyhow(text).0, Err(UnreadableReply::Invalid(_))), "{text}");
     }
     let long = format!("HTTP/1.1 200 OK\r\nA: {}", "x".repeat(MAX_HEAD));
+    let whole = format!("{long}\r\n\r\n");
     let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "A: b\r\n".repeat(MAX_HEADERS + 1));
     let chunks = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     let trailers = format!("{chunks}0\r\n{}", "A: b\r\n".repeat(MAX_LINE / 6 + 1));
     let extension = format!("{chunks}1;{}", "x".repeat(MAX_LINE));
     let trailer = format!("{chunks}0\r\nA: {}", "x".repeat(MAX_LINE));
-    for text in [long, many, trailers, extension, trailer] {
+    for text in [long, whole, many, trailers, extension, trailer] {
         assert!(matches!(read(text.as_bytes(), 0).0, Err(UnreadableReply::Invalid(_))), "{}", &text[..80]);
     }
 }
 
-/// It is given up when more has come than SQS can send: see the tests of the pool.
 #[test]
-fn what_is_announced_is_not_believed() {
+fn a_reply_that_is_too_long_is_refused_before_it_comes() {
+    let (longest, chunks) = (MAX_REPLY, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    for (text, length) in [
+        (format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", longest + 1), longest + 1),
+        ("HTTP/1.1 500 No\r\nContent-Length: 99999999999999999999999\r\n\r\n".to_owned(), usize::MAX),
+        (format!("{chunks}{:x}\r\n", longest + 1), longest + 1),
+        (format!("{chunks}1\r\nx\r\n{longest:x}\r\n"), longest + 1),
+        (format!("{chunks}1\r\nx\r\nFFFFFFFFFFFFFFFF\r\n"), usize::MAX),
+    ] {
+        assert_eq!(read_anyhow(&text).0, Err(UnreadableReply::TooLong(length)), "{text}");
+    }
     for text in [
-        format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", MAX_REPLY + 1),
-        "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999999\r\n\r\n".to_owned(),
-        format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n{MAX_REPLY:x}\r\n"),
+        format!("HTTP/1.1 200 OK\r\nContent-Length: {longest}\r\n\r\n"),
+        format!("{chunks}1\r\nx\r\n{:x}\r\n", longest - 1),
+        // It has no body, whatever it says.
+        "HTTP/1.1 100 Continue\r\nContent-Length: 99999999999999999999999\r\n\r\n".to_owned(),
     ] {
         assert_eq!(read_anyhow(&text).0, Ok(None), "{text}");
+    }
+    let mut buffer = BytesMut::from("HTTP/1.1 200 OK\r\n\r\n");
+    let mut reader = ReplyReader::default();
+    assert_eq!(reader.read(&mut buffer), Ok(None));
+    buffer.resize(longest + 1, b' ');
+    assert_eq!(reader.read(&mut buffer), Err(UnreadableReply::TooLong(longest + 1)));
+}
+
+#[test]
+fn what_is_no_body_has_an_end_as_well() {
+    let interim = "HTTP/1.1 103 Hints\r\nA: b\r\n\r\n";
+    let chunk = format!("1;{}\r\nx\r\n", "a".repeat(1 << 10));
+    for (start, part, end) in [
+        ("", interim, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", &chunk, "0\r\n\r\n"),
+    ] {
+        for (count, is_read) in [(8, true), (20_000, false)] {
+            let (mut reader, mut buffer) = (ReplyReader::default(), BytesMut::from(start));
+            let mut come = Ok(None);
+            for part in std::iter::repeat_n(part, count).chain([end]) {
+                buffer.extend_from_slice(part.as_bytes());
+                come = reader.read(&mut buffer);
+                if come != Ok(None) {
+                    break;
+                }
+            }
+            let reply = come.as_ref().is_ok_and(Option::is_some);
+            assert_eq!(reply, is_read, "{count} of {part:.80}: {:?}", come.as_ref().err());
+            assert!(is_read || matches!(come, Err(UnreadableReply::Invalid(_))), "{count} of {part:.80}");
+        }
     }
 }
 

@@ -69,6 +69,7 @@ both_ways! {
     a_reply_counts_before_all_was_sent,
     a_long_reply_arrives_whole_however_slowly,
     a_reply_without_end_is_given_up,
+    a_reply_that_says_it_is_too_long_is_not_read,
     an_unknown_name_is_a_dns_failure,
     a_refused_port_is_a_connect_failure,
     a_black_hole_is_a_connect_timeout,
@@ -380,6 +381,30 @@ async fn a_reply_without_end_is_given_up(way: Way) {
         assert_eq!((kind, retried), (Failure::Other, false), "{message}");
         assert!(message.contains("more than SQS can send"), "{message}");
         assert!((codec::MAX_REPLY >> 20..codec::MAX_REPLY >> 19).contains(&sent.load(Ordering::Relaxed)), "{sent:?}");
+    }
+}
+
+async fn a_reply_that_says_it_is_too_long_is_not_read(way: Way) {
+    for (head, length) in [
+        ("content-length: 1099511627776\r\n\r\n", 1_u64 << 40),
+        ("transfer-encoding: chunked\r\n\r\n1\r\nx\r\n8000000\r\n", 0x800_0001),
+    ] {
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let address = listen(move |mut stream| {
+            let tell = tell.clone();
+            async move {
+                receive(&mut stream).await?;
+                stream.write_all(format!("HTTP/1.1 200 OK\r\n{head}").as_bytes()).await?;
+                // No more of it has to come, and the connection is closed all the same.
+                let _ = tell.send(stream.read(&mut [0]).await);
+                Ok(())
+            }
+        })
+        .await;
+        let (kind, retried, message) = failure(&pool(way, Verify::Yes), &format!("http://{address}/")).await;
+        assert_eq!((kind, retried), (Failure::Other, false), "{message}");
+        assert!(message.starts_with(&format!("The reply has {length} bytes or more")), "{message}");
+        assert!(matches!(told.recv().await, Some(Ok(0) | Err(_))));
     }
 }
 
