@@ -283,6 +283,16 @@ impl ReactorThread {
     }
 }
 
+impl Drop for ReactorThread {
+    /// One that was made while another thread made one as well is dropped unused, by whoever came second: also from a task of another
+    /// runtime, where tokio panics when a runtime is dropped in the usual way, which waits for its threads.
+    fn drop(&mut self) {
+        if let Some(runtime) = lock(&self.runtime).take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
 fn failed(error: std::io::Error) -> Error {
     Error::Runtime(format!("the reactor thread could not be started: {error}"))
 }

@@ -226,3 +226,9 @@ fn a_pause_waits_for_what_has_blocked() {
     reactor.pause();
     assert!(tasks().iter().all(|task| !task.exists()));
 }
+
+/// Of two that are made at once one is dropped, wherever that is.
+#[tokio::test]
+async fn one_that_was_never_used_is_dropped_from_a_task_of_another_runtime() {
+    drop(reactor(LONG));
+}
