@@ -10,11 +10,19 @@ use crate::runtime::simulation::Scheduler;
 const MS: Duration = Duration::from_millis(1);
 
 /// A pool as `Pool` is one, whose connections take some time to open.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct World(Arc<Inner>);
+
+impl Default for World {
+    fn default() -> World {
+        World::of(10 * MS)
+    }
+}
 
 #[derive(Default)]
 struct Inner {
+    /// How long a connection takes to open.
+    opening: Duration,
     dials: Dials<usize>,
     free: Mutex<Vec<usize>>,
     opened: AtomicUsize,
@@ -29,13 +37,17 @@ fn origin() -> Origin {
 }
 
 impl World {
+    fn of(opening: Duration) -> World {
+        World(Arc::new(Inner { opening, ..Inner::default() }))
+    }
+
     async fn open(&self) -> Result<(usize, Duration), HttpFailure> {
         let number = self.0.opened.fetch_add(1, Ordering::Relaxed);
-        runtime::sleep(10 * MS).await;
+        runtime::sleep(self.0.opening).await;
         let fails = self.0.failing.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
         match fails {
             Ok(_) => Err(HttpFailure::new(Failure::Connect, "refused")),
-            Err(_) => Ok((number, 10 * MS)),
+            Err(_) => Ok((number, self.0.opening)),
         }
     }
 
@@ -75,11 +87,11 @@ impl World {
 }
 
 /// 32 callers at once, each with a request that takes so long; how many connections there were, and when the last was done.
-fn herd(seed: u64, takes: Duration) -> (usize, Duration) {
+fn herd(seed: u64, opening: Duration, takes: impl Fn(usize) -> Duration) -> (usize, Duration) {
     Scheduler::run(seed, |scheduler| {
-        let world = World::default();
-        for _ in 0..32 {
-            world.start(scheduler, takes);
+        let world = World::of(opening);
+        for number in 0..32 {
+            world.start(scheduler, takes(number));
         }
         scheduler.advance(Duration::from_secs(60), || {});
         let ended = world.ended();
@@ -92,13 +104,49 @@ fn herd(seed: u64, takes: Duration) -> (usize, Duration) {
 fn one_connection_where_one_will_do_and_as_many_as_it_takes_where_not() {
     for seed in 0..20 {
         // 32 short requests are done before another connection would be open.
-        assert_eq!(herd(seed, MS / 4), (1, 18 * MS));
-        // Some are; those that are left then open their own, all at once.
-        let (opened, last) = herd(seed, 3 * MS);
-        assert!((2..=30).contains(&opened), "{opened}");
+        assert_eq!(herd(seed, 10 * MS, |_| MS / 4), (1, 18 * MS));
+        // Those that come to twice that time nearly are as well.
+        assert_eq!(herd(seed, 10 * MS, |_| MS * 9 / 16), (1, 28 * MS));
+        // Some are; as many more wait for their turn, and those that are left then open their own, all at once.
+        let (opened, last) = herd(seed, 10 * MS, |_| 3 * MS);
+        assert!((2..=27).contains(&opened), "{opened}");
         assert!(last <= 33 * MS, "{last:?}");
         // Requests that take their time do not follow one another: 10 ms for the first connection, as long again, and 10 for their own.
-        assert_eq!(herd(seed, Duration::from_secs(20)), (32, Duration::from_secs(20) + 30 * MS));
+        let polls = Duration::from_secs(20);
+        assert_eq!(herd(seed, 10 * MS, |_| polls), (32, polls + 30 * MS));
+    }
+}
+
+#[test]
+fn where_all_is_near_those_who_wait_are_not_driven_to_open_connections() {
+    for seed in 0..20 {
+        // Opened in 1 ms, while nobody else opened any: as if each of the others could have one in so much.
+        assert_eq!(herd(seed, MS, |_| MS / 4), (1, 9 * MS));
+        assert_eq!(herd(seed, MS, |_| MS / 2), (1, 17 * MS));
+        // It costs those who need one of their own ten milliseconds.
+        let polls = Duration::from_secs(20);
+        assert_eq!(herd(seed, MS, |_| polls), (32, polls + 12 * MS));
+    }
+}
+
+#[test]
+fn where_the_service_is_far_away_nobody_waits_for_a_queue_of_others() {
+    for seed in 0..20 {
+        // Three ways there and back for a connection, one for a request.
+        let (opened, last) = herd(seed, 300 * MS, |_| 100 * MS);
+        assert!((20..=29).contains(&opened), "{opened}");
+        assert!(last <= 1000 * MS, "{last:?}");
+    }
+}
+
+#[test]
+fn a_queue_that_stops_moving_is_left() {
+    let polls = Duration::from_secs(20);
+    for seed in 0..20 {
+        // Whoever waits on for a turn that does not come opens a connection after as long again.
+        let (opened, last) = herd(seed, 10 * MS, |number| if number < 8 { MS } else { polls });
+        assert!(opened >= 24, "{opened}");
+        assert!(last <= polls + 40 * MS, "{last:?}");
     }
 }
 
