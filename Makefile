@@ -100,6 +100,7 @@ rustdoc:
 
 fmt:
 	@$(STEP) "cargo fmt" cargo fmt --check
+	@$(STEP) "cargo fmt, benches/rust" cargo fmt --check --manifest-path benches/rust/Cargo.toml
 
 ruff:
 	@$(STEP) "ruff" $(BIN)/ruff check
@@ -184,6 +185,8 @@ deny: ## licences, duplicates and origins of all crates, by cargo-deny
 bench: build ## the wheel, side by side with boto3 and others, cores pinned, as ratios; writes docs/bench.md (ARGS=--quick)
 	@$(STEP) --closing 'MB' "wheel" $(BIN)/python scripts/wheel.py
 	$(BIN)/python -m benches.environments
+	@$(STEP) "clippy, benches/rust" cargo clippy --locked --manifest-path benches/rust/Cargo.toml \
+		--target-dir $(VENV)/bench/rust -- --deny warnings
 	$(BIN)/python -m benches $(ARGS)
 
 scale: build ## curves of the wheel over threads, coroutines, queues, sizes, distance; writes docs/scale.md (ARGS=--quick)

@@ -13,6 +13,7 @@ from benches.plan import (
     COROUTINES,
     DELAYED,
     FIRST_CALL,
+    HAND_WRITTEN,
     HERD,
     INSTRUMENTED,
     ONE_BY_ONE,
@@ -164,6 +165,13 @@ BUDGETS = (
         1.8,
         "x",
         _times(TENS, "turbosqs", SOCKET),
+        most=True,
+    ),
+    Budget(
+        "send_message_batch of 10, one thread: CPU, turbosqs / hand-written Rust",
+        1,
+        "x",
+        _times(TENS, "turbosqs", HAND_WRITTEN),
         most=True,
     ),
     Budget(

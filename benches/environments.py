@@ -1,7 +1,8 @@
 """Where the libraries are that are measured: ``python -m benches.environments`` sees to it.
 
 Those that cannot live in the project's own environment have one each, a folder in ``.venv/bench``. turbosqs is the
-newest wheel of ``dist/``, unpacked: what users get, whatever is built for work.
+newest wheel of ``dist/``, unpacked: what users get, whatever is built for work. What is written in Rust by hand is a
+package of its own, ``benches/rust``, built with the wheel's profile.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from pathlib import Path
 from scripts import environments
 
 ROOT = environments.ROOT
+#: What is written in Rust by hand, and how it is built: as the extension module is for the wheel.
+CRATE, PROFILE = ROOT / "benches" / "rust", "wheel"
 #: The folders, and the environments that are made there.
 NAMES = {
     "aiobotocore": "bench-aiobotocore",
@@ -39,6 +42,29 @@ def interpreter(environment: str) -> str:
         oldest = ".".join(map(str, environments.ENVIRONMENTS[NAMES[environment]]))
         raise MissingError(f"needs an environment made by `make bench`, from Python {oldest} or newer")
     return str(python)
+
+
+def program() -> str:
+    """The program that does the works of hand-written Rust.
+
+    Raises:
+        MissingError: It is not there.
+    """
+    built = _folder("rust") / PROFILE / "hand-written"
+    if not built.exists():
+        raise MissingError("needs the program of benches/rust, which `python -m benches.environments` builds, by cargo")
+    return str(built)
+
+
+def build_program() -> None:
+    """Builds it, unless it is there and as its sources are."""
+    if not CRATE.is_dir():
+        print("hand-written Rust is left out: a source distribution has no benches/rust")
+        return
+    # Not as people at work make their builds quick, or fit for one processor alone.
+    without = [f"--unset={name}" for name in ("CARGO_INCREMENTAL", "CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS")]
+    command: list[str | Path] = ["env", *without, "cargo", "build", "--quiet", "--locked", "--profile", PROFILE]
+    environments.run([*command, "--manifest-path", CRATE / "Cargo.toml", "--target-dir", _folder("rust")])
 
 
 def _folder(environment: str) -> Path:
@@ -76,6 +102,7 @@ def main() -> None:
             environments.make(environment, _folder(name))
         except environments.NoPythonError as error:
             print(f"{name} is left out: {error}")
+    build_program()
 
 
 if __name__ == "__main__":

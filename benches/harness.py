@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benches.certificate import Certificate
-from benches.environments import ROOT, interpreter, unpacked
+from benches.environments import ROOT, interpreter, program, unpacked
 from benches.job import SETTINGS, TEN
 from benches.plan import Run
 
@@ -116,7 +116,7 @@ class Harness:
             MissingError: This machine has not what the work needs.
             FailedError: The work ended in an error, or took too long, or did not do what it should.
         """
-        python = interpreter(run.work.environment)
+        command = _command(run)
         self._server.order(reset=True)
         queue = self._sqs.create_queue(QueueName="bench", Attributes={"VisibilityTimeout": "300"})["QueueUrl"]
         body = "x" * run.scenario.body
@@ -138,7 +138,7 @@ class Harness:
             "options": dict(run.work.options),
             "job": job,
         }
-        with _worker(python, task, self._server.certificate, longest) as worker:
+        with _worker(command, task, self._server.certificate, longest) as worker:
             worker.expect("ready")
             held = self._held(queue)
             before = self._server.order()
@@ -225,9 +225,18 @@ class _Worker:
         self._errors.extend(self._process.stderr)
 
 
+def _command(run: Run) -> list[str]:
+    """What does a run's work, when it is given the task: our module in the work's interpreter, or a program."""
+    if run.work.environment == "rust":
+        return [program()]
+    return [interpreter(run.work.environment), "-m", "benches.worker"]
+
+
 @contextmanager
-def _worker(python: str, task: dict[str, object], certificate: Certificate | None, longest: float) -> Iterator[_Worker]:
-    command = [python, "-m", "benches.worker", json.dumps(task)]
+def _worker(
+    command: list[str], task: dict[str, object], certificate: Certificate | None, longest: float
+) -> Iterator[_Worker]:
+    command = [*command, json.dumps(task)]
     pipe = subprocess.PIPE
     environment = _environment()
     if certificate is not None:

@@ -26,10 +26,12 @@ class Work:
         messages: How many messages a round moves, measured ones.
         delayed: The same on a server that takes its time.
         options: What the function is given beside the job.
-        environment: Whose interpreter runs it: the project's own, or that of a library which cannot live there.
+        environment: Whose interpreter runs it: the project's own, or that of a library which cannot live there. What is
+            in ``rust`` needs none.
         warm: How many messages are moved before: connections, caches.
         moves: Whether messages are moved at all; if not, it is what others are to be read beside. ``None``: the work
             itself sees to it that they were.
+        tls: Whether it can be done by https.
     """
 
     label: str
@@ -37,9 +39,10 @@ class Work:
     messages: int
     delayed: int
     options: Mapping[str, object] = field(default_factory=dict, hash=False)
-    environment: Literal["", "aiobotocore", "fanferro", "instrumentation"] = ""
+    environment: Literal["", "aiobotocore", "fanferro", "instrumentation", "rust"] = ""
     warm: int = 40
     moves: bool | None = True
+    tls: bool = True
 
 
 @dataclass(frozen=True)
@@ -96,12 +99,18 @@ COROUTINES = "send_message, 1,000 coroutines"
 RECEIVING = "receive and delete"
 #: What the calls of one thread are to be read beside.
 SOCKET = "a blocking socket, the same bytes"
+HAND_WRITTEN = "hand-written Rust: hyper, SigV4"
 INSTRUMENTED = "send_message under instrumentation"
 CELERY = {False: "Celery worker, early acknowledgement", True: "Celery worker, late acknowledgement"}
 CELERY_DELAY = "Celery, delay()"
 FIRST_CALL = "the first call of a process: certificates, TCP, TLS, one request"
 ANOTHER = "a call while the only connection is busy: TCP, TLS, one request"
 HERD = "send_message, 32 threads at once that have no connection yet"
+
+
+def _hand_written(name: str, messages: int, delayed: int) -> Work:
+    """A work of ``benches/rust``, which speaks plain HTTP only."""
+    return Work(HAND_WRITTEN, f"rust.{name}", messages, delayed, environment="rust", tls=False)
 
 
 def _threads(count: int) -> Group:
@@ -256,6 +265,7 @@ GROUPS = (
             Work("turbosqs", "turbosqs.send_tens", 20_000, 600),
             Work("turbosqs.aio", "turbosqs_aio.send_tens", 20_000, 600),
             Work("turbosqs, boto3 patched", "turbosqs.send_tens_patched", 20_000, 600),
+            _hand_written("send_tens", 20_000, 600),
             Work(SOCKET, "socket.send_tens", 20_000, 600),
         ),
     ),
@@ -268,6 +278,7 @@ GROUPS = (
             Work("turbosqs, boto3 patched", "turbosqs.send_patched", 3_000, 60),
             Work("turbosqs, batching on and off in turn", "turbosqs.send_with_and_without", 6_000, 120),
             Work("turbosqs batch_writer", "turbosqs.send_by_batch_writer", 50_000, 20_000),
+            _hand_written("send", 3_000, 60),
             Work(SOCKET, "socket.send", 3_000, 60),
         ),
     ),
@@ -330,5 +341,7 @@ def runs(scenarios: tuple[Scenario, ...], pattern: str) -> Iterator[Run]:
                 continue
             for work in group.works:
                 run = Run(scenario, group, work)
+                if scenario.tls and not work.tls:
+                    continue
                 if fnmatch(run.name.lower(), wanted):
                     yield run
