@@ -79,6 +79,14 @@ def test_the_wheels_profile_is_as_small_and_quick_as_it_can_be() -> None:
     assert all(settings["opt-level"] != 0 for settings in wheel["package"].values())
 
 
+def test_hand_written_rust_is_compiled_as_the_wheel_is() -> None:
+    """What turbosqs is held against in `make bench` is neither better nor worse off."""
+    wheel, other = (
+        tomllib.loads((ROOT / place / "Cargo.toml").read_text())["profile"]["wheel"] for place in (".", "benches/rust")
+    )
+    assert other == {name: value for name, value in wheel.items() if name != "package"}
+
+
 def test_licences_are_of_what_is_locked() -> None:
     """That none is missing is for `make lint` to say, which asks cargo what is linked."""
     table = licences.FILE.read_text("utf-8").partition("=" * 100)[0]
