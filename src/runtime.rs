@@ -65,9 +65,9 @@ pub(crate) fn spawn_blocking<T: Send + 'static>(act: impl FnOnce() -> T + Send +
 /// Before this process forks: end the reactor's thread, so that the fork finds none of ours, nor anything that one is in the
 /// middle of. What is under way stays as it is until [`resume`].
 ///
-/// Who uses the reactor meanwhile loses nothing: what is spawned waits.
+/// Who uses the reactor meanwhile loses nothing: what is spawned waits. Calls that threads drive themselves are
+/// [held](caller::hold) before.
 pub(crate) fn pause() {
-    caller::hold();
     if let Some(reactor) = REACTOR.get() {
         reactor.pause();
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ._core import drain, unanswered
+from ._lock import lock
 
 #: Seconds for what is on its way then. Requests of an SQS that answers take far less.
 TIMEOUT = 10.0
@@ -15,8 +16,10 @@ def flush_at_exit() -> None:
     if not _registered:
         import atexit
 
-        _registered = True
-        atexit.register(_flush)
+        with lock():
+            if not _registered:
+                atexit.register(_flush)
+                _registered = True
 
 
 def _flush() -> None:

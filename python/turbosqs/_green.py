@@ -130,7 +130,10 @@ class GreenClient:
         Raises:
             Failure: the call has failed.
         """
-        completions = _free.pop() if _free else CompletionQueue()
+        try:
+            completions = _free.pop()
+        except IndexError:
+            completions = CompletionQueue()
         begin(completions)
         answers: list[tuple[int, Any]] = []
         try:

@@ -95,7 +95,11 @@ class _Reader:
             thread.join(timeout)
 
     def _run(self) -> None:
-        while wait_for_log_records(600.0) and self.thread is not None and self.thread.ident == _thread.get_ident():
+        while wait_for_log_records(600.0):
+            # Whoever stops the thread does so at any time.
+            thread = self.thread
+            if thread is None or thread.ident != _thread.get_ident():
+                break
             flush()
 
 

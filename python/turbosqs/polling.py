@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 
 from ._core import Failure, Poller, is_fifo, masked_url
 from ._green import waits_of
+from ._lock import lock
 from .errorfactory import exception
 from .telemetry import switch
 
@@ -289,18 +290,21 @@ _open: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
 
 def track(closes: Any) -> None:
     """See to it that something is closed before the interpreter ends: a poller, or who takes from one."""
-    if not _open:
-        import atexit
+    with lock():
+        if not _open:
+            import atexit
 
-        atexit.unregister(_close_all)
-        atexit.register(_close_all)
-    _open[closes] = os.getpid()
+            atexit.unregister(_close_all)
+            atexit.register(_close_all)
+        _open[closes] = os.getpid()
 
 
 def _close_all() -> None:
     from contextlib import ExitStack
 
-    mine = [closes for closes, pid in _open.items() if pid == os.getpid()]
+    # Daemons may go on opening some.
+    with lock():
+        mine = [closes for closes, pid in _open.items() if pid == os.getpid()]
     pollers = [poller for poller in mine if isinstance(poller, Poller)]
     # All of them first: nobody fetches more while another drains.
     for poller in pollers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from _thread import allocate_lock
 from time import monotonic
 
 TYPE_CHECKING = False
@@ -23,6 +24,8 @@ class Progress:
         else:
             self._bar = tqdm(unit=" msg", mininterval=INTERVAL)
         self._next = 0.0
+        # Several threads may share a writer, and so its bar.
+        self._lock = allocate_lock()
 
     def is_due(self) -> bool:
         """Whether it is time for another look."""
@@ -35,9 +38,10 @@ class Progress:
             given: how many messages there are so far.
             answered: how many of them the service has answered.
         """
-        self._next = monotonic() + INTERVAL
-        self._bar.total = given
-        self._bar.update(answered - self._bar.n)
+        with self._lock:
+            self._next = monotonic() + INTERVAL
+            self._bar.total = given
+            self._bar.update(answered - self._bar.n)
 
     def close(self, given: int, answered: int) -> None:
         """Draw the bar for the last time."""

@@ -113,7 +113,8 @@ fn refusal(operation: &'static Operation, params: &Bound<'_, PyDict>, unfit: Unf
     match validate::report(params, operation.input, &unreadable) {
         Err(error) => error,
         Ok(None) => PyRuntimeError::new_err(format!(
-            "the arguments of {} were refused without a reason, which is a bug in turbosqs",
+            "the arguments of {} changed while they were read: they were refused, and nothing is wrong with them now. Give each \
+             thread its own, or if nothing has changed them, report this as a bug in turbosqs",
             operation.name
         )),
         Ok(Some(report)) => {

@@ -251,7 +251,12 @@ impl CompletionQueue {
         let mut state = lock(&shared);
         let Some(begun) = state.calls.get_mut(&number) else { return };
         match std::mem::replace(&mut begun.stage, CallStage::Abandoned) {
-            CallStage::Here(_) => drop(state.remove(number)),
+            CallStage::Here(_) => {
+                let removed = state.remove(number);
+                // The last one to have the client may be this call: what goes with it may run Python code.
+                drop(state);
+                drop(removed);
+            }
             CallStage::Underway(underway) => {
                 // It answers by a completion, which wants no lock of ours; still, first things first.
                 drop(state);

@@ -8,6 +8,7 @@ use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
+use super::entries::Entries;
 use crate::config::{
     self, Arguments, Batching, ClientCert, Found, Options, ProxiesConfig, RetryOptions, Settings, SignatureVersion,
     Sources, System, Timeout, Verify, resolve, resolved,
@@ -61,7 +62,8 @@ pub(super) fn default_region(py: Python<'_>, profile_name: Option<&str>) -> PyRe
 /// that were set.
 fn arguments(dict: &Bound<'_, PyDict>) -> PyResult<Arguments> {
     let mut arguments = Arguments::default();
-    for (key, value) in dict {
+    for entry in Entries::of(dict) {
+        let (key, value) = entry?;
         let name: String = key.extract()?;
         match name.as_str() {
             // The one argument for which None is not "not given".
@@ -97,7 +99,8 @@ fn batching(value: &Bound<'_, PyAny>) -> PyResult<Option<Batching>> {
 
 fn options(dict: &Bound<'_, PyDict>) -> PyResult<Options> {
     let mut options = Options::default();
-    for (key, value) in dict {
+    for entry in Entries::of(dict) {
+        let (key, value) = entry?;
         let name: String = key.extract()?;
         match name.as_str() {
             "connect_timeout" => options.connect_timeout = Some(timeout("connect", &value)?),
@@ -217,12 +220,16 @@ fn signature_version(value: &Bound<'_, PyAny>) -> PyResult<SignatureVersion> {
 }
 
 fn proxies(value: &Bound<'_, PyAny>) -> PyResult<Vec<(String, String)>> {
-    let by_scheme = mapping("proxies", value)?.iter().filter(|(_, url)| !url.is_none()).map(|(scheme, url)| {
-        let scheme: String = scheme.extract()?;
-        let url = text(&format!("proxies['{scheme}']"), &url)?.unwrap_or_default();
-        Ok((scheme, url))
-    });
-    by_scheme.collect()
+    let mut by_scheme = Vec::new();
+    for entry in Entries::of(mapping("proxies", value)?) {
+        let (scheme, url) = entry?;
+        if !url.is_none() {
+            let scheme: String = scheme.extract()?;
+            let url = text(&format!("proxies['{scheme}']"), &url)?.unwrap_or_default();
+            by_scheme.push((scheme, url));
+        }
+    }
+    Ok(by_scheme)
 }
 
 /// Keys that botocore does not know it passes over.

@@ -42,15 +42,18 @@ impl Numbers {
             None => ways.push((Cow::Owned(way.to_owned()), 1)),
         }
     }
+}
 
-    fn dict<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let dict = PyDict::new(py);
-        dict.set_item(FAST, 0)?;
-        for (way, number) in self.of_this_process() {
-            dict.set_item(way.as_ref(), *number)?;
-        }
-        Ok(dict)
+/// The numbers as they are now. They are locked for as long as it takes to copy them: to make a Python object may run a
+/// collection, and with it anybody's finalizers, whose calls count as well.
+fn dict<'py>(py: Python<'py>, numbers: &Mutex<Numbers>) -> PyResult<Bound<'py, PyDict>> {
+    let ways = lock(numbers).of_this_process().clone();
+    let dict = PyDict::new(py);
+    dict.set_item(FAST, 0)?;
+    for (way, number) in ways {
+        dict.set_item(way.as_ref(), number)?;
     }
+    Ok(dict)
 }
 
 /// One client's.
@@ -85,12 +88,12 @@ impl Counts {
     }
 
     fn copy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        lock(&self.own).dict(py)
+        dict(py, &self.own)
     }
 
     /// Those of all patched clients.
     #[staticmethod]
     fn of_all(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
-        lock(&ALL).dict(py)
+        dict(py, &ALL)
     }
 }

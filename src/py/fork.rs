@@ -22,9 +22,15 @@ pub(super) fn watch(py: Python<'_>) -> PyResult<()> {
     register.call((), Some(&hooks)).map(drop)
 }
 
-/// The interpreter stays ours: no other thread of Python's does anything until the fork is made, and the reactor needs none.
+/// Other threads of Python's may go on until the fork is made: where there is no interpreter lock until Python stops them all, and
+/// elsewhere while hooks that come after this one wait for something. Their calls wait until it is made.
+///
+/// One that forks as well is waited for without the interpreter, which it needs for its own fork.
 #[pyfunction]
-fn before_fork() {
+fn before_fork(py: Python<'_>) {
+    if !caller::try_hold() {
+        py.detach(caller::hold);
+    }
     runtime::pause();
 }
 
@@ -46,6 +52,8 @@ fn after_fork_in_child() {
 
 #[pyfunction]
 fn after_fork_in_parent() -> PyResult<()> {
+    // In this order: who waits to fork then finds all as it should be.
+    let resumed = runtime::resume();
     caller::release();
-    runtime::resume().map_err(|error| PyRuntimeError::new_err(error.to_string()))
+    resumed.map_err(|error| PyRuntimeError::new_err(error.to_string()))
 }

@@ -4,6 +4,7 @@ use percent_encoding::utf8_percent_encode;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 
+use super::entries::Entries;
 use super::nested;
 use crate::transport::aws::RESERVED;
 
@@ -16,7 +17,8 @@ pub(super) fn of_json(py: Python<'_>, body: &[u8]) -> PyResult<String> {
 fn query(py: Python<'_>, body: &[u8]) -> PyResult<String> {
     let parsed = py.import("json")?.call_method1("loads", (PyBytes::new(py, body),))?;
     let mut pairs = Vec::new();
-    for (name, value) in parsed.cast::<PyDict>()?.iter() {
+    for entry in Entries::of(parsed.cast::<PyDict>()?) {
+        let (name, value) = entry?;
         match value.cast::<PyList>() {
             Ok(list) => list.iter().try_for_each(|item| pair(&name, &item).map(|pair| pairs.push(pair)))?,
             Err(_) => pairs.push(pair(&name, &value)?),

@@ -9,7 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, LazyLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
@@ -95,9 +95,23 @@ pub(crate) fn set_driving(is_on: bool) {
     IS_ON.store(is_on, Ordering::Relaxed);
 }
 
-/// Before a fork, by the thread that makes it: from now on no thread is in the middle of anything.
+/// Before a fork, by the thread that makes it: from now on no thread is in the middle of anything, and none makes another fork.
 pub(crate) fn hold() {
-    let held = POLLING.write().unwrap_or_else(PoisonError::into_inner);
+    keep(POLLING.write().unwrap_or_else(PoisonError::into_inner));
+}
+
+/// The same, if there is nothing to wait for; whether it is held.
+pub(crate) fn try_hold() -> bool {
+    let held = match POLLING.try_write() {
+        Ok(held) => held,
+        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+        Err(TryLockError::WouldBlock) => return false,
+    };
+    keep(held);
+    true
+}
+
+fn keep(held: RwLockWriteGuard<'static, ()>) {
     HELD_FOR_FORK.with(|place| *place.borrow_mut() = Some(held));
 }
 

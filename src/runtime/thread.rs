@@ -90,6 +90,7 @@ struct Driver {
     stop: Arc<Notify>,
     /// Below `/proc`, where there is one: the thread as the kernel sees it.
     task: Arc<OnceLock<PathBuf>>,
+    /// A fork is being made: nobody starts a thread before [`ReactorThread::resume`].
     paused: bool,
 }
 
@@ -150,7 +151,8 @@ impl ReactorThread {
             return Ok(());
         }
         let mut driver = lock(&self.driver);
-        if self.state.load(Ordering::Acquire) == STOPPED { self.start(&mut driver) } else { Ok(()) }
+        let is_needed = self.state.load(Ordering::Acquire) == STOPPED && !driver.paused;
+        if is_needed { self.start(&mut driver) } else { Ok(()) }
     }
 
     fn start(self: &Arc<Self>, driver: &mut Driver) -> Result<(), Error> {
@@ -223,9 +225,10 @@ impl ReactorThread {
         bystanders.push(task);
     }
 
-    /// Before a fork: no thread, whatever there is to do.
+    /// Before a fork: no thread, whatever there is to do, until it is made.
     pub(crate) fn pause(&self) {
         let mut driver = lock(&self.driver);
+        driver.paused = true;
         let Some(thread) = &driver.thread else { return };
         let wait_until = |timeout: Duration, done: &dyn Fn() -> bool| {
             let deadline = Instant::now() + timeout;
@@ -248,7 +251,6 @@ impl ReactorThread {
         if blocks {
             lock(&self.helpers.tasks).append(&mut tasks);
         }
-        driver.paused = true;
         self.state.store(STOPPED, Ordering::Release);
     }
 
@@ -256,7 +258,8 @@ impl ReactorThread {
     /// next use starts it.
     pub(crate) fn resume(self: &Arc<Self>) -> Result<(), Error> {
         let mut driver = lock(&self.driver);
-        if !driver.paused || self.state.load(Ordering::Acquire) != STOPPED || !self.is_busy() {
+        let was_paused = std::mem::take(&mut driver.paused);
+        if !was_paused || self.state.load(Ordering::Acquire) != STOPPED || !self.is_busy() {
             return Ok(());
         }
         self.start(&mut driver).inspect_err(|_| self.give_up())

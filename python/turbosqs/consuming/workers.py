@@ -8,6 +8,7 @@ from typing import Any
 from weakref import WeakSet
 
 from .._core import monotonic
+from .._lock import lock
 from ..types import Message
 
 #: Receipt handles of messages whose lease was lost and that are still being handled.
@@ -19,7 +20,8 @@ _keepers: WeakSet[Any] = WeakSet()
 
 def keeps(keeper: Any) -> None:
     """``lease_lost`` is to know of what a ``turbosqs.keeping.BaseKeeper`` has lost as well."""
-    _keepers.add(keeper)
+    with lock():
+        _keepers.add(keeper)
 
 
 def lease_lost(message: Mapping[str, Any]) -> bool:
@@ -41,7 +43,10 @@ def lease_lost(message: Mapping[str, Any]) -> bool:
     handle = message.get("ReceiptHandle") or message.get("receiptHandle")
     if handle in _lost:
         return True
-    mine = [keeper for keeper in list(_keepers) if keeper._pid == os.getpid()] if handle and _keepers else []
+    if not handle or not _keepers:
+        return False
+    with lock():
+        mine = [keeper for keeper in _keepers if keeper._pid == os.getpid()]
     return any(keeper.is_lost(str(handle)) for keeper in mine)
 
 

@@ -140,8 +140,12 @@ class Seams:
             return call_path if not call_path.is_outdated(client) else self._open(client)
         if not self.is_patched or type(client)._PY_TO_OP_NAME.get("send_message_batch") != "SendMessageBatch":
             return None
-        self._clients.add(client)
-        return self._open(client)
+        with lock():
+            if not self.is_patched:
+                # Not any more: nobody would take the call path away again.
+                return None
+            self._clients.add(client)
+            return self._open(client)
 
     def _new(self, client: Any) -> CallPath:
         # Only now: a patched program may never make a call.

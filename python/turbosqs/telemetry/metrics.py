@@ -6,6 +6,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from opentelemetry.metrics import Observation, get_meter
 
+from .._lock import lock
 from . import names
 
 TYPE_CHECKING = False
@@ -20,8 +21,6 @@ class Instruments:
     """One meter's.
 
     Attributes:
-        clients: whose requests in flight are counted.
-        pollers: whose messages are counted.
         duration, sent, consumed, processed: the conventions'.
         entries, flushes, repeated: our own, told by the journal.
     """
@@ -34,8 +33,8 @@ class Instruments:
             meter_provider: None for the global one.
             read: has the journals read before figures are taken.
         """
-        self.clients: WeakSet[_core.Client] = WeakSet()
-        self.pollers: WeakSet[_core.Poller] = WeakSet()
+        self._clients: WeakSet[_core.Client] = WeakSet()
+        self._pollers: WeakSet[_core.Poller] = WeakSet()
         self._read = read
         self._is_over = False
         # What pollers had given back when they were last looked at, and all that was given back so far.
@@ -82,31 +81,57 @@ class Instruments:
     def end(self) -> None:
         """There is nothing to be observed any more."""
         self._is_over = True
-        self.clients.clear()
-        self.pollers.clear()
+        with lock():
+            self._clients.clear()
+            self._pollers.clear()
+
+    def has(self, core: _core.Client) -> bool:
+        """Whether a client's requests in flight are counted."""
+        return core in self._clients
+
+    def add_client(self, core: _core.Client) -> None:
+        """Count a client's requests in flight from now on."""
+        with lock():
+            self._clients.add(core)
+
+    def add_poller(self, poller: _core.Poller) -> None:
+        """Count what becomes of a poller's messages from now on."""
+        with lock():
+            self._pollers.add(poller)
+
+    def clients(self) -> list[_core.Client]:
+        """Whose requests in flight are counted, at this moment: other threads go on making some."""
+        with lock():
+            return list(self._clients)
+
+    def pollers(self) -> list[_core.Poller]:
+        """Whose messages are counted, at this moment."""
+        with lock():
+            return list(self._pollers)
 
     def _in_flight(self, _: object) -> Iterator[Observation]:
         if self._is_over:
             return
         self._read()
-        yield Observation(sum(core.in_flight for core in list(self.clients)), {names.SYSTEM: names.SQS})
+        yield Observation(sum(core.in_flight for core in self.clients()), {names.SYSTEM: names.SQS})
 
     def _all_given_back(self, _: object) -> Iterator[Observation]:
         if self._is_over:
             return
-        for poller in list(self.pollers):
+        for poller in self.pollers():
             self.look(poller)
         yield Observation(self._given_back_so_far, {names.SYSTEM: names.SQS})
 
     def look(self, poller: _core.Poller) -> None:
         """Count what a poller has given back since it was last looked at."""
-        given_back = _stats(poller).get("given_back", 0)
-        self._given_back_so_far += given_back - self._given_back.get(poller, 0)
-        self._given_back[poller] = given_back
+        with lock():
+            given_back = _stats(poller).get("given_back", 0)
+            self._given_back_so_far += given_back - self._given_back.get(poller, 0)
+            self._given_back[poller] = given_back
 
     def _oldest(self, _: object) -> Iterator[Observation]:
         ages: dict[str, float] = {}
-        for poller in list(self.pollers):
+        for poller in self.pollers():
             if stats := _stats(poller):
                 queue = poller.queue_url
                 ages[queue] = max(ages.get(queue, 0.0), stats["oldest_in_hand"])

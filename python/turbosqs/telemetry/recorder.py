@@ -51,7 +51,7 @@ class Recorder:
     def end(self) -> None:
         """Nothing more is to be recorded."""
         self._read_all()
-        for core in list(self.metrics.clients):
+        for core in self.metrics.clients():
             core.keep_journal(False)
         self.metrics.end()
         with self._lock:
@@ -126,7 +126,7 @@ class Recorder:
     def consumes(self, core: _core.Client, poller: _core.Poller) -> None:
         """Count what becomes of a poller's messages."""
         self._keep(core)
-        self.metrics.pollers.add(poller)
+        self.metrics.add_poller(poller)
 
     def asking(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """The arguments of a poller that has contexts come with the messages."""
@@ -136,7 +136,7 @@ class Recorder:
         """In a forked child: what is under way is the parent's to record."""
         self._lock = RLock()
         self._tagged.clear()
-        for core in list(self.metrics.clients):
+        for core in self.metrics.clients():
             core.read_journal()
 
     def writes(self, core: _core.Client, put: Callable[..., Any], has_room: Callable[[Any], bool]) -> WriterPut:
@@ -157,13 +157,13 @@ class Recorder:
             self._tagged.pop(number, None)
 
     def _keep(self, core: _core.Client) -> None:
-        if core not in self.metrics.clients:
-            self.metrics.clients.add(core)
+        if not self.metrics.has(core):
+            self.metrics.add_client(core)
         # Another recorder may have ended it.
         core.keep_journal(True)
 
     def _read_all(self) -> None:
-        for core in list(self.metrics.clients):
+        for core in self.metrics.clients():
             self.read(core)
 
     def read(self, core: _core.Client) -> None:

@@ -30,11 +30,12 @@ def attributes_of(verb: str, url: Any, core: _core.Client) -> dict[str, Any]:
     if isinstance(url, str):
         attributes.update(_of_queue(url))
     endpoint = core.endpoint_url
-    if endpoint not in _servers:
+    server = _servers.get(endpoint)
+    if server is None:
         if len(_servers) >= _MOST:
             _servers.clear()
-        _servers[endpoint] = _of_server(endpoint)
-    attributes.update(_servers[endpoint])
+        _servers[endpoint] = server = _of_server(endpoint)
+    attributes.update(server)
     return attributes
 
 
