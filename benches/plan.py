@@ -100,6 +100,8 @@ RECEIVING = "receive and delete"
 #: What the calls of one thread are to be read beside.
 SOCKET = "a blocking socket, the same bytes"
 HAND_WRITTEN = "hand-written Rust: hyper, SigV4"
+#: The call alone: what a program in Python does to make its entries is not ours, nor is it much in Rust.
+ENTRIES_THERE = "turbosqs, entries that are there"
 INSTRUMENTED = "send_message under instrumentation"
 CELERY = {False: "Celery worker, early acknowledgement", True: "Celery worker, late acknowledgement"}
 CELERY_DELAY = "Celery, delay()"
@@ -263,6 +265,7 @@ GROUPS = (
             Work("boto3", "boto3.send_tens", 3_000, 600),
             Work("aiobotocore", "aiobotocore.send_tens", 3_000, 600, environment="aiobotocore"),
             Work("turbosqs", "turbosqs.send_tens", 20_000, 600),
+            Work(ENTRIES_THERE, "turbosqs.send_same_tens", 20_000, 600),
             Work("turbosqs.aio", "turbosqs_aio.send_tens", 20_000, 600),
             Work("turbosqs, boto3 patched", "turbosqs.send_tens_patched", 20_000, 600),
             _hand_written("send_tens", 20_000, 600),

@@ -108,10 +108,12 @@ def at_once(job: Job, sqs: Any, threads: int) -> None:
                 caller.join()
 
 
-def ten_by_ten(job: Job, sqs: Any) -> None:
+def ten_by_ten(job: Job, sqs: Any, entries: list[dict[str, str]] | None = None) -> None:
+    """Batches of ten; their entries are made for each, unless they are given."""
+
     def some(count: int) -> None:
         for _ in range(0, count, TEN):
-            all_succeeded(sqs.send_message_batch(QueueUrl=job.queue_url, Entries=job.entries()))
+            all_succeeded(sqs.send_message_batch(QueueUrl=job.queue_url, Entries=entries or job.entries()))
 
     some(job.warm)
     with job.measured():

@@ -4,6 +4,7 @@ pub(crate) mod billing;
 pub(crate) mod classify;
 pub(crate) mod entry;
 pub(crate) mod error;
+pub(crate) mod headers;
 pub(crate) mod json;
 pub(crate) mod message;
 pub(crate) mod quote;

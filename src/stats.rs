@@ -62,8 +62,6 @@ pub(crate) struct RequestCounts {
 pub(crate) enum Reason {
     /// Nothing was in flight.
     Idle,
-    /// A lone entry was in flight, and waiting for its return has brought no others of late.
-    Beside,
     /// It had as many entries as a batch can have.
     Full,
     /// The next entry would have made it too large.
@@ -79,21 +77,12 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
-    pub(crate) const ALL: [Reason; 8] = [
-        Reason::Idle,
-        Reason::Beside,
-        Reason::Full,
-        Reason::Bytes,
-        Reason::Returned,
-        Reason::Linger,
-        Reason::Flush,
-        Reason::Solo,
-    ];
+    pub(crate) const ALL: [Reason; 7] =
+        [Reason::Idle, Reason::Full, Reason::Bytes, Reason::Returned, Reason::Linger, Reason::Flush, Reason::Solo];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Reason::Idle => "idle",
-            Reason::Beside => "beside",
             Reason::Full => "full",
             Reason::Bytes => "bytes",
             Reason::Returned => "returned",

@@ -278,9 +278,10 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::protocol::headers::ReplyHeaders;
 
     fn refusal(status: u16, query_error: Option<&str>, body: &str) -> ServiceError {
-        let headers = query_error.map(|value| ("x-amzn-query-error".into(), value.into())).into_iter().collect();
+        let headers = ReplyHeaders::of(query_error.map(|value| ("x-amzn-query-error", value.as_bytes())).into_iter());
         let body = Bytes::copy_from_slice(body.as_bytes());
         ServiceError::from_reply(Reply { status, headers, body, attempts: 1, max_attempts: 3, is_legacy: false })
     }

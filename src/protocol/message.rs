@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::billing::Bill;
+use super::headers::ReplyHeaders;
 use crate::model::Action;
 
 /// An operation on its way out.
@@ -32,8 +33,7 @@ pub(crate) struct Request {
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
     pub status: u16,
-    /// Names in lower case, in the order of arrival; values of a repeated name are separate entries.
-    pub headers: Arc<[(Box<str>, Box<str>)]>,
+    pub headers: ReplyHeaders,
     pub body: Bytes,
     /// How many attempts were made, this reply's included.
     pub attempts: u32,
@@ -52,7 +52,7 @@ impl Reply {
 
     /// A header; `name` in lower case. The values of a repeated header are joined, as HTTP allows.
     pub(crate) fn header(&self, name: &str) -> Option<Cow<'_, str>> {
-        let mut values = self.headers.iter().filter(|(key, _)| &**key == name).map(|(_, value)| &**value);
+        let mut values = self.headers.iter().filter(|(key, _)| *key == name).map(|(_, value)| value);
         let first = values.next()?;
         Some(values.fold(Cow::Borrowed(first), |joined, value| Cow::Owned(format!("{joined}, {value}"))))
     }

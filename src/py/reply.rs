@@ -1,7 +1,5 @@
 //! A reply as boto3's dict: the operation's members, then `ResponseMetadata`.
 
-use std::sync::Arc;
-
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -73,7 +71,7 @@ impl<'py> Replies<'py> {
 
 impl SharedMetadata<'_> {
     fn is_of(&self, reply: &Reply) -> bool {
-        Arc::ptr_eq(&self.reply.headers, &reply.headers)
+        self.reply.headers.is_of_same_reply(&reply.headers)
             && (self.reply.status, self.reply.attempts) == (reply.status, reply.attempts)
     }
 }
@@ -115,11 +113,24 @@ fn metadata<'py>(
 fn headers<'py>(py: Python<'py>, reply: &Reply) -> PyResult<Bound<'py, PyDict>> {
     let headers = PyDict::new(py);
     for (name, value) in reply.headers.iter() {
-        let name = PyString::intern(py, name);
-        match headers.get_item(&name)? {
-            None => headers.set_item(name, &**value)?,
-            Some(first) => headers.set_item(name, format!("{}, {value}", first.cast::<PyString>()?.to_str()?))?,
+        headers.set_item(header_name(py, name), value)?;
+    }
+    if headers.len() < reply.headers.iter().len() {
+        for (name, _) in reply.headers.iter() {
+            headers.set_item(name, reply.header(name))?;
         }
     }
     Ok(headers)
+}
+
+/// A header's name; those that SQS's replies have are made once.
+fn header_name<'py>(py: Python<'py>, name: &str) -> Bound<'py, PyString> {
+    match name {
+        "connection" => intern!(py, "connection").clone(),
+        "content-length" => intern!(py, "content-length").clone(),
+        "content-type" => intern!(py, "content-type").clone(),
+        "date" => intern!(py, "date").clone(),
+        "x-amzn-requestid" => intern!(py, "x-amzn-requestid").clone(),
+        _ => PyString::intern(py, name),
+    }
 }

@@ -195,8 +195,8 @@ impl Batcher {
 
     /// Take out what leaves at this moment.
     fn depart(mut state: MutexGuard<'_, BatcherState>, now: Instant) -> Departure {
-        let mut batches = std::iter::from_fn(|| state.window.next(now)).fuse();
-        let (first, more) = (batches.next(), batches.collect());
+        let first = state.window.next(now);
+        let more: Vec<_> = std::iter::from_fn(|| state.window.next(now)).collect();
         let deadline = state.window.deadline();
         let alarm = deadline.filter(|deadline| state.alarms.first().is_none_or(|first| deadline < first));
         state.alarms.extend(alarm);

@@ -11,10 +11,6 @@ use crate::stats::Reason;
 #[cfg(test)]
 mod tests;
 
-/// So many entries in succession have waited in vain when the next one does not wait. Two callers who take turns come to that in a moment.
-/// More of them, at random, do not, since some meet others before.
-pub(super) const IN_VAIN: u32 = 32;
-
 /// Entries that wait for a request to leave with. `T` is whatever the driver wants back with the entry.
 #[derive(Debug)]
 pub(crate) struct Window<T> {
@@ -27,10 +23,6 @@ pub(crate) struct Window<T> {
     entries_in_flight: usize,
     /// Whether a request has returned since [`Window::next`] was last asked.
     returned: bool,
-    /// Whether an entry has come since then.
-    has_come: bool,
-    /// How many entries in succession have waited for others and left alone.
-    waited_in_vain: u32,
     /// Entries below this number no longer linger.
     flushed: u64,
     next_number: u64,
@@ -108,8 +100,6 @@ impl<T> Window<T> {
             in_flight: 0,
             entries_in_flight: 0,
             returned: false,
-            has_come: false,
-            waited_in_vain: 0,
             flushed: 0,
             next_number: 0,
         }
@@ -118,7 +108,6 @@ impl<T> Window<T> {
     pub(crate) fn push(&mut self, now: Instant, size: usize, group: Option<Arc<str>>, item: T) -> EntryKey {
         let number = self.next_number;
         self.next_number += 1;
-        self.has_come = true;
         let group = match (&self.queue, group) {
             (SendQueue::Standard(_), _) => None,
             (SendQueue::Fifo(_), Some(group)) => Some(group),
@@ -154,18 +143,15 @@ impl<T> Window<T> {
         Some(entry.item)
     }
 
-    /// The next batch that leaves at this moment. To be asked until there is none, after everything that happens; and then there is none
-    /// until something happens, or time passes.
+    /// The next batch that leaves at this moment. To be asked until there is none, after everything that happens.
     pub(crate) fn next(&mut self, now: Instant) -> Option<Batch<T>> {
         self.wake(now);
-        let offer = if self.in_flight < self.limits.max_in_flight { self.offer(now) } else { None };
-        (self.returned, self.has_come) = (false, false);
-        let (count, reason) = offer?;
-        match reason {
-            _ if count > 1 => self.waited_in_vain = 0,
-            Reason::Returned | Reason::Linger => self.waited_in_vain = self.waited_in_vain.saturating_add(1),
-            _ => {}
+        if self.in_flight >= self.limits.max_in_flight {
+            return None;
         }
+        let offer = self.offer(now);
+        self.returned = false;
+        let (count, reason) = offer?;
         let entries = self.queue.take(count);
         self.in_flight += 1;
         self.entries_in_flight += count;
@@ -249,8 +235,6 @@ impl<T> Window<T> {
         let oldest = oldest?;
         let reason = if self.in_flight == 0 && self.limits.at_once {
             if self.returned { Reason::Returned } else { Reason::Idle }
-        } else if self.is_one_of_two() {
-            Reason::Beside
         } else if oldest.number < self.flushed {
             Reason::Flush
         } else if now >= oldest.since + self.limits.linger {
@@ -259,19 +243,6 @@ impl<T> Window<T> {
             return None;
         };
         Some((count, reason))
-    }
-
-    /// Whether the one entry that waits, and has just come, would wait for nobody: only another lone one is in flight, and those who have waited
-    /// of late have all left alone. Two callers would take turns, each waiting for the other's request and then for the
-    /// reactor, which sends what a request's return sets free; so they send less than one, in as many requests.
-    ///
-    /// Not when a request returns: its caller is about to come back, and whoever has waited until then leaves with him.
-    fn is_one_of_two(&self) -> bool {
-        self.limits.at_once
-            && self.has_come
-            && self.waited_in_vain >= IN_VAIN
-            && (self.in_flight, self.entries_in_flight, self.queue.len()) == (1, 1, 1)
-            && self.backing_off.is_empty()
     }
 
     /// Put what has backed off for long enough back into the queue.

@@ -12,6 +12,7 @@ use super::{ResponseFuture, Transport};
 use crate::config::StaticCredentials;
 use crate::model::Action;
 use crate::protocol::error::{Error, Failure, Lost, Retry, ServiceError};
+use crate::protocol::headers::ReplyHeaders;
 use crate::protocol::message::{Presign, Reply, Request};
 
 /// What the configuration would allow.
@@ -132,7 +133,7 @@ fn text(value: &Value, member: &str) -> String {
 pub(crate) fn reply(body: &Value) -> Result<Reply, Error> {
     Ok(Reply {
         status: 200,
-        headers: Arc::from([]),
+        headers: ReplyHeaders::none(),
         body: Bytes::from(body.to_string()),
         attempts: 1,
         max_attempts: MAX_ATTEMPTS,

@@ -13,6 +13,7 @@ use crate::config::StaticCredentials;
 use crate::local::simulated::{Outcome, Refused, SimulatedSqs, Standing, Waiting};
 use crate::model::Action;
 use crate::protocol::error::{Error, Failure, Lost, Retry};
+use crate::protocol::headers::ReplyHeaders;
 use crate::protocol::message::{Presign, Reply, Request};
 use crate::runtime::simulation::Scheduler;
 use crate::transport::scripted::{MAX_ATTEMPTS, refusal};
@@ -653,7 +654,7 @@ fn reply(outcome: Result<Vec<u8>, Refused>) -> Result<Reply, Error> {
     match outcome {
         Ok(body) => Ok(Reply {
             status: 200,
-            headers: Arc::from([]),
+            headers: ReplyHeaders::none(),
             body: Bytes::from(body),
             attempts: 1,
             max_attempts: MAX_ATTEMPTS,

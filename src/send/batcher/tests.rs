@@ -11,7 +11,6 @@ use super::*;
 use crate::model::Action;
 use crate::runtime::responder::PendingResponse;
 use crate::send::Limits;
-use crate::send::window::IN_VAIN;
 use crate::transport::scripted::{MAX_ATTEMPTS, Scripted, TIMEOUT, bodies, echo, lost, refusal, reply};
 
 struct Bench {
@@ -126,34 +125,6 @@ fn those_who_come_while_a_request_is_out_share_the_next_and_each_gets_its_part()
     let snapshot = bench.stats.snapshot();
     assert_eq!(snapshot.messages, [("SendMessage", 14)]);
     assert_eq!(snapshot.flushes, [("idle", 1), ("full", 1), ("returned", 1)]);
-}
-
-#[test]
-fn one_of_two_who_take_turns_drives_its_own_request_in_the_end() {
-    let bench = Bench::new(true, echo);
-    let mut other = bench.send("first").0;
-    bench.arrival();
-    for _ in 0..IN_VAIN {
-        let waiting = bench.send("waits").0;
-        bench.let_through(1);
-        assert!(answer(&other).is_ok());
-        // What the return of the other has set free.
-        bench.arrival();
-        other = waiting;
-    }
-    let (pending, responder) = PendingResponse::new();
-    let (_entered, own) = bench.batcher().enter_waiting(entry("beside", None), responder).unwrap();
-    runtime::handle().unwrap().spawn(own.expect("it is its caller's to drive"));
-    bench.arrival();
-    // A third waits for both.
-    let third = bench.send("third").0;
-    bench.let_through(1);
-    assert!(answer(&other).is_ok());
-    assert_eq!(bench.seen().last(), Some(&vec!["beside".to_owned()]));
-    bench.let_through(2);
-    assert_eq!(echoed(&pending), "beside");
-    assert_eq!(echoed(&third), "third");
-    assert_eq!(bench.stats.snapshot().flushes, [("idle", 1), ("beside", 1), ("returned", u64::from(IN_VAIN) + 1)]);
 }
 
 #[test]

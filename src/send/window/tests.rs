@@ -27,8 +27,6 @@ enum Event {
         milliseconds: u64,
     },
     Flush,
-    /// So many have waited in vain that the next one does not wait.
-    Vain,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +51,6 @@ fn event() -> impl Strategy<Value = Event> {
         1 => any::<usize>().prop_map(|which| Event::Withdraw { which }),
         3 => (0u64..8).prop_map(|milliseconds| Event::Pass { milliseconds }),
         1 => Just(Event::Flush),
-        2 => Just(Event::Vain),
     ]
 }
 
@@ -122,7 +119,6 @@ impl World {
             }
             Event::Pass { milliseconds } => self.now += Duration::from_millis(milliseconds),
             Event::Flush => self.window.flush(),
-            Event::Vain => self.window.waited_in_vain = IN_VAIN,
             Event::Return { .. } | Event::Withdraw { .. } => {}
         }
         self.send();
@@ -176,7 +172,6 @@ impl World {
             self.check(&batch);
             self.in_flight.push(batch);
         }
-        assert!(self.window.next(self.now).is_none(), "what has not left does not leave because it is asked for again");
         assert!(self.in_flight.len() <= self.limits.max_in_flight);
         assert_eq!(self.window.unanswered(), self.open.len());
         self.check_waiting();
@@ -184,11 +179,6 @@ impl World {
 
     fn check(&self, batch: &Batch<usize>) {
         let items: Vec<usize> = batch.entries.iter().map(|entry| entry.item).collect();
-        if batch.reason == Reason::Beside {
-            let of_others: Vec<usize> = self.in_flight.iter().map(|batch| batch.entries.len()).collect();
-            assert_eq!((items.len(), of_others, self.open.len()), (1, vec![1], 2), "one of two");
-            assert_eq!(items, [self.entries.len() - 1], "it has just come");
-        }
         assert!(!items.is_empty() && items.len() <= self.limits.entries, "{items:?}");
         let bytes: usize = items.iter().map(|item| self.entries[*item].0).sum();
         assert!(bytes <= self.limits.bytes || items.len() == 1, "{bytes} bytes in {items:?}");
@@ -322,83 +312,6 @@ fn the_last_request_that_returns_takes_the_rest_with_it() {
     window.complete(first.2, Vec::new(), now);
     let (items, reason, _) = left(&mut window, now).unwrap();
     assert_eq!((items, reason), (vec![1], Reason::Returned));
-}
-
-/// Two callers who take turns, until neither waits for the other.
-fn one_of_two(window: &mut Window<u32>, now: Instant) -> InFlightToken {
-    window.push(now, 10, None, 0);
-    let (_, reason, mut token) = left(window, now).unwrap();
-    assert_eq!(reason, Reason::Idle);
-    for _ in 0..IN_VAIN {
-        window.push(now, 10, None, 0);
-        assert!(left(window, now).is_none());
-        window.complete(token, Vec::new(), now);
-        let (_, reason, next) = left(window, now).unwrap();
-        assert_eq!(reason, Reason::Returned);
-        token = next;
-    }
-    token
-}
-
-#[test]
-fn one_of_two_does_not_wait_for_the_other_once_that_was_in_vain() {
-    let (mut window, now) = window(false);
-    let mut other = one_of_two(&mut window, now);
-    for item in 1..20 {
-        window.push(now, 10, None, item);
-        let (items, reason, token) = left(&mut window, now).unwrap();
-        assert_eq!((items, reason), (vec![item], Reason::Beside));
-        window.complete(std::mem::replace(&mut other, token), Vec::new(), now);
-        assert!(left(&mut window, now).is_none());
-    }
-}
-
-#[test]
-fn a_third_brings_the_waiting_back() {
-    let (mut window, now) = window(false);
-    let first = one_of_two(&mut window, now);
-    window.push(now, 10, None, 1);
-    let (_, _, second) = left(&mut window, now).unwrap();
-    window.push(now, 10, None, 3);
-    assert!(left(&mut window, now).is_none(), "two are in flight");
-    window.complete(first, Vec::new(), now);
-    for _ in 0..2 {
-        assert!(left(&mut window, now).is_none(), "the first's caller may come back");
-    }
-    window.push(now, 10, None, 4);
-    assert!(left(&mut window, now).is_none());
-    window.complete(second, Vec::new(), now);
-    let (items, reason, both) = left(&mut window, now).unwrap();
-    assert_eq!((items, reason), (vec![3, 4], Reason::Returned));
-    // From now on it is as at the beginning.
-    window.push(now, 10, None, 5);
-    assert!(left(&mut window, now).is_none(), "a batch is in flight");
-    window.complete(both, Vec::new(), now);
-    let (items, _, _third) = left(&mut window, now).unwrap();
-    assert_eq!(items, [5]);
-    window.push(now, 10, None, 6);
-    assert!(left(&mut window, now).is_none());
-}
-
-#[test]
-fn one_of_three_waits_also_where_the_second_is_held_back() {
-    let (mut window, now) = window(true);
-    let groups = |number: u32| Some(Arc::from(format!("g{}", number % 2)));
-    window.push(now, 10, groups(0), 0);
-    let mut token = left(&mut window, now).unwrap().2;
-    for item in 1..=IN_VAIN {
-        window.push(now, 10, groups(item), item);
-        window.complete(token, Vec::new(), now);
-        token = left(&mut window, now).unwrap().2;
-    }
-    // In flight is one of the group of even numbers: the next one has to wait for it, and a third with that.
-    window.push(now, 10, groups(0), 100);
-    assert!(left(&mut window, now).is_none());
-    window.push(now, 10, groups(1), 101);
-    assert!(left(&mut window, now).is_none());
-    window.complete(token, Vec::new(), now);
-    let (items, ..) = left(&mut window, now).unwrap();
-    assert_eq!(items, [100, 101]);
 }
 
 #[test]

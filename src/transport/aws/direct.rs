@@ -209,7 +209,7 @@ impl Direct {
             let answer = response.as_ref().map_or_else(
                 |failed| failed.kind.exception().to_owned(),
                 |response| {
-                    let id = response.headers.iter().find(|(name, _)| &**name == "x-amzn-requestid");
+                    let id = response.headers.iter().find(|(name, _)| *name == "x-amzn-requestid");
                     format!("status {}, request id {}", response.status, id.map_or("none", |(_, id)| id))
                 },
             );
@@ -268,7 +268,8 @@ impl Direct {
 
 /// A random UUID, the same for all attempts of an operation.
 fn invocation_id() -> String {
-    uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid().to_string()
+    let id = uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid();
+    id.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()).to_owned()
 }
 
 fn reply(reply: HttpReply, attempts: u32, max_attempts: u32) -> Reply {

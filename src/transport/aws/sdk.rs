@@ -47,9 +47,9 @@ use crate::log::{self, Topic};
 use crate::model::Action;
 use crate::protocol::billing::{self, Bill};
 use crate::protocol::error::{Error, Failure, Lost, Retry, ServiceError};
+use crate::protocol::headers::ReplyHeaders;
 use crate::protocol::message::{Reply, Request};
 use crate::stats::Stats;
-use crate::transport::http::codec::latin_1;
 use crate::transport::http::{failure, pool};
 use crate::transport::{ResponseFuture, clock};
 
@@ -318,7 +318,7 @@ impl DeserializeResponse for RawDeserializer {
         CALL.with(|call| {
             call.reply.replace(Some(Reply {
                 status: response.status().as_u16(),
-                headers: response.headers().iter_bytes().map(|(name, value)| (name.into(), latin_1(value))).collect(),
+                headers: ReplyHeaders::of(response.headers().iter_bytes().collect::<Vec<_>>().into_iter()),
                 body: Bytes::copy_from_slice(response.body().bytes().unwrap_or_default()),
                 attempts,
                 max_attempts: call.max_attempts,

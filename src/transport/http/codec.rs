@@ -5,12 +5,13 @@
 //! reply counts when it is whole.
 
 use std::mem::MaybeUninit;
-use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::uri::PathAndQuery;
 use http::{Method, Uri};
 use httparse::{Header, ParserConfig, Status};
+
+use crate::protocol::headers::ReplyHeaders;
 
 /// The longest reply that is read: twice what ten messages of 1 MiB come to if every byte is written as an escape of six.
 pub(super) const MAX_REPLY: usize = 120 << 20;
@@ -66,8 +67,7 @@ pub(in crate::transport) fn push_header(lines: &mut Vec<u8>, name: &str, value: 
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::transport) struct HttpReply {
     pub status: u16,
-    /// Names in lower case, in the order of arrival.
-    pub headers: Arc<[(Box<str>, Box<str>)]>,
+    pub headers: ReplyHeaders,
     pub body: Bytes,
     /// Whether the peer will take another request on the connection.
     pub keeps: bool,
@@ -98,7 +98,7 @@ pub(super) struct ReplyReader {
 #[derive(Debug)]
 struct ReplyHead {
     status: u16,
-    headers: Arc<[(Box<str>, Box<str>)]>,
+    headers: ReplyHeaders,
     keeps: bool,
     end: BodyEnd,
 }
@@ -204,9 +204,8 @@ fn parse_head(bytes: &[u8]) -> Result<Option<(usize, ReplyHead)>, UnreadableRepl
     let (status, is_newer) = (response.code.unwrap_or_default(), response.version == Some(1));
     let end = body_end(status, is_newer, response.headers)?;
     let keeps = keeps(is_newer, response.headers) && end != BodyEnd::Close && status != 101;
-    let headers =
-        response.headers.iter().map(|header| (header.name.to_ascii_lowercase().into(), latin_1(header.value)));
-    Ok(Some((length, ReplyHead { status, headers: headers.collect(), keeps, end })))
+    let headers = ReplyHeaders::of(response.headers.iter().map(|header| (header.name, header.value)));
+    Ok(Some((length, ReplyHead { status, headers, keeps, end })))
 }
 
 /// RFC 9112, 6.3. Only what was asked by HEAD or CONNECT ends otherwise, and neither is asked here.
@@ -315,15 +314,7 @@ fn read_chunks(
     }
 }
 
-/// The value of a header as Python's `http.client` reads it: a character for each byte.
-pub(in crate::transport) fn latin_1(value: &[u8]) -> Box<str> {
-    match std::str::from_utf8(value) {
-        Ok(text) if text.is_ascii() => text.into(),
-        _ => value.iter().copied().map(char::from).collect::<String>().into(),
-    }
-}
-
-/// The bytes that such a value was read from.
+/// The bytes that the value of a reply's header was read from.
 pub(super) fn of_latin_1(value: &str) -> Vec<u8> {
     value.chars().map(|character| u8::try_from(character).unwrap_or(b'?')).collect()
 }

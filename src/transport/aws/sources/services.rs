@@ -1,6 +1,5 @@
 //! Requests to the services that credentials come from, repeated as botocore's standard mode repeats them.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use aws_smithy_types::body::SdkBody;
@@ -11,10 +10,10 @@ use serde_json::Value;
 
 use crate::config::{Services, masked};
 use crate::protocol::error::{Error, Lost, QueryError, ServiceError, SourceError};
+use crate::protocol::headers::ReplyHeaders;
 use crate::protocol::json::Json;
 use crate::protocol::message::Reply;
 use crate::transport::aws::retry::{self, Attempts, Next, Quota};
-use crate::transport::http::codec::latin_1;
 use crate::transport::http::failure::HttpFailure;
 use crate::transport::http::pool::Pool;
 
@@ -107,8 +106,8 @@ impl ServiceClient {
             Err(failed) => return Ok(Err(failed)),
         };
         let (head, body) = response.into_parts();
-        let headers = head.headers.iter().map(|(name, value)| (name.as_str().into(), latin_1(value.as_bytes())));
-        let headers: Arc<[_]> = headers.collect();
+        let headers: Vec<_> = head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        let headers = ReplyHeaders::of(headers.into_iter());
         let status = head.status.as_u16();
         Ok(Ok(Reply { status, headers, body, attempts: number, max_attempts: self.max_attempts, is_legacy: false }))
     }
