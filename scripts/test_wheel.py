@@ -1,11 +1,12 @@
 """Tries the wheel in dist/ as a user has it: in bare environments of every supported Python of this machine.
 
-    python scripts/test_wheel.py [--quick | --suite [--environment NAME]] [WHEEL]
+    python scripts/test_wheel.py [--quick | --suite [--environment NAME]] [--python PYTHON] [WHEEL]
 
 No compiler, no cargo and nothing of this checkout is in reach there. What is tried is ``tests/wheel/smoke.py``; boto3
 is installed, from its lock, for the last of it. ``--quick`` tries the oldest Python alone, without boto3; ``--suite``
 tries the Python that runs this, and then runs the test suite with the wheel in place of the checkout's package: the
-whole suite, or as much of it as there are packages for on this platform.
+whole suite, or as much of it as there are packages for on this platform. A wheel that is for one Python alone, such as
+a free-threaded one, is tried with that: ``--python``.
 """
 
 from __future__ import annotations
@@ -83,19 +84,38 @@ def try_with(version: tuple[int, int], python: str, wheel: Path, *, with_boto3: 
             smoke(folder, wheel, WITH_BOTO3)
 
 
-def suite_environment() -> str:
-    """The largest environment whose packages are all published for this Python and platform."""
+#: Whether a Python is free-threaded.
+PROBE = "import sysconfig; print(int(bool(sysconfig.get_config_var('Py_GIL_DISABLED'))))"
+
+
+def version_of(python: str) -> tuple[int, int]:
+    """The version of a Python.
+
+    Raises:
+        UnusableError: It does not run.
+    """
+    version = environments.python_version(python)
+    if version is None:
+        raise UnusableError(f"{python} is no Python that runs")
+    return version  # type: ignore[no-any-return]
+
+
+def suite_environment(python: str) -> str:
+    """The largest environment whose packages are all published for a Python on this platform."""
     if platform.system() == "Darwin" and platform.machine() == "x86_64":
         return "boto3-newest"  # no cryptography, and so no moto
     is_musl = "musl" in (sysconfig.get_config_var("HOST_GNU_TYPE") or "")
-    is_free_threaded = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+    is_free_threaded = (
+        subprocess.run([python, "-I", "-c", PROBE], check=True, capture_output=True).stdout.strip() == b"1"
+    )
     return "test" if is_free_threaded or is_musl else "development"  # no pycurl there, or no gevent
 
 
-def run_suite(wheel: Path, name: str) -> None:
-    """Runs the test suite with the wheel, by this Python.
+def run_suite(python: str, wheel: Path, name: str) -> None:
+    """Runs the test suite with the wheel.
 
     Args:
+        python: By which Python.
         wheel: The wheel.
         name: The environment.
 
@@ -104,7 +124,7 @@ def run_suite(wheel: Path, name: str) -> None:
     """
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "environment"
-        environments.run([environments.uv(), "venv", "--quiet", "--no-project", "--python", sys.executable, folder])
+        environments.run([environments.uv(), "venv", "--quiet", "--no-project", "--python", python, folder])
         install = [
             environments.uv(),
             "pip",
@@ -127,19 +147,21 @@ def main() -> int:
     parser.add_argument(
         "--environment", choices=SUITES, help="what --suite is run in (default: what is to be had here)"
     )
+    parser.add_argument("--python", metavar="PYTHON", help="that Python alone (default: those that this machine has)")
     parser.add_argument("wheel", nargs="?", type=Path, help="default: the newest in dist/")
     arguments = parser.parse_args()
     try:
         wheel = arguments.wheel or newest()
-        chosen = [(sys.version_info[:2], sys.executable)]
-        if not arguments.suite:
+        python = arguments.python or sys.executable
+        chosen = [(version_of(python), python)]
+        if not arguments.suite and arguments.python is None:
             found = {environments.python_version(python): python for python in environments.pythons()}
             supported = [(version, found[version]) for version in environments.SUPPORTED if version in found]
             chosen = supported[:1] if arguments.quick else supported
         for version, python in chosen:
             try_with(version, python, wheel.resolve(), with_boto3=not arguments.quick)
         if arguments.suite:
-            run_suite(wheel.resolve(), arguments.environment or suite_environment())
+            run_suite(python, wheel.resolve(), arguments.environment or suite_environment(python))
     except UnusableError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 1

@@ -27,6 +27,7 @@ from support.libraries import BOTO3, KEYS, SUBJECT
 from support.queues import client, consumer, counts, send
 from support.scripts import run as run_script
 from support.waiting import until
+from turbosqs.consuming.workers import Worker, mark_lost
 from turbosqs.local import Server
 
 pytestmark = pytest.mark.skipif(SUBJECT == BOTO3, reason="this is about turbosqs alone")
@@ -288,6 +289,28 @@ def test_keepers(sqs: Any, url: str) -> None:
 
     with meanwhile(lambda: turbosqs.lease_lost(message)):
         in_threads([work] * 4)
+
+
+@pytest.mark.parametrize("look", [1, 2])
+def test_a_message_that_is_lost_when_its_handler_ends(look: int) -> None:
+    """Whichever comes first, nothing is left that says so."""
+    message: Any = {"ReceiptHandle": "r"}
+
+    class EndsWhenLookedAt(Worker):
+        looks = 0
+
+        def handles(self) -> list[str]:
+            found = super().handles()
+            self.looks += 1
+            if self.looks == look:
+                self.end()
+            return found
+
+    worker = EndsWhenLookedAt()
+    worker.begin(message)
+    mark_lost(message, [worker])
+    assert worker.held is None
+    assert not turbosqs.lease_lost(message)
 
 
 def test_event_loops(server: Server, url: str) -> None:

@@ -18,6 +18,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 import urllib.error
@@ -66,6 +67,10 @@ def installed(_: Path, __: str) -> None:
     assert {"LICENSE", "THIRD-PARTY-LICENSES.txt", "py.typed", "_core.pyi"} <= names, names
     assert any("sboms" in str(path) for path in distribution.files or []), "no SBOM"
     turbosqs.client("sqs")
+    is_free_threaded = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+    assert getattr(sys, "_is_gil_enabled", lambda: True)() is not is_free_threaded, (
+        "the import has brought the lock back"
+    )
     heavy = {"botocore", "boto3", "urllib3", "asyncio"} & set(sys.modules)
     # This script has imported asyncio itself.
     assert heavy <= {"asyncio"}, heavy

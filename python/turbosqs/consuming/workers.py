@@ -83,9 +83,10 @@ class Worker:
         now = monotonic()
         self.handling += now - self.since
         self.since = now
+        held, self.held = self.held, None
+        # In this order: whoever marks one as lost looks once more whether it is held.
         if _lost:
-            _lost.difference_update(self.handles())
-        self.held = None
+            _lost.difference_update(_handles(held))
 
     def stop(self) -> None:
         """It does not take any more."""
@@ -96,17 +97,23 @@ class Worker:
 
     def handles(self) -> list[str]:
         """The receipt handles of what it handles now."""
-        held: Any = self.held
-        if held is None:
-            return []
-        return [message["ReceiptHandle"] for message in ([held] if isinstance(held, dict) else held)]
+        return _handles(self.held)
+
+
+def _handles(held: Any) -> list[str]:
+    if held is None:
+        return []
+    return [message["ReceiptHandle"] for message in ([held] if isinstance(held, dict) else held)]
 
 
 def mark_lost(message: Message, workers: Iterable[Worker]) -> None:
     """A message's lease was lost; its handler, if one has it, can see that."""
-    handle = message["ReceiptHandle"]
+    handle, workers = message["ReceiptHandle"], list(workers)
     if any(handle in worker.handles() for worker in workers):
         _lost.add(handle)
+        # The handler may have ended in between, which looks for marks only then.
+        if not any(handle in worker.handles() for worker in workers):
+            _lost.discard(handle)
 
 
 def times(workers: Iterable[Worker]) -> tuple[float, float]:

@@ -42,8 +42,10 @@ def send_many(sqs: SQS, url: str) -> dict[str, Outcome]:
 
 def strike(server: Server, kind: Any, rate: float, **options: Any) -> None:
     """Faults by chance, and twice for certain."""
-    for odds in ({"rate": rate}, {"times": 2}):
-        server.faults.add(kind, actions=["SendMessage", "SendMessageBatch"], **odds, **options)
+    server.faults.add(kind, actions=["SendMessage", "SendMessageBatch"], rate=rate, **options)
+    # Of messages that leave alone none can fail in part, and the first ones may all leave so.
+    certain = ["SendMessageBatch"] if kind == "partial_failure" else ["SendMessage", "SendMessageBatch"]
+    server.faults.add(kind, actions=certain, times=2, **options)
 
 
 def check_sends(results: dict[str, Outcome], found: Counter[str]) -> tuple[int, int]:

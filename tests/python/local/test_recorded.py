@@ -42,7 +42,8 @@ class Probe:
             with urllib.request.urlopen(request, timeout=10) as reply:
                 return reply.status, {k.lower(): v for k, v in reply.headers.items()}, reply.read()
         except urllib.error.HTTPError as error:
-            return error.code, {k.lower(): v for k, v in error.headers.items()}, json.load(error)
+            with error:
+                return error.code, {k.lower(): v for k, v in error.headers.items()}, json.load(error)
 
     def refusal(self, action: str, **members: Any) -> tuple[str, str]:
         _, headers, body = self.ask(action, **members)

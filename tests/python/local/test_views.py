@@ -24,7 +24,8 @@ def get(server: Server, path: str, method: str = "GET", **headers: str) -> tuple
         with urllib.request.urlopen(request, timeout=10) as reply:
             return reply.status, reply.headers, reply.read()
     except urllib.error.HTTPError as error:
-        return error.code, error.headers, error.read()
+        with error:
+            return error.code, error.headers, error.read()
 
 
 def test_health(server: Server) -> None:

@@ -77,5 +77,11 @@ class Authority:
             alternatives.append(x509.IPAddress(ipaddress.ip_address(address)))
         if alternatives and not authority:
             builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+        if authority:
+            # From Python 3.13 on an authority that does not say so is none.
+            signs = dict.fromkeys(("key_cert_sign", "crl_sign"), True)
+            others = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment")
+            usage = {**dict.fromkeys((*others, "key_agreement", "encipher_only", "decipher_only"), False), **signs}
+            builder = builder.add_extension(x509.KeyUsage(**usage), critical=True)
         signed = builder.sign(self.key, hashes.SHA256())
         return signed.public_bytes(serialization.Encoding.PEM)

@@ -142,12 +142,14 @@ def _member(key: Any, member: Any, indent: str) -> list[str]:
 def _facts(error: BaseException) -> dict[str, Any]:
     """Everything about an exception that a program can get at."""
     kind = type(error)
+    # From Python 3.14 on its json notes where in a value it stood.
+    attributes = {name: value for name, value in vars(error).items() if name != "__notes__"}
     return {
         "class": _name(kind),
         "bases": [_name(base) for base in kind.__mro__[1:]],
         "str": str(error),
         "args": list(error.args),
-        **_opaque(vars(error)),
+        **_opaque(attributes),
     }
 
 
