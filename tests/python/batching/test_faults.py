@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from functools import partial
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -25,8 +26,11 @@ THREADS, EACH = 32, 12
 def send_many(sqs: SQS, url: str) -> dict[str, Outcome]:
     """384 sends from 32 threads: what each came to, by body."""
     results: dict[str, Outcome] = {}
+    # Without an interpreter lock a thread may have made all its calls before the next one is started.
+    begin = Barrier(THREADS)
 
     def sender(number: int) -> None:
+        begin.wait()
         for n in range(EACH):
             body = f"{number}-{n}"
             try:
