@@ -18,8 +18,8 @@ struct HeaderText {
 
 impl ReplyHeaders {
     /// Headers as they came. A value is read as Python's `http.client` reads it: a character for each byte.
-    pub(crate) fn of<'a>(headers: impl ExactSizeIterator<Item = (&'a str, &'a [u8])>) -> ReplyHeaders {
-        let (mut bytes, mut ends) = (Vec::with_capacity(256), Vec::with_capacity(headers.len()));
+    pub(crate) fn of<'a>(headers: impl Iterator<Item = (&'a str, &'a [u8])>) -> ReplyHeaders {
+        let (mut bytes, mut ends) = (Vec::with_capacity(256), Vec::with_capacity(headers.size_hint().0));
         for (name, value) in headers {
             let start = bytes.len();
             bytes.extend_from_slice(name.as_bytes());

@@ -13,6 +13,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -44,20 +45,34 @@ def in_threads(works: Iterable[Work]) -> None:
     """Do each in a thread of its own, all beginning together; what one raises is raised."""
     works = list(works)
     together = threading.Barrier(len(works))
-    raised: list[BaseException] = []
 
     def begin(work: Work) -> None:
+        together.wait(LONG)
+        work()
+
+    with running([partial(begin, work) for work in works]):
+        pass
+
+
+@contextmanager
+def running(works: Iterable[Work]) -> Iterator[None]:
+    """Each is under way in a thread of its own, and over at the end of the block; what one raises is raised then."""
+    raised: list[BaseException] = []
+
+    def run(work: Work) -> None:
         try:
-            together.wait(LONG)
             work()
         except BaseException as error:  # noqa: BLE001 - a panic of Rust's is no Exception
             raised.append(error)
 
-    threads = [threading.Thread(target=begin, args=(work,), daemon=True) for work in works]
+    threads = [threading.Thread(target=run, args=(work,), daemon=True) for work in works]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join(LONG)
+    try:
+        yield
+    finally:
+        for thread in threads:
+            thread.join(LONG)
     assert not any(thread.is_alive() for thread in threads), "threads hang"
     if raised:
         raise raised[0]
@@ -67,27 +82,16 @@ def in_threads(works: Iterable[Work]) -> None:
 def meanwhile(*works: Work) -> Iterator[None]:
     """Do these again and again in other threads, for as long as the block lasts."""
     over = threading.Event()
-    raised: list[BaseException] = []
 
     def repeat(work: Work) -> None:
-        try:
-            while not over.is_set():
-                work()
-        except BaseException as error:  # noqa: BLE001 - as above
-            raised.append(error)
+        while not over.is_set():
+            work()
 
-    threads = [threading.Thread(target=repeat, args=(work,), daemon=True) for work in works]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join(LONG)
-    assert not any(thread.is_alive() for thread in threads), "threads hang"
-    if raised:
-        raise raised[0]
+    with running([partial(repeat, work) for work in works]):
+        try:
+            yield
+        finally:
+            over.set()
 
 
 def bodies(sqs: Any, url: str) -> Counter[str]:

@@ -318,7 +318,7 @@ impl DeserializeResponse for RawDeserializer {
         CALL.with(|call| {
             call.reply.replace(Some(Reply {
                 status: response.status().as_u16(),
-                headers: ReplyHeaders::of(response.headers().iter_bytes().collect::<Vec<_>>().into_iter()),
+                headers: ReplyHeaders::of(response.headers().iter_bytes()),
                 body: Bytes::copy_from_slice(response.body().bytes().unwrap_or_default()),
                 attempts,
                 max_attempts: call.max_attempts,

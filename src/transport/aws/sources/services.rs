@@ -106,8 +106,7 @@ impl ServiceClient {
             Err(failed) => return Ok(Err(failed)),
         };
         let (head, body) = response.into_parts();
-        let headers: Vec<_> = head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-        let headers = ReplyHeaders::of(headers.into_iter());
+        let headers = ReplyHeaders::of(head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())));
         let status = head.status.as_u16();
         Ok(Ok(Reply { status, headers, body, attempts: number, max_attempts: self.max_attempts, is_legacy: false }))
     }
