@@ -27,6 +27,7 @@ mod log;
 mod marshal;
 mod names;
 mod nested;
+mod place;
 mod poller;
 mod query;
 mod reply;
@@ -64,7 +65,7 @@ mod _core {
     #[pymodule_export]
     use super::session::Session;
     #[pymodule_export]
-    use super::shortcut::Shortcut;
+    use super::shortcut::{Shortcut, take_shortcut};
     #[pymodule_export]
     use super::stats::process_stats;
     #[pymodule_export]

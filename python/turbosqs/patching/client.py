@@ -15,16 +15,17 @@ if TYPE_CHECKING:
 
     from .._core import Failure
     from .call_path import CallPath
+    from .tracing import Tools
+
+    #: A call path, and who goes on with a call of its client's.
+    _Made = tuple[CallPath, Tools | Failure]
 
 #: Where a client keeps its call path.
 CALL_PATH = "_turbosqs_call_path"
 
 
-def _failure() -> type[Failure]:
-    # Asked for when something has been raised: a patched program may never make a call.
-    from .._core import Failure
-
-    return Failure
+def _nothing(*_: Any) -> None:
+    """The shortcut of a client's call before there can be any."""
 
 
 class Seams:
@@ -46,7 +47,7 @@ class Seams:
         """
         self.base = base
         self.is_patched = False
-        self._calls = Seam(base, "_make_api_call", self._make_api_call)
+        self._calls = self._seam_of_calls()
         self._closes = Seam(base, "close", self._close)
         self._seams = [self._calls, self._closes]
         # Those whose calls came through because all do.
@@ -99,32 +100,24 @@ class Seams:
         """The call path of what may be a client; None if it is none of SQS, or its calls are the library's."""
         return self._path(client) if issubclass(type(client), self.base) else None
 
-    def _make_api_call(self, client: Any, operation_name: str, api_params: dict[str, Any]) -> Any:
-        attributes = client.__dict__
-        call_path: CallPath | None = attributes.get(CALL_PATH)
-        shortcut = None if call_path is None else call_path.shortcuts.get(operation_name)
-        if call_path is None or shortcut is None:
-            return self._decide(client, operation_name, api_params)
-        try:
-            made = shortcut.call(client, attributes, api_params)
-        except _failure() as failure:
-            error = call_path.error_of(client, failure)
-        else:
-            if type(made) is dict:
-                return made
-            if made is None:
-                return self._decide(client, operation_name, api_params)
-            return call_path.call(client, operation_name, api_params, made)
-        raise error
+    def _seam_of_calls(self) -> Seam:
+        return Seam(self.base, "_make_api_call", self._make_api_call, _nothing)
 
-    def _decide(self, client: Any, operation_name: str, api_params: dict[str, Any]) -> Any:
-        call_path = self._path(client)
-        if call_path is None:
-            return self._calls.original(client, operation_name, api_params)
-        way, tools = call_path.choose(client, operation_name, api_params)
-        call_path.counts.add(way, tools is not None)
-        if way != FAST:
-            return self._calls.original(client, operation_name, api_params)
+    def _make_api_call(self, client: Any, operation_name: str, api_params: dict[str, Any], made: _Made | None) -> Any:
+        """A call that its shortcut has not made, or not alone: see ``_core.take_shortcut``."""
+        if made is None:
+            call_path = self._path(client)
+            if call_path is None:
+                return self._calls.original(client, operation_name, api_params)
+            way, tools = call_path.choose(client, operation_name, api_params)
+            call_path.counts.add(way, tools is not None)
+            if way != FAST:
+                return self._calls.original(client, operation_name, api_params)
+        else:
+            call_path, goes_on = made
+            if isinstance(goes_on, Exception):
+                raise call_path.error_of(client, goes_on)
+            tools = goes_on
         return call_path.call(client, operation_name, api_params, tools)
 
     def _close(self, client: Any) -> None:
@@ -149,8 +142,10 @@ class Seams:
 
     def _new(self, client: Any) -> CallPath:
         # Only now: a patched program may never make a call.
+        from .._core import take_shortcut
         from .call_path import PatchedPath
 
+        self._calls.begin_with(take_shortcut)
         return PatchedPath(client)
 
     def _open(self, client: Any, make: Callable[[Any], CallPath] | None = None) -> CallPath:

@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-#: The methods that asking goes through.
+#: The methods that asking goes through; the first of them alone where nothing is refreshed.
 _METHODS = ("get_frozen_credentials", "_refresh", "refresh_needed", "_seconds_remaining")
 #: The attributes that it reads.
 _KEPT = ("access_key", "secret_key", "token")
@@ -44,20 +44,20 @@ def watched(signer: Any, handed: Any) -> tuple[list[tuple[Any, str, Any]], float
     kind = type(owner)
     if kind is Credentials:
         read, until = [(name, getattr(handed, name)) for name in _KEPT], None
+        asked: tuple[str, ...] = _METHODS[:1]
     elif kind in (RefreshableCredentials, DeferredRefreshableCredentials):
         expiry = owner._expiry_time
         read = [(_REFRESHED[0], handed), (_REFRESHED[1], expiry), (_REFRESHED[2], _local_now)]
         until = inf if expiry is None else expiry.timestamp() - getattr(owner, _ADVISORY)
+        asked = (*_METHODS, _ADVISORY)
     else:
         return None
     attributes = vars(owner)
     found = [(vars(signer), "_credentials", owner), *((attributes, name, value) for name, value in read)]
-    found.append((attributes, _ADVISORY, attributes.get(_ADVISORY)))
-    for cls in kind.__mro__[:-1]:
-        own = vars(cls)
-        methods = [(own, name, own.get(name)) for name in _METHODS]
-        if not all(method is None or is_botocores(method) for _, _, method in methods):
-            return None
-        found += [*methods, (own, _ADVISORY, own.get(_ADVISORY))]
-    found += [(attributes, name, None) for name in _METHODS]
+    for own in (attributes, *map(vars, kind.__mro__[:-1])):
+        for name in asked:
+            value = own.get(name)
+            if value is not None and name in _METHODS and (own is attributes or not is_botocores(value)):
+                return None
+            found.append((own, name, value))
     return found, until

@@ -336,7 +336,8 @@ class Listening:
         parts = self._endpoint.__dict__, self._session.__dict__, self._signer.__dict__
         return ClientWatch(
             now.watch,
-            type(client),
+            client,
+            client.__dict__,
             list(zip(_PARTS, self._parts, strict=True)),
             size,
             watched,

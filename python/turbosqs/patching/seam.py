@@ -26,13 +26,17 @@ class Seam:
         original: the function as botocore wrote it: a twin with the same code, for calls that stay botocore's.
     """
 
-    def __init__(self, cls: type, name: str, handler: Callable[..., Any]) -> None:
+    def __init__(
+        self, cls: type, name: str, handler: Callable[..., Any], first: Callable[..., Any] | None = None
+    ) -> None:
         """Find the function; nothing is changed yet.
 
         Args:
             cls: the class of botocore's that has it.
             name: the method's.
             handler: takes the arguments of the method; what it returns is awaited if the method is.
+            first: is called before the handler, with the same arguments. A dict that it returns is what the method
+                returns; the handler gets anything else as one argument more.
 
         Raises:
             LookupError: it is not to be found.
@@ -40,8 +44,9 @@ class Seam:
         self._function = function = _find(cls, name)
         self._name = name
         self._code = function.__code__
-        self._template = _template(name, function)
+        self._template = _template(name, function, is_first=first is not None)
         self._handler = handler
+        self._first = first
         self.original = FunctionType(
             self._code, function.__globals__, function.__name__, function.__defaults__, function.__closure__
         )
@@ -50,12 +55,18 @@ class Seam:
     def install(self) -> None:
         """Hand calls to the handler from now on."""
         code = self._template.__code__
-        # Stays there when the code is given back: a call that has begun may be about to look it up.
+        # Stay there when the code is given back: a call that has begun may be about to look them up.
         self._function.__globals__[_HANDLER.format(self._name)] = self._handler
+        if self._first is not None:
+            self._function.__globals__[_FIRST.format(self._name)] = self._first
         # inspect.getsource() goes by these.
         self._function.__code__ = code.replace(
             co_filename=self._code.co_filename, co_firstlineno=self._code.co_firstlineno
         )
+
+    def begin_with(self, first: Callable[..., Any]) -> None:
+        """Have another function called before the handler."""
+        self._first = self._function.__globals__[_FIRST.format(self._name)] = first
 
     def remove(self) -> None:
         """Give the function its own code back."""
@@ -64,6 +75,7 @@ class Seam:
 
 #: What the code calls, among the globals of the function that gets it.
 _HANDLER = "_turbosqs_{}"
+_FIRST = "_turbosqs_first_{}"
 
 #: The arguments of each method.
 _ARGUMENTS = {
@@ -77,13 +89,17 @@ _ARGUMENTS = {
 _TEMPLATE = """
 def outer({closure}):
     {is_async}def {name}({arguments}):
-        return {awaits}{handler}({arguments})
+        {body}
         ({closure})
     return {name}
 """
 
+_ONE = "return {awaits}{handler}({arguments})"
+_TWO = """made = {first}({arguments})
+        return made if type(made) is dict else {handler}({arguments}, made)"""
 
-def _template(name: str, function: FunctionType) -> Any:
+
+def _template(name: str, function: FunctionType, is_first: bool) -> Any:
     """A function whose code does for another one: it hands its arguments to the handler."""
     is_async = iscoroutinefunction(function)
     closure = function.__code__.co_freevars
@@ -92,8 +108,12 @@ def _template(name: str, function: FunctionType) -> Any:
         is_async="async " if is_async else "",
         name=name,
         arguments=_ARGUMENTS[name],
-        awaits="await " if is_async else "",
-        handler=_HANDLER.format(name),
+        body=(_TWO if is_first else _ONE).format(
+            arguments=_ARGUMENTS[name],
+            awaits="await " if is_async else "",
+            handler=_HANDLER.format(name),
+            first=_FIRST.format(name),
+        ),
     )
     namespace: dict[str, Any] = {}
     exec(compile(source, __file__, "exec"), namespace)

@@ -50,7 +50,7 @@ class Watching:
         """
         if leaving_out is None:
             return bool(self._watch.is_same(self._client, vars(self._client)))
-        functions, cls, parts, size, watched, sizes = self._arguments
+        functions, _, attributes, parts, size, watched, sizes = self._arguments
         kept = [entry for entry in watched if not leaving_out(*entry[:2])]
         kept_parts = [part for part in parts if not leaving_out(vars(self._client), part[0])]
         kept_sizes = [entry for entry in sizes if not leaving_out(entry[0], None)]
@@ -58,7 +58,7 @@ class Watching:
             size = len(vars(self._client))
         if leaving_out(type, "functions"):
             functions = _core.Watch([])
-        watch = _core.ClientWatch(functions, cls, kept_parts, size, kept, kept_sizes)
+        watch = _core.ClientWatch(functions, self._client, attributes, kept_parts, size, kept, kept_sizes)
         return watch.is_same(self._client, vars(self._client))
 
 
@@ -200,13 +200,9 @@ def send(scripted: Scripted, client: Any, operation: str = "get_queue_url") -> s
     return access_key + request.headers.get("x-amz-security-token", "")
 
 
-def shortcut_of(client: Any) -> Any:
-    return client._turbosqs_call_path.shortcuts["GetQueueUrl"]
-
-
 def is_taken(client: Any) -> bool:
     """Whether the next call takes the shortcut that the last one has taken. Makes a call."""
-    return shortcut_of(client).call(client, vars(client), {"QueueName": "q"}) is not None
+    return _core.take_shortcut(client, "GetQueueUrl", {"QueueName": "q"}) is not None
 
 
 @pytest.mark.parametrize("name", ["access_key", "token"])

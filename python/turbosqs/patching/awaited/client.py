@@ -22,7 +22,10 @@ class AwaitedSeams(Seams):
         self._exits = Seam(base, "__aexit__", self._exit)
         self._seams.append(self._exits)
 
-    def _make_api_call(self, client: Any, operation_name: str, api_params: dict[str, Any]) -> Awaitable[Any]:
+    def _seam_of_calls(self) -> Seam:
+        return Seam(self.base, "_make_api_call", self._begin)
+
+    def _begin(self, client: Any, operation_name: str, api_params: dict[str, Any]) -> Awaitable[Any]:
         call_path = self._path(client)
         if call_path is None:
             ours: Awaitable[Any] = self._calls.original(client, operation_name, api_params)
