@@ -106,7 +106,7 @@ def structure_static(index: int, shape: StructureShape) -> str:
     bits = sum(1 << place for place, name in enumerate(shape.members) if name in shape.required_members)
     name = shape.name
     return (
-        f"pub(crate) static {constant(name)}: Structure = Structure {{ index: {index}, name: {quoted(name)}, "
+        f"pub(crate) static {constant(name)}: Structure = Structure {{ index: {index}, "
         f"members: &[{members}], required: &[{required}], "
         f"required_bits: {bits:#b} }};"
     )
@@ -166,6 +166,9 @@ def table(model: ServiceModel) -> str:
         f"pub(crate) static ERRORS: [ErrorShape; {len(errors(model))}] = [{error_shapes}];",
         "",
         f"pub(crate) const STRUCTURE_COUNT: usize = {len(shapes)};",
+        "",
+        "/// The most members that a structure has.",
+        f"pub(crate) const MOST_MEMBERS: usize = {max(len(shape.members) for shape in shapes)};",
         "",
         *(structure_static(index, shape) for index, shape in enumerate(shapes)),
         "",

@@ -6,7 +6,9 @@
 
 mod table;
 
-pub(crate) use table::{API_VERSION, Action, ERRORS, MESSAGE, OPERATIONS, STRUCTURE_COUNT, TARGET_PREFIX};
+pub(crate) use table::{
+    API_VERSION, Action, ERRORS, MESSAGE, MOST_MEMBERS, OPERATIONS, STRUCTURE_COUNT, TARGET_PREFIX,
+};
 
 /// The type of a member.
 #[derive(Debug)]
@@ -35,7 +37,6 @@ pub(crate) struct Member {
 pub(crate) struct Structure {
     /// Its place among all structures, below [`STRUCTURE_COUNT`]: for side tables.
     pub index: usize,
-    pub name: &'static str,
     pub members: &'static [Member],
     /// In the order in which the model lists them, which is the order of the complaints.
     pub required: &'static [&'static str],
@@ -123,7 +124,7 @@ mod tests {
         for structure in OPERATIONS.iter().map(|operation| operation.input).chain(parts) {
             let place = |name: &&str| structure.member(name).unwrap().0;
             let bits = structure.required.iter().fold(0, |bits, name| bits | 1 << place(name));
-            assert_eq!(structure.required_bits, bits, "{}", structure.name);
+            assert_eq!(structure.required_bits, bits, "{}", structure.index);
         }
     }
 }

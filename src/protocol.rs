@@ -8,4 +8,5 @@ pub(crate) mod headers;
 pub(crate) mod json;
 pub(crate) mod message;
 pub(crate) mod quote;
+pub(crate) mod reader;
 pub(crate) mod slices;

@@ -115,7 +115,7 @@ mod _core {
     /// Whether a queue's URL is that of a FIFO queue.
     #[pyfunction]
     fn is_fifo(queue_url: &Bound<'_, PyString>) -> bool {
-        crate::protocol::entry::is_fifo(format!("\"{}\"", queue_url.to_string_lossy()).as_bytes())
+        crate::protocol::entry::is_fifo(queue_url.to_string_lossy().as_bytes())
     }
 
     /// A URL as a log or an exception may show it: without what may be secret in it.

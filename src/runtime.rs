@@ -15,6 +15,7 @@ pub(crate) mod admission;
 pub(crate) mod caller;
 pub(crate) mod completions;
 pub(crate) mod lock;
+mod process;
 pub(crate) mod process_bound;
 pub(crate) mod reactor;
 pub(crate) mod responder;

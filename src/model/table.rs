@@ -183,9 +183,11 @@ pub(crate) static ERRORS: [ErrorShape; 28] = [
 
 pub(crate) const STRUCTURE_COUNT: usize = 76;
 
+/// The most members that a structure has.
+pub(crate) const MOST_MEMBERS: usize = 9;
+
 pub(crate) static ADD_PERMISSION_REQUEST: Structure = Structure {
     index: 0,
-    name: "AddPermissionRequest",
     members: &[
         Member { name: "QueueUrl", shape: Shape::String },
         Member { name: "Label", shape: Shape::String },
@@ -197,21 +199,18 @@ pub(crate) static ADD_PERMISSION_REQUEST: Structure = Structure {
 };
 pub(crate) static CANCEL_MESSAGE_MOVE_TASK_REQUEST: Structure = Structure {
     index: 1,
-    name: "CancelMessageMoveTaskRequest",
     members: &[Member { name: "TaskHandle", shape: Shape::String }],
     required: &["TaskHandle"],
     required_bits: 0b1,
 };
 pub(crate) static CANCEL_MESSAGE_MOVE_TASK_RESULT: Structure = Structure {
     index: 2,
-    name: "CancelMessageMoveTaskResult",
     members: &[Member { name: "ApproximateNumberOfMessagesMoved", shape: Shape::Integer }],
     required: &[],
     required_bits: 0b0,
 };
 pub(crate) static CHANGE_MESSAGE_VISIBILITY_REQUEST: Structure = Structure {
     index: 3,
-    name: "ChangeMessageVisibilityRequest",
     members: &[
         Member { name: "QueueUrl", shape: Shape::String },
         Member { name: "ReceiptHandle", shape: Shape::String },
@@ -222,7 +221,6 @@ pub(crate) static CHANGE_MESSAGE_VISIBILITY_REQUEST: Structure = Structure {
 };
 pub(crate) static CHANGE_MESSAGE_VISIBILITY_BATCH_REQUEST_ENTRY: Structure = Structure {
     index: 4,
-    name: "ChangeMessageVisibilityBatchRequestEntry",
     members: &[
         Member { name: "Id", shape: Shape::String },
         Member { name: "ReceiptHandle", shape: Shape::String },
@@ -233,7 +231,6 @@ pub(crate) static CHANGE_MESSAGE_VISIBILITY_BATCH_REQUEST_ENTRY: Structure = Str
 };
 pub(crate) static CHANGE_MESSAGE_VISIBILITY_BATCH_REQUEST: Structure = Structure {
     index: 5,
-    name: "ChangeMessageVisibilityBatchRequest",
     members: &[
         Member { name: "QueueUrl", shape: Shape::String },
         Member {
@@ -246,14 +243,12 @@ pub(crate) static CHANGE_MESSAGE_VISIBILITY_BATCH_REQUEST: Structure = Structure
 };
 pub(crate) static CHANGE_MESSAGE_VISIBILITY_BATCH_RESULT_ENTRY: Structure = Structure {
     index: 6,
-    name: "ChangeMessageVisibilityBatchResultEntry",
     members: &[Member { name: "Id", shape: Shape::String }],
     required: &["Id"],
     required_bits: 0b1,
 };
 pub(crate) static BATCH_RESULT_ERROR_ENTRY: Structure = Structure {
     index: 7,
-    name: "BatchResultErrorEntry",
     members: &[
         Member { name: "Id", shape: Shape::String },
         Member { name: "SenderFault", shape: Shape::Boolean },
@@ -265,7 +260,6 @@ pub(crate) static BATCH_RESULT_ERROR_ENTRY: Structure = Structure {
 };
 pub(crate) static CHANGE_MESSAGE_VISIBILITY_BATCH_RESULT: Structure = Structure {
     index: 8,
-    name: "ChangeMessageVisibilityBatchResult",
     members: &[
         Member {
             name: "Successful",
@@ -278,7 +272,6 @@ pub(crate) static CHANGE_MESSAGE_VISIBILITY_BATCH_RESULT: Structure = Structure 
 };
 pub(crate) static CREATE_QUEUE_REQUEST: Structure = Structure {
     index: 9,
-    name: "CreateQueueRequest",
     members: &[
         Member { name: "QueueName", shape: Shape::String },
         Member { name: "Attributes", shape: Shape::Map(&Shape::String) },
@@ -289,14 +282,12 @@ pub(crate) static CREATE_QUEUE_REQUEST: Structure = Structure {
 };
 pub(crate) static CREATE_QUEUE_RESULT: Structure = Structure {
     index: 10,
-    name: "CreateQueueResult",
     members: &[Member { name: "QueueUrl", shape: Shape::String }],
     required: &[],
     required_bits: 0b0,
 };
 pub(crate) static DELETE_MESSAGE_REQUEST: Structure = Structure {
     index: 11,
-    name: "DeleteMessageRequest",
     members: &[
         Member { name: "QueueUrl", shape: Shape::String },
         Member { name: "ReceiptHandle", shape: Shape::String },
@@ -306,14 +297,12 @@ pub(crate) static DELETE_MESSAGE_REQUEST: Structure = Structure {
 };
 pub(crate) static DELETE_MESSAGE_BATCH_REQUEST_ENTRY: Structure = Structure {
     index: 12,
-    name: "DeleteMessageBatchRequestEntry",
     members: &[Member { name: "Id", shape: Shape::String }, Member { name: "ReceiptHandle", shape: Shape::String }],
     required: &["Id", "ReceiptHandle"],
     required_bits: 0b11,
 };
 pub(crate) static DELETE_MESSAGE_BATCH_REQUEST: Structure = Structure {
     index: 13,
-    name: "DeleteMessageBatchRequest",
     members: &[
         Member { name: "QueueUrl", shape: Shape::String },
         Member { name: "Entries", shape: Shape::List(&Shape::Structure(&DELETE_MESSAGE_BATCH_REQUEST_ENTRY)) },
@@ -323,14 +312,12 @@ pub(crate) static DELETE_MESSAGE_BATCH_REQUEST: Structure = Structure {
 };
 pub(crate) static DELETE_MESSAGE_BATCH_RESULT_ENTRY: Structure = Structure {
     index: 14,
-    name: "DeleteMessageBatchResultEntry",
     members: &[Member { name: "Id", shape: Shape::String }],
     required: &["Id"],
     required_bits: 0b1,
 };
 pub(crate) static DELETE_MESSAGE_BATCH_RESULT: Structure = Structure {
     index: 15,
-    name: "DeleteMessageBatchResult",
     members: &[
         Member { name: "Successful", shape: Shape::List(&Shape::Structure(&DELETE_MESSAGE_BATCH_RESULT_ENTRY)) },
         Member { name: "Failed", shape: Shape::List(&Shape::Structure(&BATCH_RESULT_ERROR_ENTRY)) },
@@ -340,14 +327,12 @@ pub(crate) static DELETE_MESSAGE_BATCH_RESULT: Structure = Structure {
 };
 pub(crate) static DELETE_QUEUE_REQUEST: Structure = Structure {
     index: 16,
-    name: "DeleteQueueRequest",
     members: &[Member { name: "QueueUrl", shape: Shape::String }],
     required: &["QueueUrl"],
     required_bits: 0b1,
 };
 pub(crate) static GET_QUEUE_ATTRIBUTES_REQUEST: Structure = Structure {
     index: 17,
-    name: "GetQueueAttributesRequest",
     members: &[
         Member { name: "QueueUrl", shape: Shape::String },
         Member { name: "AttributeNames", shape: Shape::List(&Shape::String) },
@@ -357,14 +342,12 @@ pub(crate) static GET_QUEUE_ATTRIBUTES_REQUEST: Structure = Structure {
 };
 pub(crate) static GET_QUEUE_ATTRIBUTES_RESULT: Structure = Structure {
     index: 18,
-    name: "GetQueueAttributesResult",
     members: &[Member { name: "Attributes", shape: Shape::Map(&Shape::String) }],
     required: &[],
     required_bits: 0b0,
 };
 pub(crate) static GET_QUEUE_URL_REQUEST: Structure = Structure {
     index: 19,
-    name: "GetQueueUrlRequest",
     members: &[
         Member { name: "QueueName", shape: Shape::String },
         Member { name: "QueueOwnerAWSAccountId", shape: Shape::String },
@@ -374,14 +357,12 @@ pub(crate) static GET_QUEUE_URL_REQUEST: Structure = Structure {
 };
 pub(crate) static GET_QUEUE_URL_RESULT: Structure = Structure {
     index: 20,
-    name: "GetQueueUrlResult",
     members: &[Member { name: "QueueUrl", shape: Shape::String }],
     required: &[],
     required_bits: 0b0,
 };
 pub(crate) static LIST_DEAD_LETTER_SOURCE_QUEUES_REQUEST: Structure = Structure {
     index: 21,
-    name: "ListDeadLetterSourceQueuesRequest",
     members: &[
         Member { name: "QueueUrl", shape: Shape::String },
         Member { name: "NextToken", shape: Shape::String },
@@ -392,7 +373,6 @@ pub(crate) static LIST_DEAD_LETTER_SOURCE_QUEUES_REQUEST: Structure = Structure 
 };
 pub(crate) static LIST_DEAD_LETTER_SOURCE_QUEUES_RESULT: Structure = Structure {
     index: 22,
-    name: "ListDeadLetterSourceQueuesResult",
     members: &[
         Member { name: "queueUrls", shape: Shape::List(&Shape::String) },
         Member { name: "NextToken", shape: Shape::String },
@@ -402,7 +382,6 @@ pub(crate) static LIST_DEAD_LETTER_SOURCE_QUEUES_RESULT: Structure = Structure {
 };
 pub(crate) static LIST_MESSAGE_MOVE_TASKS_REQUEST: Structure = Structure {
     index: 23,
-    name: "ListMessageMoveTasksRequest",
     members: &[
         Member { name: "SourceArn", shape: Shape::String },
         Member { name: "MaxResults", shape: Shape::Integer },
@@ -412,7 +391,6 @@ pub(crate) static LIST_MESSAGE_MOVE_TASKS_REQUEST: Structure = Structure {
 };
 pub(crate) static LIST_MESSAGE_MOVE_TASKS_RESULT_ENTRY: Structure = Structure {
     index: 24,
-    name: "ListMessageMoveTasksResultEntry",
     members: &[
         Member { name: "TaskHandle", shape: Shape::String },
         Member { name: "Status", shape: Shape::String },
@@ -429,7 +407,6 @@ pub(crate) static LIST_MESSAGE_MOVE_TASKS_RESULT_ENTRY: Structure = Structure {
 };
 pub(crate) static LIST_MESSAGE_MOVE_TASKS_RESULT: Structure = Structure {
     index: 25,
-    name: "ListMessageMoveTasksResult",
     members: &[Member {
         name: "Results",
         shape: Shape::List(&Shape::Structure(&LIST_MESSAGE_MOVE_TASKS_RESULT_ENTRY)),
@@ -439,21 +416,18 @@ pub(crate) static LIST_MESSAGE_MOVE_TASKS_RESULT: Structure = Structure {
 };
 pub(crate) static LIST_QUEUE_TAGS_REQUEST: Structure = Structure {
     index: 26,
-    name: "ListQueueTagsRequest",
     members: &[Member { name: "QueueUrl", shape: Shape::String }],
     required: &["QueueUrl"],
     required_bits: 0b1,
 };
 pub(crate) static LIST_QUEUE_TAGS_RESULT: Structure = Structure {
     index: 27,
-    name: "ListQueueTagsResult",
     members: &[Member { name: "Tags", shape: Shape::Map(&Shape::String) }],
     required: &[],
     required_bits: 0b0,
 };
 pub(crate) static LIST_QUEUES_REQUEST: Structure = Structure {
     index: 28,
-    name: "ListQueuesRequest",
     members: &[
         Member { name: "QueueNamePrefix", shape: Shape::String },
         Member { name: "NextToken", shape: Shape::String },
@@ -464,7 +438,6 @@ pub(crate) static LIST_QUEUES_REQUEST: Structure = Structure {
 };
 pub(crate) static LIST_QUEUES_RESULT: Structure = Structure {
     index: 29,
-    name: "ListQueuesResult",
     members: &[
         Member { name: "QueueUrls", shape: Shape::List(&Shape::String) },
         Member { name: "NextToken", shape: Shape::String },
@@ -474,14 +447,12 @@ pub(crate) static LIST_QUEUES_RESULT: Structure = Structure {
 };
 pub(crate) static PURGE_QUEUE_REQUEST: Structure = Structure {
     index: 30,
-    name: "PurgeQueueRequest",
     members: &[Member { name: "QueueUrl", shape: Shape::String }],
     required: &["QueueUrl"],
     required_bits: 0b1,
 };
 pub(crate) static RECEIVE_MESSAGE_REQUEST: Structure = Structure {
     index: 31,
-    name: "ReceiveMessageRequest",
     members: &[
         Member { name: "QueueUrl", shape: Shape::String },
         Member { name: "AttributeNames", shape: Shape::List(&Shape::String) },
@@ -497,7 +468,6 @@ pub(crate) static RECEIVE_MESSAGE_REQUEST: Structure = Structure {
 };
 pub(crate) static MESSAGE_ATTRIBUTE_VALUE: Structure = Structure {
     index: 32,
-    name: "MessageAttributeValue",
     members: &[
         Member { name: "StringValue", shape: Shape::String },
         Member { name: "BinaryValue", shape: Shape::Blob },
@@ -510,7 +480,6 @@ pub(crate) static MESSAGE_ATTRIBUTE_VALUE: Structure = Structure {
 };
 pub(crate) static MESSAGE: Structure = Structure {
     index: 33,
-    name: "Message",
     members: &[
         Member { name: "MessageId", shape: Shape::String },
         Member { name: "ReceiptHandle", shape: Shape::String },
@@ -525,21 +494,18 @@ pub(crate) static MESSAGE: Structure = Structure {
 };
 pub(crate) static RECEIVE_MESSAGE_RESULT: Structure = Structure {
     index: 34,
-    name: "ReceiveMessageResult",
     members: &[Member { name: "Messages", shape: Shape::List(&Shape::Structure(&MESSAGE)) }],
     required: &[],
     required_bits: 0b0,
 };
 pub(crate) static REMOVE_PERMISSION_REQUEST: Structure = Structure {
     index: 35,
-    name: "RemovePermissionRequest",
     members: &[Member { name: "QueueUrl", shape: Shape::String }, Member { name: "Label", shape: Shape::String }],
     required: &["QueueUrl", "Label"],
     required_bits: 0b11,
 };
 pub(crate) static MESSAGE_SYSTEM_ATTRIBUTE_VALUE: Structure = Structure {
     index: 36,
-    name: "MessageSystemAttributeValue",
     members: &[
         Member { name: "StringValue", shape: Shape::String },
         Member { name: "BinaryValue", shape: Shape::Blob },
@@ -552,7 +518,6 @@ pub(crate) static MESSAGE_SYSTEM_ATTRIBUTE_VALUE: Structure = Structure {
 };
 pub(crate) static SEND_MESSAGE_REQUEST: Structure = Structure {
     index: 37,
-    name: "SendMessageRequest",
     members: &[
         Member { name: "QueueUrl", shape: Shape::String },
         Member { name: "MessageBody", shape: Shape::String },
@@ -570,7 +535,6 @@ pub(crate) static SEND_MESSAGE_REQUEST: Structure = Structure {
 };
 pub(crate) static SEND_MESSAGE_RESULT: Structure = Structure {
     index: 38,
-    name: "SendMessageResult",
     members: &[
         Member { name: "MD5OfMessageBody", shape: Shape::String },
         Member { name: "MD5OfMessageAttributes", shape: Shape::String },
@@ -583,7 +547,6 @@ pub(crate) static SEND_MESSAGE_RESULT: Structure = Structure {
 };
 pub(crate) static SEND_MESSAGE_BATCH_REQUEST_ENTRY: Structure = Structure {
     index: 39,
-    name: "SendMessageBatchRequestEntry",
     members: &[
         Member { name: "Id", shape: Shape::String },
         Member { name: "MessageBody", shape: Shape::String },
@@ -601,7 +564,6 @@ pub(crate) static SEND_MESSAGE_BATCH_REQUEST_ENTRY: Structure = Structure {
 };
 pub(crate) static SEND_MESSAGE_BATCH_REQUEST: Structure = Structure {
     index: 40,
-    name: "SendMessageBatchRequest",
     members: &[
         Member { name: "QueueUrl", shape: Shape::String },
         Member { name: "Entries", shape: Shape::List(&Shape::Structure(&SEND_MESSAGE_BATCH_REQUEST_ENTRY)) },
@@ -611,7 +573,6 @@ pub(crate) static SEND_MESSAGE_BATCH_REQUEST: Structure = Structure {
 };
 pub(crate) static SEND_MESSAGE_BATCH_RESULT_ENTRY: Structure = Structure {
     index: 41,
-    name: "SendMessageBatchResultEntry",
     members: &[
         Member { name: "Id", shape: Shape::String },
         Member { name: "MessageId", shape: Shape::String },
@@ -625,7 +586,6 @@ pub(crate) static SEND_MESSAGE_BATCH_RESULT_ENTRY: Structure = Structure {
 };
 pub(crate) static SEND_MESSAGE_BATCH_RESULT: Structure = Structure {
     index: 42,
-    name: "SendMessageBatchResult",
     members: &[
         Member { name: "Successful", shape: Shape::List(&Shape::Structure(&SEND_MESSAGE_BATCH_RESULT_ENTRY)) },
         Member { name: "Failed", shape: Shape::List(&Shape::Structure(&BATCH_RESULT_ERROR_ENTRY)) },
@@ -635,7 +595,6 @@ pub(crate) static SEND_MESSAGE_BATCH_RESULT: Structure = Structure {
 };
 pub(crate) static SET_QUEUE_ATTRIBUTES_REQUEST: Structure = Structure {
     index: 43,
-    name: "SetQueueAttributesRequest",
     members: &[
         Member { name: "QueueUrl", shape: Shape::String },
         Member { name: "Attributes", shape: Shape::Map(&Shape::String) },
@@ -645,7 +604,6 @@ pub(crate) static SET_QUEUE_ATTRIBUTES_REQUEST: Structure = Structure {
 };
 pub(crate) static START_MESSAGE_MOVE_TASK_REQUEST: Structure = Structure {
     index: 44,
-    name: "StartMessageMoveTaskRequest",
     members: &[
         Member { name: "SourceArn", shape: Shape::String },
         Member { name: "DestinationArn", shape: Shape::String },
@@ -656,14 +614,12 @@ pub(crate) static START_MESSAGE_MOVE_TASK_REQUEST: Structure = Structure {
 };
 pub(crate) static START_MESSAGE_MOVE_TASK_RESULT: Structure = Structure {
     index: 45,
-    name: "StartMessageMoveTaskResult",
     members: &[Member { name: "TaskHandle", shape: Shape::String }],
     required: &[],
     required_bits: 0b0,
 };
 pub(crate) static TAG_QUEUE_REQUEST: Structure = Structure {
     index: 46,
-    name: "TagQueueRequest",
     members: &[
         Member { name: "QueueUrl", shape: Shape::String },
         Member { name: "Tags", shape: Shape::Map(&Shape::String) },
@@ -673,7 +629,6 @@ pub(crate) static TAG_QUEUE_REQUEST: Structure = Structure {
 };
 pub(crate) static UNTAG_QUEUE_REQUEST: Structure = Structure {
     index: 47,
-    name: "UntagQueueRequest",
     members: &[
         Member { name: "QueueUrl", shape: Shape::String },
         Member { name: "TagKeys", shape: Shape::List(&Shape::String) },
@@ -683,186 +638,160 @@ pub(crate) static UNTAG_QUEUE_REQUEST: Structure = Structure {
 };
 pub(crate) static BATCH_ENTRY_IDS_NOT_DISTINCT: Structure = Structure {
     index: 48,
-    name: "BatchEntryIdsNotDistinct",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
     required_bits: 0b0,
 };
 pub(crate) static BATCH_REQUEST_TOO_LONG: Structure = Structure {
     index: 49,
-    name: "BatchRequestTooLong",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
     required_bits: 0b0,
 };
 pub(crate) static EMPTY_BATCH_REQUEST: Structure = Structure {
     index: 50,
-    name: "EmptyBatchRequest",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
     required_bits: 0b0,
 };
 pub(crate) static INVALID_ADDRESS: Structure = Structure {
     index: 51,
-    name: "InvalidAddress",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
     required_bits: 0b0,
 };
 pub(crate) static INVALID_ATTRIBUTE_NAME: Structure = Structure {
     index: 52,
-    name: "InvalidAttributeName",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
     required_bits: 0b0,
 };
 pub(crate) static INVALID_ATTRIBUTE_VALUE: Structure = Structure {
     index: 53,
-    name: "InvalidAttributeValue",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
     required_bits: 0b0,
 };
 pub(crate) static INVALID_BATCH_ENTRY_ID: Structure = Structure {
     index: 54,
-    name: "InvalidBatchEntryId",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
     required_bits: 0b0,
 };
 pub(crate) static INVALID_ID_FORMAT: Structure =
-    Structure { index: 55, name: "InvalidIdFormat", members: &[], required: &[], required_bits: 0b0 };
+    Structure { index: 55, members: &[], required: &[], required_bits: 0b0 };
 pub(crate) static INVALID_MESSAGE_CONTENTS: Structure = Structure {
     index: 56,
-    name: "InvalidMessageContents",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
     required_bits: 0b0,
 };
 pub(crate) static INVALID_SECURITY: Structure = Structure {
     index: 57,
-    name: "InvalidSecurity",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
     required_bits: 0b0,
 };
 pub(crate) static KMS_ACCESS_DENIED: Structure = Structure {
     index: 58,
-    name: "KmsAccessDenied",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
     required_bits: 0b0,
 };
 pub(crate) static KMS_DISABLED: Structure = Structure {
     index: 59,
-    name: "KmsDisabled",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
     required_bits: 0b0,
 };
 pub(crate) static KMS_INVALID_KEY_USAGE: Structure = Structure {
     index: 60,
-    name: "KmsInvalidKeyUsage",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
     required_bits: 0b0,
 };
 pub(crate) static KMS_INVALID_STATE: Structure = Structure {
     index: 61,
-    name: "KmsInvalidState",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
     required_bits: 0b0,
 };
 pub(crate) static KMS_NOT_FOUND: Structure = Structure {
     index: 62,
-    name: "KmsNotFound",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
     required_bits: 0b0,
 };
 pub(crate) static KMS_OPT_IN_REQUIRED: Structure = Structure {
     index: 63,
-    name: "KmsOptInRequired",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
     required_bits: 0b0,
 };
 pub(crate) static KMS_THROTTLED: Structure = Structure {
     index: 64,
-    name: "KmsThrottled",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
     required_bits: 0b0,
 };
 pub(crate) static MESSAGE_NOT_INFLIGHT: Structure =
-    Structure { index: 65, name: "MessageNotInflight", members: &[], required: &[], required_bits: 0b0 };
+    Structure { index: 65, members: &[], required: &[], required_bits: 0b0 };
 pub(crate) static OVER_LIMIT: Structure = Structure {
     index: 66,
-    name: "OverLimit",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
     required_bits: 0b0,
 };
 pub(crate) static PURGE_QUEUE_IN_PROGRESS: Structure = Structure {
     index: 67,
-    name: "PurgeQueueInProgress",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
     required_bits: 0b0,
 };
 pub(crate) static QUEUE_DELETED_RECENTLY: Structure = Structure {
     index: 68,
-    name: "QueueDeletedRecently",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
     required_bits: 0b0,
 };
 pub(crate) static QUEUE_DOES_NOT_EXIST: Structure = Structure {
     index: 69,
-    name: "QueueDoesNotExist",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
     required_bits: 0b0,
 };
 pub(crate) static QUEUE_NAME_EXISTS: Structure = Structure {
     index: 70,
-    name: "QueueNameExists",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
     required_bits: 0b0,
 };
 pub(crate) static RECEIPT_HANDLE_IS_INVALID: Structure = Structure {
     index: 71,
-    name: "ReceiptHandleIsInvalid",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
     required_bits: 0b0,
 };
 pub(crate) static REQUEST_THROTTLED: Structure = Structure {
     index: 72,
-    name: "RequestThrottled",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
     required_bits: 0b0,
 };
 pub(crate) static RESOURCE_NOT_FOUND_EXCEPTION: Structure = Structure {
     index: 73,
-    name: "ResourceNotFoundException",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
     required_bits: 0b0,
 };
 pub(crate) static TOO_MANY_ENTRIES_IN_BATCH_REQUEST: Structure = Structure {
     index: 74,
-    name: "TooManyEntriesInBatchRequest",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
     required_bits: 0b0,
 };
 pub(crate) static UNSUPPORTED_OPERATION: Structure = Structure {
     index: 75,
-    name: "UnsupportedOperation",
     members: &[Member { name: "message", shape: Shape::String }],
     required: &[],
     required_bits: 0b0,

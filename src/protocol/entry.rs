@@ -68,7 +68,7 @@ impl Single {
     }
 }
 
-/// Whether a queue's URL, as JSON, is that of a FIFO queue: their names, and no others, end in `.fifo`.
+/// Whether a queue's URL, as it is or as JSON, is that of a FIFO queue: their names, and no others, end in `.fifo`.
 pub(crate) fn is_fifo(queue: &[u8]) -> bool {
     let url = queue.split(|byte| *byte == b'?').next().unwrap_or_default();
     let name = url.trim_ascii_end().strip_suffix(b"\"").unwrap_or(url);
@@ -102,7 +102,9 @@ pub(crate) fn batch<'a>(action: Single, queue: &[u8], entries: impl Iterator<Ite
         if position > 0 {
             body.push(b',');
         }
-        body.extend_from_slice(format!("{{\"Id\":\"{position}\"").as_bytes());
+        for part in ["{\"Id\":\"", itoa::Buffer::new().format(position), "\""] {
+            body.extend_from_slice(part.as_bytes());
+        }
         append(&mut body, &entry.members);
     }
     body.extend_from_slice(b"]}");
@@ -227,10 +229,10 @@ mod tests {
     #[test]
     fn fifo_queues_are_known_by_their_names() {
         for url in ["http://h/1/q.fifo", "http://h/1/q.fifo/", "http://h/1/q.fifo//?x=1", "q.fifo"] {
-            assert!(is_fifo(format!("\"{url}\"").as_bytes()), "{url}");
+            assert!(is_fifo(format!("\"{url}\"").as_bytes()) && is_fifo(url.as_bytes()), "{url}");
         }
         for url in ["http://h/1/q", "http://h/1/q.fifo-not", "http://h.fifo/1/q", "http://h/1/q?x=.fifo", "", "/"] {
-            assert!(!is_fifo(format!("\"{url}\"").as_bytes()), "{url}");
+            assert!(!is_fifo(format!("\"{url}\"").as_bytes()) && !is_fifo(url.as_bytes()), "{url}");
         }
     }
 }

@@ -1,30 +1,46 @@
 //! A text as JSON.
 
+use wide::u8x16;
+
 /// Writes a text as JSON, as `serde_json` would: most of what is sent goes through here, and `serde_json` looks at one byte after
 /// another.
 pub(crate) fn push_quoted(out: &mut Vec<u8>, text: &str) {
     out.reserve(text.len() + 2);
     out.push(b'"');
     let mut rest = text.as_bytes();
-    while let Some((clean, [byte, behind @ ..])) =
-        first_to_escape(rest).and_then(|position| rest.split_at_checked(position))
-    {
-        out.extend_from_slice(clean);
+    loop {
+        let (plain, behind) = rest.split_at_checked(plain_length(rest)).unwrap_or_default();
+        out.extend_from_slice(plain);
+        let Some((byte, behind)) = behind.split_first() else { break };
         push_escaped(out, *byte);
         rest = behind;
     }
-    out.extend_from_slice(rest);
     out.push(b'"');
 }
 
-/// Where the first byte stands that JSON does not take as it is.
-fn first_to_escape(bytes: &[u8]) -> Option<usize> {
-    let needs_escape = |byte: u8| (byte < 0x20) | (byte == b'"') | (byte == b'\\');
-    let (pieces, _) = bytes.as_chunks::<32>();
-    // Without an early end within a piece, so that it is looked at as a whole.
-    let clean = pieces.iter().take_while(|piece| !piece.iter().fold(false, |found, &byte| found | needs_escape(byte)));
-    let from = clean.count() * 32;
-    bytes.get(from..)?.iter().position(|&byte| needs_escape(byte)).map(|position| from + position)
+/// How many bytes stand there in JSON as they are, before the first one that has to be escaped: a quote, a backslash, a control character.
+pub(crate) fn plain_length(bytes: &[u8]) -> usize {
+    let (pieces, rest) = bytes.as_chunks::<16>();
+    for (number, piece) in pieces.iter().enumerate() {
+        if let Some(place) = first_to_escape(piece) {
+            return number * 16 + place;
+        }
+    }
+    match bytes.last_chunk::<16>() {
+        // What it has in common with the piece before is known to be plain.
+        Some(last) => first_to_escape(last).map_or(bytes.len(), |place| bytes.len() - 16 + place),
+        None => rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)).unwrap_or(rest.len()),
+    }
+}
+
+fn first_to_escape(piece: &[u8; 16]) -> Option<usize> {
+    let piece = u8x16::new(*piece);
+    let is_control = piece.min(u8x16::splat(0x1f)).simd_eq(piece);
+    let found = is_control | piece.simd_eq(u8x16::splat(b'"')) | piece.simd_eq(u8x16::splat(b'\\'));
+    match found.to_bitmask() {
+        0 => None,
+        places => Some(places.trailing_zeros() as usize),
+    }
 }
 
 #[cold]

@@ -72,6 +72,8 @@ pub(super) fn presign(
 
 fn request(client: &Client, operation: &'static Operation, params: &Bound<'_, PyDict>) -> PyResult<Request> {
     let (body, payload) = written(client, operation, params)?;
+    let url = queue_url(params);
+    let url = url.as_ref().and_then(|url| url.to_str().ok()).unwrap_or_default();
     Ok(Request {
         action: operation.action,
         body: Bytes::from(body),
@@ -79,7 +81,7 @@ fn request(client: &Client, operation: &'static Operation, params: &Bound<'_, Py
         attempts: 0,
         not_after: None,
         trace: None,
-        bill: Bill::of(operation.action, queue(params).as_bytes(), payload),
+        bill: Bill::of(operation.action, url.as_bytes(), payload),
     })
 }
 
@@ -95,11 +97,9 @@ fn written(client: &Client, operation: &'static Operation, params: &Bound<'_, Py
     marshal::to_json(params, operation.input, strict).map_err(|unfit| refusal(operation, params, unfit))
 }
 
-/// The URL of the queue that a call is about, as JSON, if it can be read as it stands: for the bill.
-fn queue(params: &Bound<'_, PyDict>) -> String {
-    let url =
-        params.get_item(intern!(params.py(), "QueueUrl")).ok().flatten().and_then(|url| url.extract::<String>().ok());
-    url.map(|url| format!("\"{url}\"")).unwrap_or_default()
+/// The URL of the queue that a call is about, if it is a text: for the bill.
+fn queue_url<'py>(params: &Bound<'py, PyDict>) -> Option<Bound<'py, PyString>> {
+    params.get_item(intern!(params.py(), "QueueUrl")).ok().flatten()?.cast_into().ok()
 }
 
 /// Why arguments cannot be sent.

@@ -3,34 +3,30 @@
 //! As in botocore: members in the model's order, null members left out, unknown members dropped, unknown map
 //! keys kept, a scalar of another type passed through as it is.
 
-use std::fmt;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString};
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use pyo3::types::{PyBool, PyBytes, PyDict, PyInt, PyList, PyString};
 
 use super::{names, nested};
-use crate::model::{Shape, Structure};
+use crate::model::{MOST_MEMBERS, Shape, Structure};
+use crate::protocol::reader::{JsonReader, Refused};
 
 /// The reply of an operation as a dict, without its metadata.
 ///
-/// What this parser refuses goes the way that boto3 goes, through Python's own: it takes more (lone surrogates,
+/// What the reader refuses goes the way that boto3 goes, through Python's own: it takes more (lone surrogates,
 /// numbers of any kind, loose base64), and what neither takes fails as it does in boto3.
 pub(super) fn from_json<'py>(py: Python<'py>, body: &[u8], output: &'static Structure) -> PyResult<Bound<'py, PyDict>> {
     if body.is_empty() {
         return Ok(PyDict::new(py));
     }
-    // Of the whole, also of what is passed over: boto3 decodes all of it before it looks for JSON. The parser need not look then.
+    // Of the whole, also of what is passed over: boto3 decodes all of it before it looks for JSON.
     let Ok(text) = std::str::from_utf8(body) else { return through_python(py, body, output) };
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let parsed = ShapedStructure { py, structure: output }.deserialize(&mut deserializer);
-    match parsed.and_then(|dict| deserializer.end().map(|()| dict)) {
+    let mut reading = Reading { py, json: JsonReader::new(text), depth: 0 };
+    match reading.members(output).and_then(|dict| reading.json.end().map(|()| dict)) {
         Ok(dict) => Ok(dict),
-        Err(_) => through_python(py, body, output),
+        Err(Refused) => through_python(py, body, output),
     }
 }
 
@@ -90,209 +86,114 @@ fn reshape_members<'py>(value: &Bound<'py, PyAny>, structure: &'static Structure
     Ok(dict)
 }
 
-/// A value of some shape; `None` is JSON's null.
-struct Shaped<'py> {
+/// A reply that is being read. What is refused, for whatever reason, Python's own parser is asked about.
+struct Reading<'a, 'py> {
     py: Python<'py>,
-    /// Without a shape, whatever the JSON is.
-    shape: Option<&'static Shape>,
+    json: JsonReader<'a>,
+    /// How many lists and objects it is in.
+    depth: u32,
 }
 
-impl<'de, 'py> DeserializeSeed<'de> for Shaped<'py> {
-    type Value = Option<Bound<'py, PyAny>>;
+/// How many there may be in one another: far more than SQS has.
+const DEPTH: u32 = 64;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'py> Shaped<'py> {
-    fn object<E: Error>(self, value: impl IntoPyObjectExt<'py>) -> Result<Option<Bound<'py, PyAny>>, E> {
-        match self.shape {
-            None | Some(Shape::String | Shape::Integer | Shape::Boolean) => {
-                value.into_bound_py_any(self.py).map(Some).map_err(E::custom)
-            }
-            Some(shape) => Err(E::custom(format_args!("a scalar where the model has {}", kind(shape)))),
-        }
-    }
-}
-
-impl<'de, 'py> Visitor<'de> for Shaped<'py> {
-    type Value = Option<Bound<'py, PyAny>>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.shape.map_or("any JSON", kind))
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
-        self.object(value)
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Self::Value, E> {
-        self.object(value)
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Self::Value, E> {
-        self.object(value)
-    }
-
-    /// SQS has no such numbers. To Python this one may be an integer of more than 64 bits, or -0, and its last digits count.
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
-        Err(E::custom("a number that is no integer of 64 bits"))
-    }
-
-    fn visit_str<E: Error>(self, value: &str) -> Result<Self::Value, E> {
-        match self.shape {
-            Some(Shape::Blob) => {
-                let bytes = STANDARD.decode(value).map_err(E::custom)?;
-                Ok(Some(PyBytes::new(self.py, &bytes).into_any()))
-            }
-            _ => self.object(value),
-        }
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+impl<'py> Reading<'_, 'py> {
+    /// A value; `None` is JSON's null. Without a shape, whatever the JSON is.
+    fn value(&mut self, shape: Option<&'static Shape>) -> Result<Option<Bound<'py, PyAny>>, Refused> {
         let py = self.py;
-        let member = match self.shape {
+        match self.json.peek()? {
+            b'"' => {
+                let text = self.json.string()?;
+                match shape {
+                    Some(Shape::Blob) => {
+                        let bytes = STANDARD.decode(&*text).map_err(|_| Refused)?;
+                        Ok(Some(PyBytes::new(py, &bytes).into_any()))
+                    }
+                    _ => scalar(shape, PyString::new(py, &text).into_any()),
+                }
+            }
+            b'{' => self.within(|it| it.object(shape)),
+            b'[' => self.within(|it| it.list(shape)),
+            b'n' => self.json.word("null").map(|()| None),
+            b't' => self.json.word("true").and_then(|()| scalar(shape, PyBool::new(py, true).to_owned().into_any())),
+            b'f' => self.json.word("false").and_then(|()| scalar(shape, PyBool::new(py, false).to_owned().into_any())),
+            _ => {
+                let number = self.json.integer()?;
+                scalar(shape, PyInt::new(py, number).into_any())
+            }
+        }
+    }
+
+    fn within<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, Refused>) -> Result<Option<T>, Refused> {
+        if self.depth == DEPTH {
+            return Err(Refused);
+        }
+        self.depth += 1;
+        let value = read(self)?;
+        self.depth -= 1;
+        Ok(Some(value))
+    }
+
+    fn list(&mut self, shape: Option<&'static Shape>) -> Result<Bound<'py, PyAny>, Refused> {
+        let member = match shape {
             Some(Shape::List(member)) => Some(*member),
-            Some(shape @ (Shape::Map(_) | Shape::Structure(_) | Shape::Blob)) => {
-                return Err(A::Error::custom(format_args!("a list where the model has {}", kind(shape))));
-            }
+            Some(Shape::Map(_) | Shape::Structure(_) | Shape::Blob) => return Err(Refused),
             _ => None,
         };
-        let mut list = Vec::with_capacity(items.size_hint().unwrap_or(10));
-        while let Some(item) = items.next_element_seed(Shaped { py, shape: member })? {
-            list.push(item);
+        self.json.expect(b'[')?;
+        let mut items = Vec::with_capacity(10);
+        while self.json.has_another(items.is_empty(), b']')? {
+            items.push(self.value(member)?);
         }
-        Ok(Some(PyList::new(py, list).map_err(A::Error::custom)?.into_any()))
+        PyList::new(self.py, items).map(Bound::into_any).map_err(|_| Refused)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
-        let py = self.py;
-        let member = match self.shape {
-            Some(Shape::Structure(structure)) => {
-                return members(py, structure, entries).map(|dict| Some(dict.into_any()));
-            }
+    fn object(&mut self, shape: Option<&'static Shape>) -> Result<Bound<'py, PyAny>, Refused> {
+        let member = match shape {
+            Some(Shape::Structure(structure)) => return self.members(structure).map(Bound::into_any),
             Some(Shape::Map(member)) => Some(*member),
-            Some(shape @ (Shape::List(_) | Shape::Blob)) => {
-                return Err(A::Error::custom(format_args!("an object where the model has {}", kind(shape))));
-            }
+            Some(Shape::List(_) | Shape::Blob) => return Err(Refused),
             _ => None,
         };
-        let dict = PyDict::new(py);
-        while let Some(key) = entries.next_key_seed(KeySeed(py))? {
-            let value = entries.next_value_seed(Shaped { py, shape: member })?;
-            dict.set_item(key, value).map_err(A::Error::custom)?;
+        self.json.expect(b'{')?;
+        let dict = PyDict::new(self.py);
+        let mut is_first = true;
+        while self.json.has_another(is_first, b'}')? {
+            let key = self.json.name()?;
+            let value = self.value(member)?;
+            dict.set_item(&*key, value).map_err(|_| Refused)?;
+            is_first = false;
         }
-        Ok(Some(dict.into_any()))
-    }
-}
-
-/// The object at the root.
-struct ShapedStructure<'py> {
-    py: Python<'py>,
-    structure: &'static Structure,
-}
-
-impl<'de, 'py> DeserializeSeed<'de> for ShapedStructure<'py> {
-    type Value = Bound<'py, PyDict>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de, 'py> Visitor<'de> for ShapedStructure<'py> {
-    type Value = Bound<'py, PyDict>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
+        Ok(dict.into_any())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<Self::Value, A::Error> {
-        members(self.py, self.structure, entries)
-    }
-}
-
-fn members<'de, 'py, A: MapAccess<'de>>(
-    py: Python<'py>,
-    structure: &'static Structure,
-    mut entries: A,
-) -> Result<Bound<'py, PyDict>, A::Error> {
-    let mut values: Vec<Option<Bound<'py, PyAny>>> = structure.members.iter().map(|_| None).collect();
-    while let Some(position) = entries.next_key_seed(Position(structure))? {
-        let known = position.and_then(|position| Some((structure.members.get(position)?, values.get_mut(position)?)));
-        match known {
-            Some((member, value)) => *value = entries.next_value_seed(Shaped { py, shape: Some(&member.shape) })?,
-            None => drop(entries.next_value::<IgnoredAny>()?),
+    fn members(&mut self, structure: &'static Structure) -> Result<Bound<'py, PyDict>, Refused> {
+        let mut values = [const { None }; MOST_MEMBERS];
+        self.json.expect(b'{')?;
+        let mut is_first = true;
+        while self.json.has_another(is_first, b'}')? {
+            let name = self.json.name()?;
+            let known = structure.member(&name).and_then(|(place, member)| Some((member, values.get_mut(place)?)));
+            match known {
+                Some((member, value)) => *value = self.value(Some(&member.shape))?,
+                None => self.json.skip()?,
+            }
+            is_first = false;
         }
-    }
-    let dict = PyDict::new(py);
-    for (name, value) in names::of(py, structure).iter().zip(values) {
-        if let Some(value) = value {
-            dict.set_item(name, value).map_err(A::Error::custom)?;
+        let dict = PyDict::new(self.py);
+        for (name, value) in names::of(self.py, structure).iter().zip(values) {
+            if let Some(value) = value {
+                dict.set_item(name, value).map_err(|_| Refused)?;
+            }
         }
-    }
-    Ok(dict)
-}
-
-/// A key of an object, as the position of the member that it names.
-struct Position(&'static Structure);
-
-impl<'de> DeserializeSeed<'de> for Position {
-    type Value = Option<usize>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
+        Ok(dict)
     }
 }
 
-impl Visitor<'_> for Position {
-    type Value = Option<usize>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a member's name")
-    }
-
-    fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self.0.member(name).map(|(position, _)| position))
-    }
-}
-
-/// A key of a map.
-struct KeySeed<'py>(Python<'py>);
-
-impl<'de, 'py> DeserializeSeed<'de> for KeySeed<'py> {
-    type Value = Bound<'py, PyString>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<'py> Visitor<'_> for KeySeed<'py> {
-    type Value = Bound<'py, PyString>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_str<E: Error>(self, key: &str) -> Result<Self::Value, E> {
-        Ok(PyString::new(self.0, key))
-    }
-}
-
-fn kind(shape: &Shape) -> &'static str {
+/// What is no list and no object. A scalar of another type than the model's passes through.
+fn scalar<'py>(shape: Option<&Shape>, value: Bound<'py, PyAny>) -> Result<Option<Bound<'py, PyAny>>, Refused> {
     match shape {
-        Shape::String => "a string",
-        Shape::Integer => "a number",
-        Shape::Boolean => "a truth value",
-        Shape::Blob => "base64 text",
-        Shape::List(_) => "a list",
-        Shape::Map(_) => "a map",
-        Shape::Structure(structure) => structure.name,
+        None | Some(Shape::String | Shape::Integer | Shape::Boolean) => Ok(Some(value)),
+        Some(Shape::Blob | Shape::List(_) | Shape::Map(_) | Shape::Structure(_)) => Err(Refused),
     }
 }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 
+use super::process;
+
 /// A value that belongs to the process that made it.
 #[derive(Debug)]
 pub(crate) struct ProcessBound<T> {
@@ -24,14 +26,14 @@ impl<T: Clone> ProcessBound<T> {
 
     /// One that this process has made already.
     pub(crate) fn of(value: T) -> Self {
-        let owned = Owned { pid: std::process::id(), value };
+        let owned = Owned { pid: process::id(), value };
         ProcessBound { current: ArcSwapOption::from_pointee(owned) }
     }
 
     /// This process's value, made now if there is none. Lock-free, so that a fork can find nothing locked: two
     /// threads that arrive together may both make one, and one of the two is dropped unused.
     pub(crate) fn get_or_try_make<E>(&self, make: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        let pid = std::process::id();
+        let pid = process::id();
         let seen = self.current.load();
         if let Some(owned) = seen.as_ref().filter(|owned| owned.pid == pid) {
             return Ok(owned.value.clone());
@@ -53,7 +55,7 @@ impl<T: Clone> ProcessBound<T> {
 impl<T: Clone> ProcessBound<T> {
     /// This process's value, if there is one.
     pub(crate) fn get(&self) -> Option<T> {
-        let pid = std::process::id();
+        let pid = process::id();
         self.current.load().as_ref().filter(|owned| owned.pid == pid).map(|owned| owned.value.clone())
     }
 }
@@ -62,7 +64,7 @@ impl<T> ProcessBound<T> {
     /// Let go of this process's value; the next use makes a new one.
     pub(crate) fn clear(&self) {
         if let Some(owned) = self.current.swap(None)
-            && owned.pid != std::process::id()
+            && owned.pid != process::id()
         {
             std::mem::forget(owned);
         }

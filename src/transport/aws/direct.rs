@@ -232,9 +232,11 @@ impl Direct {
         headers.extend_from_slice(&target.headers);
         let action = operations::target(request.action);
         push_header(&mut headers, "x-amz-target", action.as_bytes());
-        push_header(&mut headers, "content-length", request.body.len().to_string().as_bytes());
+        push_header(&mut headers, "content-length", itoa::Buffer::new().format(request.body.len()).as_bytes());
         push_header(&mut headers, "amz-sdk-invocation-id", invocation_id.as_bytes());
-        push_header(&mut headers, "amz-sdk-request", format!("attempt={number}; max={}", self.max_attempts).as_bytes());
+        let (mut of, mut most) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let attempt = ["attempt=", of.format(number), "; max=", most.format(self.max_attempts)].concat();
+        push_header(&mut headers, "amz-sdk-request", attempt.as_bytes());
         let trace = request.trace.as_deref().and_then(|trace| HeaderValue::from_str(trace).ok());
         if let Some(trace) = trace.or_else(|| self.trace_id()) {
             push_header(&mut headers, "x-amzn-trace-id", trace.as_bytes());
