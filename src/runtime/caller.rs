@@ -171,11 +171,6 @@ pub(crate) fn wait_until(deadline: Instant) -> bool {
     is_driving()
 }
 
-/// The socket may have become ready: it is to be asked, whatever it has said before.
-pub(crate) fn ask_anew() {
-    change(|wait| wait.is_ready = true);
-}
-
 /// Whether the socket may have become ready since the last one asked this.
 pub(crate) fn take_ready() -> bool {
     let is_ready = WAIT.get().is_some_and(|wait| wait.is_ready);

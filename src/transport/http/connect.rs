@@ -249,6 +249,17 @@ pub(in crate::transport) enum Stream {
     Tunnel(Box<TlsStream<Stream>>),
 }
 
+impl Stream {
+    /// What carries its bytes.
+    pub(super) fn socket(&mut self) -> &mut Socket {
+        match self {
+            Stream::Plain(socket) => socket,
+            Stream::Tls(stream) => stream.get_mut().0,
+            Stream::Tunnel(stream) => stream.get_mut().0.socket(),
+        }
+    }
+}
+
 /// The same call of whatever stream is within.
 macro_rules! each {
     ($stream:expr, $inner:ident => $call:expr) => {

@@ -65,7 +65,7 @@ impl OpenConnection {
     /// Whether it can take a request, after it was idle: nobody has looked since whether the peer has closed it, or has said
     /// something that nobody has asked for.
     pub(super) async fn is_free(&mut self) -> bool {
-        caller::ask_anew();
+        self.stream.socket().ask();
         let (stream, buffer) = (&mut self.stream, &mut self.buffer);
         let is_silent = poll_fn(|context| Poll::Ready(poll_read(stream, buffer, ROOM, context).is_pending())).await;
         caller::forget_sockets();
@@ -258,6 +258,36 @@ fn unreadable(why: UnreadableReply) -> HttpFailure {
                 "The reply has {length} bytes or more, of which at most {MAX_REPLY} are read, since that is more than SQS can send: is the endpoint one of SQS?"
             );
             HttpFailure::new(Failure::Other, text)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use tokio::net::TcpStream;
+
+    use super::*;
+    use crate::transport::http::socket::Socket;
+
+    /// The reactor hears of nothing while the one task is at work, as it may not have heard yet when a call comes.
+    #[tokio::test]
+    async fn one_that_is_over_is_not_free_whatever_the_reactor_has_heard() {
+        for is_end in [false, true] {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let (mut peer, _) = listener.accept().unwrap();
+            let stream = Stream::Plain(Socket::new(stream));
+            let mut connection = OpenConnection::new(Dialed { stream, forwarding: None });
+            assert!(connection.is_free().await);
+            if is_end {
+                drop(peer);
+            } else {
+                peer.write_all(b"HTTP/1.1 408 Request Timeout\r\n\r\n").unwrap();
+            }
+            assert!(!connection.is_free().await);
         }
     }
 }

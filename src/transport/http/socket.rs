@@ -10,6 +10,7 @@ use std::net::TcpStream;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream as RegisteredStream;
 
@@ -17,10 +18,17 @@ use crate::runtime::{caller, wake};
 
 /// A connection's socket.
 #[derive(Debug)]
-pub(in crate::transport) enum Socket {
+pub(in crate::transport) struct Socket {
+    stream: SocketStream,
+    must_ask: bool,
+}
+
+/// A socket as one can use it who waits for it; no kind blocks.
+#[derive(Debug)]
+enum SocketStream {
     /// The reactor's.
     Registered(RegisteredStream),
-    /// That of a thread which drives its calls, or of nobody at the moment. It does not block either.
+    /// That of a thread which drives its calls, or of nobody at the moment.
     Unregistered(Unregistered),
     /// It could not be changed.
     Lost,
@@ -28,7 +36,7 @@ pub(in crate::transport) enum Socket {
 
 /// A socket that no reactor watches.
 #[derive(Debug)]
-pub(in crate::transport) struct Unregistered {
+struct Unregistered {
     stream: TcpStream,
     /// Whether there may be something to read, as far as is known without asking.
     may_read: bool,
@@ -36,24 +44,46 @@ pub(in crate::transport) struct Unregistered {
 
 impl Socket {
     pub(crate) fn new(stream: RegisteredStream) -> Socket {
-        Socket::Registered(stream)
+        Socket { stream: SocketStream::Registered(stream), must_ask: false }
+    }
+
+    /// Have the kernel asked at the next read, whatever is known of the socket: the reactor may not have heard yet that the peer has said
+    /// something, or has ended the connection.
+    pub(crate) fn ask(&mut self) {
+        self.must_ask = true;
     }
 
     /// The socket as the one who uses it now can use it.
-    fn fit(&mut self) -> io::Result<()> {
-        match (&self, caller::is_driving()) {
-            (Socket::Registered(_), false) | (Socket::Unregistered(_), true) => return Ok(()),
-            (Socket::Lost, _) => return Err(lost()),
+    fn fit(&mut self) -> io::Result<&mut SocketStream> {
+        match (&self.stream, caller::is_driving()) {
+            (SocketStream::Registered(_), false) | (SocketStream::Unregistered(_), true) => return Ok(&mut self.stream),
+            (SocketStream::Lost, _) => return Err(lost()),
             _ => {}
         }
-        *self = match mem::replace(self, Socket::Lost) {
-            Socket::Registered(stream) => {
-                Socket::Unregistered(Unregistered { stream: stream.into_std()?, may_read: true })
+        self.stream = match mem::replace(&mut self.stream, SocketStream::Lost) {
+            SocketStream::Registered(stream) => {
+                SocketStream::Unregistered(Unregistered { stream: stream.into_std()?, may_read: true })
             }
-            Socket::Unregistered(unregistered) => Socket::Registered(RegisteredStream::from_std(unregistered.stream)?),
-            Socket::Lost => Socket::Lost,
+            SocketStream::Unregistered(unregistered) => {
+                // The reactor tells of a socket only what happens once it is registered, and then not at once.
+                self.must_ask = true;
+                SocketStream::Registered(RegisteredStream::from_std(unregistered.stream)?)
+            }
+            SocketStream::Lost => SocketStream::Lost,
         };
-        Ok(())
+        Ok(&mut self.stream)
+    }
+
+    /// Whether there was something, or the end, to be read.
+    fn ask_now(&mut self, buffer: &mut ReadBuf<'_>) -> io::Result<bool> {
+        match &mut self.stream {
+            SocketStream::Registered(stream) => receive(&SockRef::from(&*stream), buffer).map(|read| read.is_some()),
+            SocketStream::Unregistered(unregistered) => {
+                unregistered.may_read = true;
+                Ok(false)
+            }
+            SocketStream::Lost => Ok(false),
+        }
     }
 }
 
@@ -63,96 +93,76 @@ fn lost() -> io::Error {
 
 impl Unregistered {
     fn read(&mut self, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if (caller::take_ready() || self.may_read) && self.read_now(buffer)? {
-            return Poll::Ready(Ok(()));
+        if caller::take_ready() || self.may_read {
+            let room = buffer.remaining();
+            let received = receive(&SockRef::from(&self.stream), buffer)?;
+            // Less than there was room for is all that there was; the end stays where it is.
+            self.may_read = received.is_some_and(|count| count == room || count == 0);
+            if received.is_some() {
+                return Poll::Ready(Ok(()));
+            }
         }
         caller::wait_readable(wake::descriptor(&self.stream));
         Poll::Pending
     }
 
-    /// Whether there was something, or the end, to be read.
-    fn read_now(&mut self, buffer: &mut ReadBuf<'_>) -> io::Result<bool> {
-        loop {
-            let room = buffer.remaining();
-            match receive(&self.stream, buffer) {
-                Ok(count) => {
-                    // Less than there was room for is all that there was; the end stays where it is.
-                    self.may_read = count == room || count == 0;
-                    return Ok(true);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.may_read = false;
-                    return Ok(false);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
     fn write(&mut self, mut write: impl FnMut(&mut TcpStream) -> io::Result<usize>) -> Poll<io::Result<usize>> {
-        loop {
-            match write(&mut self.stream) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    caller::wait_writable(wake::descriptor(&self.stream));
-                    return Poll::Pending;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                written => return Poll::Ready(written),
+        match at_once(|| write(&mut self.stream))? {
+            Some(count) => Poll::Ready(Ok(count)),
+            None => {
+                caller::wait_writable(wake::descriptor(&self.stream));
+                Poll::Pending
             }
         }
     }
 }
 
-/// Read into the buffer, without writing to it beforehand as `Read` would have it.
-#[cfg(unix)]
-fn receive(stream: &TcpStream, buffer: &mut ReadBuf<'_>) -> io::Result<usize> {
-    let room = buffer.remaining();
+/// How much there was to be read; `None`: neither anything nor the end.
+fn receive(socket: &SockRef<'_>, buffer: &mut ReadBuf<'_>) -> io::Result<Option<usize>> {
     // SAFETY: what is there is not read, and only bytes that were received are written to it.
     let unfilled = unsafe { buffer.unfilled_mut() };
-    // SAFETY: the memory is ours for so many bytes until the call returns.
-    let received = unsafe { libc::recv(wake::descriptor(stream), unfilled.as_mut_ptr().cast(), room, 0) };
-    let Ok(count) = usize::try_from(received) else { return Err(io::Error::last_os_error()) };
-    // SAFETY: so many bytes were written to it.
-    unsafe { buffer.assume_init(count) };
-    buffer.advance(count);
-    Ok(count)
+    let received = at_once(|| socket.recv(unfilled))?;
+    if let Some(count) = received {
+        // SAFETY: so many bytes were written to it.
+        unsafe { buffer.assume_init(count) };
+        buffer.advance(count);
+    }
+    Ok(received)
 }
 
-#[cfg(not(unix))]
-fn receive(mut stream: &TcpStream, buffer: &mut ReadBuf<'_>) -> io::Result<usize> {
-    let count = io::Read::read(&mut stream, buffer.initialize_unfilled())?;
-    buffer.advance(count);
-    Ok(count)
+/// What could be done at once; `None`: nothing.
+fn at_once(mut act: impl FnMut() -> io::Result<usize>) -> io::Result<Option<usize>> {
+    loop {
+        match act() {
+            Ok(count) => return Ok(Some(count)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let socket = self.get_mut();
-        // The reactor tells of a socket only what happens once it is registered, and then not at once.
-        if let Socket::Unregistered(unregistered) = socket
-            && !caller::is_driving()
-            && unregistered.read_now(buffer)?
-        {
+        socket.fit()?;
+        if mem::take(&mut socket.must_ask) && socket.ask_now(buffer)? {
             return Poll::Ready(Ok(()));
         }
-        socket.fit()?;
-        match socket {
-            Socket::Registered(stream) => Pin::new(stream).poll_read(context, buffer),
-            Socket::Unregistered(unregistered) => unregistered.read(buffer),
-            Socket::Lost => Poll::Ready(Err(lost())),
+        match &mut socket.stream {
+            SocketStream::Registered(stream) => Pin::new(stream).poll_read(context, buffer),
+            SocketStream::Unregistered(unregistered) => unregistered.read(buffer),
+            SocketStream::Lost => Poll::Ready(Err(lost())),
         }
     }
 }
 
 impl AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let socket = self.get_mut();
-        socket.fit()?;
-        match socket {
-            Socket::Registered(stream) => Pin::new(stream).poll_write(context, bytes),
-            Socket::Unregistered(unregistered) => unregistered.write(|stream| stream.write(bytes)),
-            Socket::Lost => Poll::Ready(Err(lost())),
+        match self.get_mut().fit()? {
+            SocketStream::Registered(stream) => Pin::new(stream).poll_write(context, bytes),
+            SocketStream::Unregistered(unregistered) => unregistered.write(|stream| stream.write(bytes)),
+            SocketStream::Lost => Poll::Ready(Err(lost())),
         }
     }
 
@@ -161,12 +171,10 @@ impl AsyncWrite for Socket {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let socket = self.get_mut();
-        socket.fit()?;
-        match socket {
-            Socket::Registered(stream) => Pin::new(stream).poll_write_vectored(context, slices),
-            Socket::Unregistered(unregistered) => unregistered.write(|stream| stream.write_vectored(slices)),
-            Socket::Lost => Poll::Ready(Err(lost())),
+        match self.get_mut().fit()? {
+            SocketStream::Registered(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+            SocketStream::Unregistered(unregistered) => unregistered.write(|stream| stream.write_vectored(slices)),
+            SocketStream::Lost => Poll::Ready(Err(lost())),
         }
     }
 
@@ -180,15 +188,75 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Socket::Registered(stream) => Pin::new(stream).poll_shutdown(context),
-            Socket::Unregistered(unregistered) => {
+        match &mut self.get_mut().stream {
+            SocketStream::Registered(stream) => Pin::new(stream).poll_shutdown(context),
+            SocketStream::Unregistered(unregistered) => {
                 Poll::Ready(match unregistered.stream.shutdown(std::net::Shutdown::Write) {
                     Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
                     done => done,
                 })
             }
-            Socket::Lost => Poll::Ready(Ok(())),
+            SocketStream::Lost => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::net::{Ipv4Addr, TcpListener};
+    use std::pin::pin;
+
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    /// What is read without waiting; `None`: nothing.
+    async fn read(socket: &mut Socket) -> Option<usize> {
+        let mut buffer = [0; 8];
+        poll_fn(|context| match pin!(socket.read(&mut buffer)).poll(context) {
+            Poll::Ready(count) => Poll::Ready(Some(count.unwrap())),
+            Poll::Pending => Poll::Ready(None),
+        })
+        .await
+    }
+
+    /// The reactor hears of nothing while the one task is at work: only who asks finds out.
+    #[tokio::test]
+    async fn what_the_reactor_has_not_heard_of_shows_when_it_is_asked() {
+        for is_end in [false, true] {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            let stream = RegisteredStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let (mut peer, _) = listener.accept().unwrap();
+            let mut socket = Socket::new(stream);
+            peer.write_all(b"a").unwrap();
+            let mut one = [0];
+            assert_eq!(socket.read(&mut one).await.unwrap(), 1);
+            assert_eq!(read(&mut socket).await, None);
+            if is_end {
+                drop(peer);
+            } else {
+                peer.write_all(b"bc").unwrap();
+            }
+            assert_eq!(read(&mut socket).await, None);
+            socket.ask();
+            assert_eq!(read(&mut socket).await, Some(if is_end { 0 } else { 2 }));
+        }
+    }
+
+    /// And is waited for afterwards as if nobody had asked.
+    #[tokio::test]
+    async fn what_was_asked_in_vain_can_be_waited_for() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let stream = RegisteredStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut peer, _) = listener.accept().unwrap();
+        let mut socket = Socket::new(stream);
+        for _ in 0..3 {
+            socket.ask();
+            assert_eq!(read(&mut socket).await, None);
+            peer.write_all(b"a").unwrap();
+            let mut one = [0];
+            assert_eq!(socket.read(&mut one).await.unwrap(), 1);
         }
     }
 }
