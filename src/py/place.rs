@@ -47,7 +47,13 @@ impl DictPlace {
     }
 
     /// Whether there is nothing under the name now, or None.
+    #[inline]
     pub(super) fn is_free(&self, dict: &Bound<'_, PyDict>) -> bool {
+        dict.contains(&self.name).is_ok_and(|is_there| !is_there || self.is_none(dict))
+    }
+
+    #[cold]
+    fn is_none(&self, dict: &Bound<'_, PyDict>) -> bool {
         dict.get_item(&self.name).is_ok_and(|found| found.is_none_or(|found| found.is_none()))
     }
 }
