@@ -21,7 +21,12 @@ TESTS = "tests/python/patching"
 #: What holds with every version, whatever protocol it speaks.
 EVERYWHERE = (f"{TESTS}/test_versions.py",)
 #: What needs a server that the embedded one can be.
-WITH_JSON = (f"{TESTS}/test_patch.py", f"{TESTS}/test_listening.py", f"{TESTS}/test_settings.py")
+WITH_JSON = (
+    f"{TESTS}/test_patch.py",
+    f"{TESTS}/test_listening.py",
+    f"{TESTS}/test_settings.py",
+    f"{TESTS}/test_shortcut.py",
+)
 PROTOCOL = """
 import botocore.session
 print(botocore.session.Session().get_service_model("sqs").metadata["protocol"])

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import turbosqs
-from botocore.exceptions import ParamValidationError
+from botocore.exceptions import ClientError, ParamValidationError
 from support.fakes import Scripted, ok
 from support.libraries import BOTO3
 from support.ways import gone
@@ -49,7 +49,7 @@ def test_no_function_of_ours(client: Any) -> None:
 
 
 def raised(client: Any) -> Exception:
-    with pytest.raises(client.exceptions.QueueDoesNotExist) as caught:
+    with pytest.raises(ClientError, match="calling the GetQueueUrl operation") as caught:
         client.get_queue_url(QueueName="none")
     error: Exception = caught.value
     return error
@@ -115,7 +115,7 @@ def test_what_an_error_holds_is_gone_with_it(client: Any) -> None:
 
     def fail() -> Any:
         held = Held()
-        with pytest.raises(client.exceptions.QueueDoesNotExist):
+        with pytest.raises(ClientError):
             client.get_queue_url(QueueName="none")
         return weakref.ref(held)
 
