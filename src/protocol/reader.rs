@@ -68,29 +68,37 @@ impl<'a> JsonReader<'a> {
     }
 
     pub(crate) fn string(&mut self) -> Result<Cow<'a, str>, Refused> {
-        let (quoted, has_escapes) = self.quoted()?;
-        if has_escapes {
-            return serde_json::from_str(quoted).map(Cow::Owned).map_err(|_| Refused);
+        self.expect(b'"')?;
+        let start = self.place;
+        self.place += self.plain();
+        if self.text.as_bytes().get(self.place) != Some(&b'"') {
+            return self.escaped(start);
         }
-        quoted.get(1..quoted.len() - 1).map(Cow::Borrowed).ok_or(Refused)
+        let text = self.text.get(start..self.place).ok_or(Refused)?;
+        self.place += 1;
+        Ok(Cow::Borrowed(text))
     }
 
-    /// A string as it stands there, and whether anything in it is escaped.
-    fn quoted(&mut self) -> Result<(&'a str, bool), Refused> {
-        self.expect(b'"')?;
-        let start = self.place - 1;
-        let mut has_escapes = false;
+    /// How much of a string comes that stands for itself.
+    fn plain(&self) -> usize {
+        plain_length(self.text.as_bytes().get(self.place..).unwrap_or_default())
+    }
+
+    /// A string of which something is escaped, from behind its first quote.
+    #[cold]
+    fn escaped(&mut self, start: usize) -> Result<Cow<'a, str>, Refused> {
         loop {
-            self.place += plain_length(self.text.as_bytes().get(self.place..).unwrap_or_default());
             match self.text.as_bytes().get(self.place) {
                 Some(b'"') => break,
                 // With whatever is escaped.
-                Some(b'\\') => (self.place, has_escapes) = (self.place + 2, true),
+                Some(b'\\') => self.place += 2,
                 _ => return Err(Refused),
             }
+            self.place += self.plain();
         }
         self.place += 1;
-        Ok((self.text.get(start..self.place).ok_or(Refused)?, has_escapes))
+        let quoted = self.text.get(start - 1..self.place).ok_or(Refused)?;
+        serde_json::from_str(quoted).map(Cow::Owned).map_err(|_| Refused)
     }
 
     /// A number that is an integer of 64 bits, and is written as one.
