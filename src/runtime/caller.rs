@@ -6,6 +6,7 @@
 //! before another attempt): the reactor takes the future over as it is, and the caller waits for its answer as all others do.
 
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,6 +26,12 @@ struct SocketWait {
     until: Option<Instant>,
     /// Whether the socket may have become ready since it was last found not to be.
     is_ready: bool,
+    /// Until when its thread has time; `None`: not long enough to wait in a read.
+    give_up: Option<Instant>,
+    /// Whether what is polled now waits for nothing but what it reads.
+    may_wait: bool,
+    /// A signal has ended a read.
+    is_interrupted: bool,
 }
 
 /// What a socket is waited for to become.
@@ -74,6 +81,8 @@ thread_local! {
         let woken = Arc::<Woken>::default();
         (Arc::clone(&woken), Waker::from(woken))
     };
+    /// Held while this thread polls.
+    static POLLS: Cell<Option<RwLockReadGuard<'static, ()>>> = const { Cell::new(None) };
     /// Held by the thread that forks.
     static HELD_FOR_FORK: RefCell<Option<RwLockWriteGuard<'static, ()>>> = const { RefCell::new(None) };
 }
@@ -81,6 +90,9 @@ thread_local! {
 /// Read by each thread while it polls, which it does without the interpreter; written by one that forks. So a child finds no
 /// lock held and nothing half done.
 static POLLING: RwLock<()> = RwLock::new(());
+
+/// How long a read waits at most, each time. Sockets that block are set so.
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_millis(50);
 
 static IS_ON: AtomicBool = AtomicBool::new(true);
 
@@ -120,8 +132,12 @@ pub(crate) fn release() {
     HELD_FOR_FORK.with(|place| drop(place.borrow_mut().take()));
 }
 
-fn polling() -> RwLockReadGuard<'static, ()> {
-    POLLING.read().unwrap_or_else(PoisonError::into_inner)
+fn begin_polling() {
+    POLLS.set(Some(POLLING.read().unwrap_or_else(PoisonError::into_inner)));
+}
+
+fn end_polling() {
+    drop(POLLS.take());
 }
 
 /// Whether what is being polled is polled by its caller's thread.
@@ -165,6 +181,37 @@ pub(crate) fn wait_for_socket_only() {
     change(|wait| wait.is_only = true);
 }
 
+/// Poll what has nothing to wait for but the bytes that it reads: those reads may wait themselves, which takes fewer system calls.
+pub(crate) fn poll_read<T>(poll: impl FnOnce() -> T) -> T {
+    change(|wait| wait.may_wait = wait.give_up.is_some_and(|give_up| wait.until.is_none_or(|until| until >= give_up)));
+    let polled = poll();
+    change(|wait| wait.may_wait = false);
+    polled
+}
+
+/// Wait in a read of a socket that blocks for [`LONGEST_WAIT`] at most; `None`: it must not be waited now, or nothing has come.
+///
+/// # Errors
+///
+/// What comes of the read, but for a time that is over and a signal, which ends [`CallerDriven::drive`].
+pub(crate) fn wait<T>(read: impl FnOnce() -> io::Result<T>) -> io::Result<Option<T>> {
+    if !WAIT.get().is_some_and(|wait| wait.may_wait) {
+        return Ok(None);
+    }
+    // As between two polls: whoever forks need not wait for this, and finds nothing half done.
+    end_polling();
+    let read = read();
+    begin_polling();
+    match read {
+        Ok(read) => return Ok(Some(read)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => change(|wait| wait.is_interrupted = true),
+        Err(error) => return Err(error),
+    }
+    change(|wait| wait.may_wait = false);
+    Ok(None)
+}
+
 /// The future is to be polled at this moment at the latest. Whether a thread is driving it, and so sees to that.
 pub(crate) fn wait_until(deadline: Instant) -> bool {
     change(|wait| wait.until = Some(wait.until.map_or(deadline, |until| until.min(deadline))));
@@ -205,23 +252,27 @@ impl CallerDriven {
     /// Drive it in this thread, until a signal comes or for as long as `limit` at most.
     pub(crate) fn drive(self, reactor: &Reactor, limit: Duration) -> Driven {
         let Reactor::Outside(thread) = reactor else { return Driven::Beyond(self) };
-        WOKEN.with(|(woken, waker)| self.drive_woken(thread, Instant::now() + limit, woken, waker))
+        WOKEN.with(|(woken, waker)| self.drive_woken(thread, limit, woken, waker))
     }
 
-    fn drive_woken(mut self, thread: &ReactorThread, give_up: Instant, woken: &Woken, waker: &Waker) -> Driven {
+    fn drive_woken(mut self, thread: &ReactorThread, limit: Duration, woken: &Woken, waker: &Waker) -> Driven {
+        let give_up = Instant::now() + limit;
+        let start = SocketWait { give_up: (limit >= LONGEST_WAIT).then_some(give_up), ..SocketWait::default() };
         let mut is_ready = false;
         loop {
             woken.0.store(false, Ordering::Relaxed);
             let wait = {
-                let _polling = polling();
+                begin_polling();
                 let _entered = thread.enter();
-                WAIT.set(Some(SocketWait { is_ready, ..SocketWait::default() }));
+                WAIT.set(Some(SocketWait { is_ready, ..start }));
                 let polled = self.poll_once(waker);
                 let wait = WAIT.take().unwrap_or_default();
                 if polled.is_ready() {
                     drop(self);
+                    end_polling();
                     return Driven::Done;
                 }
+                end_polling();
                 wait
             };
             is_ready = false;
@@ -229,6 +280,9 @@ impl CallerDriven {
                 continue;
             }
             let Some((socket, interest)) = wait.socket.filter(|_| wait.is_only) else { return Driven::Beyond(self) };
+            if wait.is_interrupted {
+                return Driven::Waiting(self);
+            }
             match wait_at(socket, interest, wait.until.map_or(give_up, |until| until.min(give_up))) {
                 Waited::Ready => is_ready = true,
                 Waited::Late if Instant::now() < give_up => {}

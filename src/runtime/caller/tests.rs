@@ -1,5 +1,5 @@
 use std::future::{pending, poll_fn, ready};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, mpsc};
@@ -16,6 +16,25 @@ fn byte(receiver: TcpStream, polls: Arc<AtomicUsize>) -> CallerDriven {
     CallerDriven::new(poll_fn(move |_| {
         polls.fetch_add(1, Ordering::SeqCst);
         if receiver.peek(&mut [0]).is_ok() {
+            return Poll::Ready(());
+        }
+        wait_readable(wake::descriptor(&receiver));
+        wait_for_socket_only();
+        Poll::Pending
+    }))
+}
+
+/// The same, of a socket that blocks: a read waits for the byte. Until `deadline`, if there is one.
+fn awaited_byte(receiver: TcpStream, deadline: Option<Instant>, polls: Arc<AtomicUsize>) -> CallerDriven {
+    receiver.set_nonblocking(false).unwrap();
+    receiver.set_read_timeout(Some(LONGEST_WAIT)).unwrap();
+    CallerDriven::new(poll_fn(move |_| {
+        polls.fetch_add(1, Ordering::SeqCst);
+        if deadline.is_some_and(|deadline| wait_until(deadline) && Instant::now() >= deadline) {
+            return Poll::Ready(());
+        }
+        if let Some(count) = poll_read(|| wait(|| (&receiver).read(&mut [0]))).unwrap() {
+            assert_eq!(count, 1);
             return Poll::Ready(());
         }
         wait_readable(wake::descriptor(&receiver));
@@ -48,6 +67,62 @@ fn a_socket_is_waited_for() {
     assert_eq!(sender.write(&[1]).unwrap(), 1);
     assert!(thread.join().unwrap());
     assert_eq!(polls.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn a_read_waits_by_itself() {
+    let (mut sender, receiver) = wake::pair().unwrap();
+    let polls = Arc::<AtomicUsize>::default();
+    let driven = awaited_byte(receiver, None, Arc::clone(&polls));
+    let thread = thread::spawn(move || is_done(driven));
+    while polls.load(Ordering::SeqCst) == 0 {
+        thread::yield_now();
+    }
+    assert_eq!(sender.write(&[1]).unwrap(), 1);
+    assert!(thread.join().unwrap());
+    // One poll, as a rule; on a machine that was busy for so long, one for each time that a read was over.
+    assert!(polls.load(Ordering::SeqCst) > 0);
+}
+
+#[test]
+fn a_read_that_waited_in_vain_is_gone_on_with() {
+    let (mut sender, receiver) = wake::pair().unwrap();
+    let polls = Arc::<AtomicUsize>::default();
+    let driven = drive(awaited_byte(receiver, None, Arc::clone(&polls)), LONGEST_WAIT);
+    let Driven::Waiting(driven) = driven else { panic!("{driven:?}") };
+    assert!(polls.load(Ordering::SeqCst) > 0);
+    assert_eq!(sender.write(&[1]).unwrap(), 1);
+    assert!(is_done(driven));
+}
+
+/// It could not be left in time.
+#[test]
+fn no_read_waits_beyond_a_deadline() {
+    let reads = Arc::<AtomicUsize>::default();
+    for limit in [LONG, LONGEST_WAIT / 2] {
+        let reads = Arc::clone(&reads);
+        let (_sender, receiver) = wake::pair().unwrap();
+        let deadline = (limit == LONG).then(|| Instant::now() + LONGEST_WAIT / 2);
+        let mut is_first = true;
+        let work = CallerDriven::new(poll_fn(move |_| {
+            if let Some(deadline) = deadline {
+                wait_until(deadline);
+            }
+            let read = poll_read(|| wait(|| Ok(reads.fetch_add(1, Ordering::SeqCst)))).unwrap();
+            assert_eq!(read, None);
+            if !std::mem::take(&mut is_first) {
+                return Poll::Ready(());
+            }
+            wait_readable(wake::descriptor(&receiver));
+            wait_for_socket_only();
+            Poll::Pending
+        }));
+        assert!(!matches!(drive(work, limit), Driven::Beyond(_)));
+    }
+    // Nor of what waits for more than what it reads, nor where nobody drives.
+    assert_eq!(wait(|| Ok(reads.fetch_add(1, Ordering::SeqCst))).unwrap(), None);
+    assert_eq!(poll_read(|| wait(|| Ok(reads.fetch_add(1, Ordering::SeqCst)))).unwrap(), None);
+    assert_eq!(reads.load(Ordering::SeqCst), 0);
 }
 
 #[test]
@@ -148,20 +223,52 @@ fn a_signal_ends_the_wait() {
     extern "C" fn ignore(_: libc::c_int) {}
     // SAFETY: the handler does nothing, and no other test wants this signal.
     unsafe { libc::signal(libc::SIGURG, ignore as extern "C" fn(libc::c_int) as libc::sighandler_t) };
-    let (_sender, receiver) = wake::pair().unwrap();
-    let driven = byte(receiver, Arc::default());
-    let (tell, told) = mpsc::channel();
-    let thread = thread::spawn(move || {
-        // SAFETY: it may be asked at any time.
-        tell.send(unsafe { libc::pthread_self() }).unwrap();
-        matches!(drive(driven, LONG), Driven::Waiting(_))
-    });
-    let waiting = told.recv().unwrap();
-    while !thread.is_finished() {
-        // SAFETY: the thread has not been joined.
-        unsafe { libc::pthread_kill(waiting, libc::SIGURG) };
-        thread::sleep(Duration::from_millis(1));
+    let waits = [byte, |receiver, polls| awaited_byte(receiver, None, polls)];
+    for wait in waits {
+        let (_sender, receiver) = wake::pair().unwrap();
+        let driven = wait(receiver, Arc::default());
+        let (tell, told) = mpsc::channel();
+        let thread = thread::spawn(move || {
+            // SAFETY: it may be asked at any time.
+            tell.send(unsafe { libc::pthread_self() }).unwrap();
+            matches!(drive(driven, LONG), Driven::Waiting(_))
+        });
+        let waiting = told.recv().unwrap();
+        while !thread.is_finished() {
+            // SAFETY: the thread has not been joined.
+            unsafe { libc::pthread_kill(waiting, libc::SIGURG) };
+            thread::sleep(Duration::from_millis(1));
+        }
+        assert!(thread.join().unwrap());
     }
+}
+
+/// Who forks holds all that polls, and need not wait until there is something to read.
+#[test]
+fn a_fork_does_not_wait_for_a_read() {
+    let (mut sender, receiver) = wake::pair().unwrap();
+    let (tell, told) = mpsc::channel();
+    let work = CallerDriven::new(poll_fn(move |_| {
+        let read = poll_read(|| {
+            wait(|| {
+                tell.send(()).unwrap();
+                receiver.set_nonblocking(false)?;
+                (&receiver).read(&mut [0])
+            })
+        });
+        assert_eq!(read.unwrap(), Some(1));
+        Poll::Ready(())
+    }));
+    let thread = thread::spawn(move || is_done(work));
+    told.recv().unwrap();
+    hold();
+    // What it has read it goes on with after the fork.
+    assert_eq!(sender.write(&[1]).unwrap(), 1);
+    for _ in 0..100 {
+        thread::yield_now();
+    }
+    assert!(!thread.is_finished());
+    release();
     assert!(thread.join().unwrap());
 }
 

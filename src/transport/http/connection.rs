@@ -178,7 +178,12 @@ fn poll_step(
         return Poll::Ready(Err(error));
     }
     // The reply may come before all has left, and be the reason why no more can.
-    match poll_read(stream, buffer, room, context) {
+    let read = if sending.is_over {
+        caller::poll_read(|| poll_read(stream, buffer, room, context))
+    } else {
+        poll_read(stream, buffer, room, context)
+    };
+    match read {
         Poll::Ready(Ok(count)) => Poll::Ready(Ok(ConnectionStep::Read(count))),
         Poll::Ready(Err(error)) => Poll::Ready(Err(sending.broken.take().unwrap_or(error))),
         Poll::Pending if has_sent && !sending.is_over => Poll::Ready(Ok(ConnectionStep::Sent)),
@@ -217,11 +222,12 @@ impl Silence {
         };
         let mut work = pin!(work);
         poll_fn(|context| {
+            // A thread that drives its call needs no timer: it comes back by then.
+            let is_driven = caller::wait_until(deadline.into_std());
             if let Poll::Ready(done) = work.as_mut().poll(context) {
                 return Poll::Ready(Ok(done));
             }
-            // A thread that drives its call needs no timer: it comes back by then.
-            if caller::wait_until(deadline.into_std()) {
+            if is_driven {
                 let is_late = tokio::time::Instant::now() >= deadline;
                 return if is_late { Poll::Ready(Err(late(timeout))) } else { Poll::Pending };
             }

@@ -2,9 +2,10 @@
 //!
 //! The reactor hears of a socket's readiness from its epoll, with which the socket is registered. A thread that drives a call
 //! itself ([`crate::runtime::caller`]) asks the socket alone, which is registered nowhere then, so that the reactor is not woken
-//! for it. The socket changes from one to the other by itself, when it is used.
+//! for it, and which blocks, so that the thread can wait for a reply in the call that reads it. The socket changes from one to the other
+//! by itself, when it is used.
 
-use std::io::{self, Write};
+use std::io::{self, IoSlice};
 use std::mem;
 use std::net::TcpStream;
 use std::pin::Pin;
@@ -23,7 +24,7 @@ pub(in crate::transport) struct Socket {
     must_ask: bool,
 }
 
-/// A socket as one can use it who waits for it; no kind blocks.
+/// A socket as one can use it who waits for it.
 #[derive(Debug)]
 enum SocketStream {
     /// The reactor's.
@@ -34,7 +35,7 @@ enum SocketStream {
     Lost,
 }
 
-/// A socket that no reactor watches.
+/// A socket that no reactor watches. It blocks, for [`caller::LONGEST_WAIT`] at most, but for what is asked of it with [`NOW`].
 #[derive(Debug)]
 struct Unregistered {
     stream: TcpStream,
@@ -61,13 +62,12 @@ impl Socket {
             _ => {}
         }
         self.stream = match mem::replace(&mut self.stream, SocketStream::Lost) {
-            SocketStream::Registered(stream) => {
-                SocketStream::Unregistered(Unregistered { stream: stream.into_std()?, may_read: true })
-            }
-            SocketStream::Unregistered(unregistered) => {
+            SocketStream::Registered(stream) => SocketStream::Unregistered(Unregistered::new(stream.into_std()?)?),
+            SocketStream::Unregistered(Unregistered { stream, .. }) => {
+                stream.set_nonblocking(true)?;
                 // The reactor tells of a socket only what happens once it is registered, and then not at once.
                 self.must_ask = true;
-                SocketStream::Registered(RegisteredStream::from_std(unregistered.stream)?)
+                SocketStream::Registered(RegisteredStream::from_std(stream)?)
             }
             SocketStream::Lost => SocketStream::Lost,
         };
@@ -77,7 +77,10 @@ impl Socket {
     /// Whether there was something, or the end, to be read.
     fn ask_now(&mut self, buffer: &mut ReadBuf<'_>) -> io::Result<bool> {
         match &mut self.stream {
-            SocketStream::Registered(stream) => receive(&SockRef::from(&*stream), buffer).map(|read| read.is_some()),
+            SocketStream::Registered(stream) => {
+                let socket = SockRef::from(&*stream);
+                at_once(|| receive(&socket, NOW, buffer)).map(|count| count.is_some())
+            }
             SocketStream::Unregistered(unregistered) => {
                 unregistered.may_read = true;
                 Ok(false)
@@ -91,23 +94,47 @@ fn lost() -> io::Error {
     io::Error::new(io::ErrorKind::NotConnected, "the socket could not be handed over")
 }
 
+/// A flag of a call that does not block, though the socket does.
+#[cfg(unix)]
+const NOW: libc::c_int = libc::MSG_DONTWAIT;
+/// No thread drives its calls here, so that no socket blocks.
+#[cfg(not(unix))]
+const NOW: i32 = 0;
+
+/// Nor does a connection that the peer has ended raise a signal; where there is no such flag, sockets are made so.
+#[cfg(all(unix, not(target_vendor = "apple")))]
+const SEND_NOW: libc::c_int = NOW | libc::MSG_NOSIGNAL;
+#[cfg(not(all(unix, not(target_vendor = "apple"))))]
+const SEND_NOW: i32 = NOW;
+
 impl Unregistered {
+    fn new(stream: TcpStream) -> io::Result<Unregistered> {
+        stream.set_nonblocking(false)?;
+        stream.set_read_timeout(Some(caller::LONGEST_WAIT))?;
+        Ok(Unregistered { stream, may_read: true })
+    }
+
     fn read(&mut self, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let room = buffer.remaining();
+        let socket = SockRef::from(&self.stream);
+        let mut received = None;
         if caller::take_ready() || self.may_read {
-            let room = buffer.remaining();
-            let received = receive(&SockRef::from(&self.stream), buffer)?;
-            // Less than there was room for is all that there was; the end stays where it is.
-            self.may_read = received.is_some_and(|count| count == room || count == 0);
-            if received.is_some() {
-                return Poll::Ready(Ok(()));
-            }
+            received = at_once(|| receive(&socket, NOW, buffer))?;
+        }
+        if received.is_none() {
+            received = caller::wait(|| receive(&socket, 0, buffer))?;
+        }
+        // Less than there was room for is all that there was; the end stays where it is.
+        self.may_read = received.is_some_and(|count| count == room || count == 0);
+        if received.is_some() {
+            return Poll::Ready(Ok(()));
         }
         caller::wait_readable(wake::descriptor(&self.stream));
         Poll::Pending
     }
 
-    fn write(&mut self, mut write: impl FnMut(&mut TcpStream) -> io::Result<usize>) -> Poll<io::Result<usize>> {
-        match at_once(|| write(&mut self.stream))? {
+    fn write(&mut self, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        match at_once(|| SockRef::from(&self.stream).send_vectored_with_flags(slices, SEND_NOW))? {
             Some(count) => Poll::Ready(Ok(count)),
             None => {
                 caller::wait_writable(wake::descriptor(&self.stream));
@@ -117,17 +144,15 @@ impl Unregistered {
     }
 }
 
-/// How much there was to be read; `None`: neither anything nor the end.
-fn receive(socket: &SockRef<'_>, buffer: &mut ReadBuf<'_>) -> io::Result<Option<usize>> {
+/// Read into the buffer, without writing to it beforehand as `Read` would have it.
+fn receive(socket: &SockRef<'_>, flags: i32, buffer: &mut ReadBuf<'_>) -> io::Result<usize> {
     // SAFETY: what is there is not read, and only bytes that were received are written to it.
     let unfilled = unsafe { buffer.unfilled_mut() };
-    let received = at_once(|| socket.recv(unfilled))?;
-    if let Some(count) = received {
-        // SAFETY: so many bytes were written to it.
-        unsafe { buffer.assume_init(count) };
-        buffer.advance(count);
-    }
-    Ok(received)
+    let count = socket.recv_with_flags(unfilled, flags)?;
+    // SAFETY: so many bytes were written to it.
+    unsafe { buffer.assume_init(count) };
+    buffer.advance(count);
+    Ok(count)
 }
 
 /// What could be done at once; `None`: nothing.
@@ -161,7 +186,7 @@ impl AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut().fit()? {
             SocketStream::Registered(stream) => Pin::new(stream).poll_write(context, bytes),
-            SocketStream::Unregistered(unregistered) => unregistered.write(|stream| stream.write(bytes)),
+            SocketStream::Unregistered(unregistered) => unregistered.write(&[IoSlice::new(bytes)]),
             SocketStream::Lost => Poll::Ready(Err(lost())),
         }
     }
@@ -169,11 +194,11 @@ impl AsyncWrite for Socket {
     fn poll_write_vectored(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
+        slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match self.get_mut().fit()? {
             SocketStream::Registered(stream) => Pin::new(stream).poll_write_vectored(context, slices),
-            SocketStream::Unregistered(unregistered) => unregistered.write(|stream| stream.write_vectored(slices)),
+            SocketStream::Unregistered(unregistered) => unregistered.write(slices),
             SocketStream::Lost => Poll::Ready(Err(lost())),
         }
     }
@@ -204,6 +229,7 @@ impl AsyncWrite for Socket {
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
+    use std::io::Write;
     use std::net::{Ipv4Addr, TcpListener};
     use std::pin::pin;
 
