@@ -28,7 +28,7 @@ pub(crate) enum Rate {
 }
 
 impl Rate {
-    /// The rate of an action on a queue, by its URL, as it is or as JSON; empty for none.
+    /// The rate of an action on a queue, by its URL; empty for none. See [`entry::is_fifo`].
     pub(crate) fn of(action: Action, queue: &[u8]) -> Rate {
         if action.is_about_messages() && entry::is_fifo(queue) { Rate::Fifo } else { Rate::Standard }
     }
@@ -45,7 +45,7 @@ pub(crate) struct Bill {
 }
 
 impl Bill {
-    /// That of a call with a request of its own. `queue` is a URL, as it is or as JSON, or empty; `payload` is bytes of messages.
+    /// That of a call with a request of its own. `queue` is a URL, or empty; `payload` is bytes of messages.
     pub(crate) fn of(action: Action, queue: &[u8], payload: usize) -> Bill {
         let requests = chunks(payload);
         Bill { rate: Rate::of(action, queue), requests, alone: requests }

@@ -12,8 +12,8 @@ use super::quote::plain_length;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Refused;
 
-/// How deep lists and objects may be in one another, of those that are passed over.
-const DEPTH: u32 = 64;
+/// How many lists and objects may be in one another, where they are read one within the other: far more than SQS has.
+pub(crate) const DEPTH: u32 = 64;
 
 /// A place in a text.
 #[derive(Debug)]

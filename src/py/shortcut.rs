@@ -47,7 +47,7 @@ enum Made<'py> {
 
 /// Make a call of a patched client by its shortcut, if it has one that holds: the first thing that botocore's own function does.
 ///
-/// Nothing of Python's runs below it. So what Python has to do with a call is done by who has asked: the reply is a dict; a tuple is the
+/// None of our own functions of Python's runs below it. So what Python has to do with a call is done by who has asked: the reply is a dict; a tuple is the
 /// client's call path and what goes on, the tools that trace the call (it is counted, and theirs to make) or a `Failure`; None: nothing was done.
 #[pyfunction]
 #[pyo3(signature = (client, operation_name, api_params, /))]

@@ -11,11 +11,11 @@ use pyo3::types::{PyBool, PyBytes, PyDict, PyInt, PyList, PyString};
 
 use super::{names, nested};
 use crate::model::{MOST_MEMBERS, Shape, Structure};
-use crate::protocol::reader::{JsonReader, Refused};
+use crate::protocol::reader::{DEPTH, JsonReader, Refused};
 
 /// The reply of an operation as a dict, without its metadata.
 ///
-/// What the reader refuses goes the way that boto3 goes, through Python's own: it takes more (lone surrogates,
+/// What is refused here goes the way that boto3 goes, through Python's own: it takes more (lone surrogates,
 /// numbers of any kind, loose base64), and what neither takes fails as it does in boto3.
 pub(super) fn from_json<'py>(py: Python<'py>, body: &[u8], output: &'static Structure) -> PyResult<Bound<'py, PyDict>> {
     if body.is_empty() {
@@ -93,9 +93,6 @@ struct Reading<'a, 'py> {
     /// How many lists and objects it is in.
     depth: u32,
 }
-
-/// How many there may be in one another: far more than SQS has.
-const DEPTH: u32 = 64;
 
 impl<'py> Reading<'_, 'py> {
     /// A value; `None` is JSON's null. Without a shape, whatever the JSON is.

@@ -12,10 +12,11 @@ use pyo3::prelude::*;
 use crate::client::{OwnCall, OwnProgress};
 use crate::protocol::error::Error;
 use crate::protocol::message::Reply;
+use crate::runtime::caller;
 use crate::runtime::responder::PendingResponse;
 
 /// How long Ctrl-C may go unnoticed.
-pub(super) const TICK: Duration = Duration::from_millis(50);
+pub(super) const TICK: Duration = caller::LONGEST_WAIT;
 
 /// Do something that takes a while with the interpreter released.
 ///

@@ -34,6 +34,15 @@ struct SocketWait {
     is_interrupted: bool,
 }
 
+impl SocketWait {
+    /// Whether a read may wait. Its thread's time is looked at each time: what comes in small pieces may take longer than there is.
+    fn may_wait_now(self) -> bool {
+        let Some(give_up) = self.give_up.filter(|_| self.may_wait) else { return false };
+        let now = Instant::now();
+        now < give_up && self.until.is_none_or(|until| until >= now + LONGEST_WAIT)
+    }
+}
+
 /// What a socket is waited for to become.
 #[derive(Clone, Copy, Debug, Default)]
 struct Interest {
@@ -81,7 +90,7 @@ thread_local! {
         let woken = Arc::<Woken>::default();
         (Arc::clone(&woken), Waker::from(woken))
     };
-    /// Held while this thread polls.
+    /// Held while this thread polls, but for the time of a read that waits.
     static POLLS: Cell<Option<RwLockReadGuard<'static, ()>>> = const { Cell::new(None) };
     /// Held by the thread that forks.
     static HELD_FOR_FORK: RefCell<Option<RwLockWriteGuard<'static, ()>>> = const { RefCell::new(None) };
@@ -89,9 +98,12 @@ thread_local! {
 
 /// Read by each thread while it polls, which it does without the interpreter; written by one that forks. So a child finds no
 /// lock held and nothing half done.
+///
+/// A read that waits lets go of it in the middle of a poll, and so a fork may come then. That is right as long as whoever polls an exchange
+/// holds no lock meanwhile: none is kept across an `await`, since these futures are `Send`, and none of ours polls another under one.
 static POLLING: RwLock<()> = RwLock::new(());
 
-/// How long a read waits at most, each time. Sockets that block are set so.
+/// How long a read waits at most, each time: sockets that block are set so. It is how long a signal for another thread may go unheard, too.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_millis(50);
 
 static IS_ON: AtomicBool = AtomicBool::new(true);
@@ -132,12 +144,28 @@ pub(crate) fn release() {
     HELD_FOR_FORK.with(|place| drop(place.borrow_mut().take()));
 }
 
-fn begin_polling() {
-    POLLS.set(Some(POLLING.read().unwrap_or_else(PoisonError::into_inner)));
+/// A thread that polls, for as long as it does.
+struct Polling;
+
+impl Polling {
+    fn begin() -> Polling {
+        Polling::go_on();
+        Polling
+    }
+
+    fn go_on() {
+        POLLS.set(Some(POLLING.read().unwrap_or_else(PoisonError::into_inner)));
+    }
+
+    fn let_go() {
+        drop(POLLS.take());
+    }
 }
 
-fn end_polling() {
-    drop(POLLS.take());
+impl Drop for Polling {
+    fn drop(&mut self) {
+        Polling::let_go();
+    }
 }
 
 /// Whether what is being polled is polled by its caller's thread.
@@ -183,7 +211,7 @@ pub(crate) fn wait_for_socket_only() {
 
 /// Poll what has nothing to wait for but the bytes that it reads: those reads may wait themselves, which takes fewer system calls.
 pub(crate) fn poll_read<T>(poll: impl FnOnce() -> T) -> T {
-    change(|wait| wait.may_wait = wait.give_up.is_some_and(|give_up| wait.until.is_none_or(|until| until >= give_up)));
+    change(|wait| wait.may_wait = wait.give_up.is_some());
     let polled = poll();
     change(|wait| wait.may_wait = false);
     polled
@@ -195,13 +223,12 @@ pub(crate) fn poll_read<T>(poll: impl FnOnce() -> T) -> T {
 ///
 /// What comes of the read, but for a time that is over and a signal, which ends [`CallerDriven::drive`].
 pub(crate) fn wait<T>(read: impl FnOnce() -> io::Result<T>) -> io::Result<Option<T>> {
-    if !WAIT.get().is_some_and(|wait| wait.may_wait) {
+    if !WAIT.get().is_some_and(SocketWait::may_wait_now) {
         return Ok(None);
     }
-    // As between two polls: whoever forks need not wait for this, and finds nothing half done.
-    end_polling();
+    Polling::let_go();
     let read = read();
-    begin_polling();
+    Polling::go_on();
     match read {
         Ok(read) => return Ok(Some(read)),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -262,27 +289,25 @@ impl CallerDriven {
         loop {
             woken.0.store(false, Ordering::Relaxed);
             let wait = {
-                begin_polling();
+                let _polling = Polling::begin();
                 let _entered = thread.enter();
                 WAIT.set(Some(SocketWait { is_ready, ..start }));
                 let polled = self.poll_once(waker);
                 let wait = WAIT.take().unwrap_or_default();
                 if polled.is_ready() {
                     drop(self);
-                    end_polling();
                     return Driven::Done;
                 }
-                end_polling();
                 wait
             };
             is_ready = false;
+            if wait.is_interrupted {
+                return Driven::Waiting(self);
+            }
             if woken.0.load(Ordering::Relaxed) {
                 continue;
             }
             let Some((socket, interest)) = wait.socket.filter(|_| wait.is_only) else { return Driven::Beyond(self) };
-            if wait.is_interrupted {
-                return Driven::Waiting(self);
-            }
             match wait_at(socket, interest, wait.until.map_or(give_up, |until| until.min(give_up))) {
                 Waited::Ready => is_ready = true,
                 Waited::Late if Instant::now() < give_up => {}

@@ -17,7 +17,7 @@ mod wiped {
     use std::ptr;
     use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
-    /// As small as a mapping can be.
+    /// Of the mapping: a page, whatever is asked for.
     const SIZE: usize = 1;
 
     /// `None`: this kernel wipes nothing out.
@@ -53,7 +53,7 @@ mod wiped {
     }
 
     fn map() -> Option<*mut AtomicU32> {
-        // SAFETY: a new mapping touches no memory that anybody has; advice is given of that one alone, and none that there is not is taken.
+        // SAFETY: a new mapping touches no memory that anybody has; advice is given of that one alone, and an advice that there is none of is refused.
         unsafe {
             let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
             let page = libc::mmap(ptr::null_mut(), SIZE, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0);

@@ -35,7 +35,7 @@ enum SocketStream {
     Lost,
 }
 
-/// A socket that no reactor watches. It blocks, for [`caller::LONGEST_WAIT`] at most, but for what is asked of it with [`NOW`].
+/// A socket that no reactor watches. If it [blocks](BLOCKS), then for [`caller::LONGEST_WAIT`] at most, and never with [`NOW`].
 #[derive(Debug)]
 struct Unregistered {
     stream: TcpStream,
@@ -94,10 +94,13 @@ fn lost() -> io::Error {
     io::Error::new(io::ErrorKind::NotConnected, "the socket could not be handed over")
 }
 
+/// Whether the socket of a thread that drives its calls blocks. Not on Apple's systems, whose sockets block in a call that sends whatever
+/// flag it has: there a read that would wait says so at once, and the thread waits in `poll`. Elsewhere than on Unix no thread drives calls.
+const BLOCKS: bool = cfg!(all(unix, not(target_vendor = "apple")));
+
 /// A flag of a call that does not block, though the socket does.
 #[cfg(unix)]
 const NOW: libc::c_int = libc::MSG_DONTWAIT;
-/// No thread drives its calls here, so that no socket blocks.
 #[cfg(not(unix))]
 const NOW: i32 = 0;
 
@@ -109,8 +112,10 @@ const SEND_NOW: i32 = NOW;
 
 impl Unregistered {
     fn new(stream: TcpStream) -> io::Result<Unregistered> {
-        stream.set_nonblocking(false)?;
-        stream.set_read_timeout(Some(caller::LONGEST_WAIT))?;
+        if BLOCKS {
+            stream.set_nonblocking(false)?;
+            stream.set_read_timeout(Some(caller::LONGEST_WAIT))?;
+        }
         Ok(Unregistered { stream, may_read: true })
     }
 
