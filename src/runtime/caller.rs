@@ -209,7 +209,8 @@ pub(crate) fn wait_for_socket_only() {
     change(|wait| wait.is_only = true);
 }
 
-/// Poll what has nothing to wait for but the bytes that it reads: those reads may wait themselves, which takes fewer system calls.
+/// Poll what has nothing to wait for but the bytes that it reads: the first read that finds none may wait itself, which takes fewer system
+/// calls. One and no other: TLS that has a record looks for the next one before it hands it on.
 pub(crate) fn poll_read<T>(poll: impl FnOnce() -> T) -> T {
     change(|wait| wait.may_wait = wait.give_up.is_some());
     let polled = poll();
@@ -226,17 +227,19 @@ pub(crate) fn wait<T>(read: impl FnOnce() -> io::Result<T>) -> io::Result<Option
     if !WAIT.get().is_some_and(SocketWait::may_wait_now) {
         return Ok(None);
     }
+    change(|wait| wait.may_wait = false);
     Polling::let_go();
     let read = read();
     Polling::go_on();
     match read {
-        Ok(read) => return Ok(Some(read)),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => change(|wait| wait.is_interrupted = true),
-        Err(error) => return Err(error),
+        Ok(read) => Ok(Some(read)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+            change(|wait| wait.is_interrupted = true);
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
-    change(|wait| wait.may_wait = false);
-    Ok(None)
 }
 
 /// The future is to be polled at this moment at the latest. Whether a thread is driving it, and so sees to that.

@@ -89,6 +89,31 @@ fn a_read_waits_by_itself() {
     assert!(has_waited);
 }
 
+/// Who has read something may look for more before he hands it on, as TLS does: that is not to be waited for.
+#[test]
+fn no_read_waits_after_one_that_has_brought_something() {
+    let (_sender, receiver) = wake::pair().unwrap();
+    let mut brought = None;
+    let work = CallerDriven::new(poll_fn(move |_| {
+        if brought.is_none() {
+            brought = poll_read(|| {
+                let first = wait(|| Ok(1)).unwrap();
+                assert_eq!(wait(|| Ok(2)).unwrap(), None);
+                first
+            });
+            // Unless the machine did something else for as long as a read may wait.
+            wait_readable(wake::descriptor(&receiver));
+            wait_for_socket_only();
+        }
+        if brought.is_none() { Poll::Pending } else { Poll::Ready(()) }
+    }));
+    let mut driven = drive(work, LONGEST_WAIT);
+    while let Driven::Waiting(work) = driven {
+        driven = drive(work, LONGEST_WAIT);
+    }
+    assert!(matches!(driven, Driven::Done));
+}
+
 /// Signals are heard in between, and deadlines kept.
 #[test]
 fn what_comes_in_pieces_is_not_waited_for_without_end() {
